@@ -1,0 +1,143 @@
+"""What can be done: like, unlike, count. Knows neither HTTP nor drivers; those come through the ports below."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.errors import InvalidInputError
+from service.settings import Ack
+
+MAX_ID_BYTES = 200
+MAX_POSTS = 100
+_ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/~-")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The wish of one actor for one post, or (`liked` None) the question whether it is liked."""
+
+    post: str
+    actor: str
+    liked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a post stands. `liked` is the actor's own, False where none asked; `changed`: this call made it so.
+
+    `count` is never negative; `approximate` is True while the count may correct itself (Postgres away);
+    `as_of_us` is µs since 1970 by the counter's clock, and never goes back for one post of one life.
+    """
+
+    post: str
+    liked: bool
+    changed: bool
+    count: int
+    as_of_us: int
+    approximate: bool = False
+
+
+class Counter(Protocol):
+    """Counts at once and queues for the ledger. Raises UnavailableError or one of its kinds."""
+
+    def wish(self, wish: Wish, ack: Ack) -> Standing:
+        """Make one wish true, or answer one question."""
+
+    def counts(self, posts: Sequence[str]) -> list[Standing]:
+        """How posts stand, in their order; a post never liked has count 0."""
+
+    def doubt(self, post: str) -> None:
+        """Say that the ledger was changed outside the queue: the base of this post is loaded again."""
+
+    def check(self) -> list[str]:
+        """What does not answer, a sentence each; empty when all is well."""
+
+
+class Ledger(Protocol):
+    """Keeps every like. Raises LedgerUnavailableError."""
+
+    def seed(self, post: str, count: int) -> bool:
+        """Start a post's count at `count`; False where the post was known already, which changes nothing."""
+
+    def check(self) -> list[str]:
+        """What does not answer, a sentence each; empty when all is well."""
+
+
+def valid_id(value: str, field: str) -> str:
+    """`value`, or InvalidInputError naming `field`: 1 to 200 bytes of [A-Za-z0-9._:/~-], without dot segments."""
+    if not value:
+        raise InvalidInputError(field, f"{field} is empty; give 1 to {MAX_ID_BYTES} characters")
+    if len(value) > MAX_ID_BYTES:
+        raise InvalidInputError(
+            field, f"{field} has {len(value)} characters; at most {MAX_ID_BYTES} are allowed"
+        )
+    if not _ALLOWED.issuperset(value):
+        bad = next(char for char in value if char not in _ALLOWED)
+        raise InvalidInputError(field, f"{field} holds {bad!r}; allowed are A-Z a-z 0-9 . _ : / ~ -")
+    if not {".", "..", ""}.isdisjoint(value.split("/")):
+        raise InvalidInputError(field, f"{field} holds an empty or dot segment between slashes")
+    return value
+
+
+class Likes:
+    """The use cases, on a counter and a ledger."""
+
+    def __init__(self, *, counter: Counter, ledger: Ledger, ack: Ack = "memory", cache_ms: int = 250) -> None:
+        self._counter = counter
+        self._ledger = ledger
+        self._ack = ack
+        self._cache_s = cache_ms / 1000
+        self._cache: dict[str, tuple[float, Standing]] = {}
+
+    def like(self, post: str, actor: str) -> Standing:
+        """Count the actor once. `changed` is False where the actor liked the post already."""
+        return self._wish(Wish(post, actor, True))
+
+    def unlike(self, post: str, actor: str) -> Standing:
+        """Take a like back. `changed` is False where there was none."""
+        return self._wish(Wish(post, actor, False))
+
+    def standing(self, post: str, actor: str) -> Standing:
+        """The actor's own state and the count, never from a cache."""
+        return self._wish(Wish(post, actor))
+
+    def counts(self, posts: Sequence[str]) -> list[Standing]:
+        """Counts of 1 to 100 posts in their order, at most the cache's age old."""
+        if not 1 <= len(posts) <= MAX_POSTS:
+            raise InvalidInputError("post", f"give 1 to {MAX_POSTS} posts, not {len(posts)}")
+        for post in posts:
+            valid_id(post, "post")
+        now = time.monotonic()
+        known = {
+            post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s
+        }
+        missing = [post for post in dict.fromkeys(posts) if post not in known]
+        if missing:
+            fresh = {standing.post: standing for standing in self._counter.counts(missing)}
+            self._remember(now, fresh)
+            known |= fresh
+        return [known[post] for post in posts]
+
+    def seed(self, post: str, count: int) -> None:
+        """Give a post that nobody liked yet its first count; later calls change nothing."""
+        valid_id(post, "post")
+        if not 0 <= count < 2**53:
+            raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
+        if self._ledger.seed(post, count):
+            self._counter.doubt(post)
+            self._cache.pop(post, None)
+
+    def check(self) -> dict[str, list[str]]:
+        """What does not answer, by part."""
+        return {"redis": self._counter.check(), "postgres": self._ledger.check()}
+
+    def _wish(self, wish: Wish) -> Standing:
+        valid_id(wish.post, "post")
+        valid_id(wish.actor, "actor")
+        return self._counter.wish(wish, self._ack)
+
+    def _remember(self, now: float, fresh: dict[str, Standing]) -> None:
+        if len(self._cache) > 10_000:  # a crawler over an archive must not grow a pod
+            self._cache.clear()
+        self._cache.update((post, (now, standing)) for post, standing in fresh.items())

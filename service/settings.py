@@ -1,0 +1,95 @@
+"""Every setting: its unit, its default and why. Read from the environment, prefix `LIKEWISE_`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.sharding import MAX_SHARDS
+
+Ack = Literal["memory", "replicated", "postgres"]
+
+
+class Settings(BaseSettings):
+    """What a pod, a flusher or a command needs to know. Lists are comma-separated."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKEWISE_", frozen=True)
+
+    redis_urls: Annotated[list[str], NoDecode] = Field(
+        default=["redis://127.0.0.1:7100"],
+        description="Some nodes of the Redis Cluster; the others are found through them.",
+    )
+    shard_map: str = Field(
+        default="0-255=postgresql://127.0.0.1:5432/likewise",
+        description="Which database holds which shards: `FIRST-LAST=URL`, separated by spaces. All shards, each once.",
+    )
+    shards: int = Field(
+        default=256, ge=1, le=MAX_SHARDS, description="Logical shards, a power of two; fixed at install."
+    )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Signs visitors' tokens; 32 characters or more. `make up` makes and keeps one.",
+    )
+    seed_key: SecretStr | None = Field(
+        default=None,
+        description="A bearer key whose owner may give a post its first count. None: nobody may.",
+    )
+    ack: Ack = Field(default="memory", description="What an answered like has reached: see docs/adr/0004.")
+    redis_deadline_ms: int = Field(
+        default=2_000, gt=0, description="A like not counted by then is answered 503."
+    )
+    redis_timeout_ms: int = Field(
+        default=1_000, gt=0, description="One round trip to a Redis node; then it counts as lost."
+    )
+    postgres_timeout_ms: int = Field(
+        default=2_000, gt=0, description="Connecting to, and each statement of, Postgres."
+    )
+    postgres_pool: int = Field(
+        default=2, gt=0, description="Connections a process opens to each database, at most."
+    )
+    durable_deadline_ms: int = Field(
+        default=5_000, gt=0, description="With ack=postgres: the wait before 503."
+    )
+    queue_bytes: int = Field(
+        default=256 * 2**20,
+        gt=0,
+        description="Likes not yet in Postgres that a Redis node may hold; keep below its maxmemory.",
+    )
+    settled_ttl_s: int = Field(
+        default=86_400, gt=0, description="A post without events leaves Redis after this."
+    )
+    count_cache_ms: int = Field(
+        default=250, ge=0, description="A pod's own cache of counts; half of the promised second is left."
+    )
+    flush_interval_ms: int = Field(default=100, gt=0, description="How often a flusher looks at its shards.")
+    flush_batch: int = Field(default=5_000, gt=0, description="Entries of one shard in one transaction.")
+    lease_ms: int = Field(
+        default=5_000, gt=0, description="A dead flusher's shards are taken over after this."
+    )
+    mint_limit: str = Field(
+        default="30/minute", description="New visitors per network (IPv4 address, IPv6 /64)."
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."
+    )
+    metrics_port: int = Field(
+        default=9100, ge=0, le=65_535, description="Where /metrics listens, 127.0.0.1 or `metrics_host`."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address /metrics binds.")
+    state_dir: Path = Field(
+        default=Path(".likewise"), description="Where `likewise up` keeps its servers' data."
+    )
+
+    @field_validator("redis_urls", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> "Settings":
+        if self.shards & (self.shards - 1):
+            raise ValueError(f"shards must be a power of two, not {self.shards}")
+        return self
