@@ -1,0 +1,259 @@
+#!lua name=likewise_@VERSION@
+-- The like protocol inside Redis: one call is one shard, and atomic. Keys: docs/adr/0001 and ARCHITECTURE.md.
+-- Every function takes one key, the shard's header `{tag}v`; the shard's other keys share its prefix `{tag}`.
+
+local run_id       -- of this server process: a promoted replica is another process, so it begins another life
+local queued = {}  -- estimated bytes of the stream of each shard that this process has seen
+local queued_total = 0
+
+local function micros()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local function digits(number) return string.format('%.0f', number) end
+
+local function prefix_of(header) return string.sub(header, 1, -2) end
+
+local function server()
+  run_id = run_id or string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  return run_id
+end
+
+local function is_ours(name) return name and string.sub(name, 1, #server()) == server() end
+
+-- Proposes a name for the next life; callers that come meanwhile get the same one.
+local function newlife(header)
+  local candidate = redis.call('HGET', header, 'candidate')
+  if not is_ours(candidate) then
+    candidate = server() .. ':' .. digits(micros())
+    redis.call('HSET', header, 'candidate', candidate)
+  end
+  return {'NEWLIFE', candidate}
+end
+
+local function estimate(prefix, entry_bytes)
+  local bytes = redis.call('XLEN', prefix .. 'q') * entry_bytes
+  queued_total = queued_total + bytes - (queued[prefix] or 0)
+  queued[prefix] = bytes
+end
+
+local function expire(prefix, post, ttl)
+  for _, kind in ipairs({'c:', 'l:', 'u:'}) do redis.call('EXPIRE', prefix .. kind .. post, ttl) end
+end
+
+local function persist(prefix, post)
+  for _, kind in ipairs({'c:', 'l:', 'u:'}) do redis.call('PERSIST', prefix .. kind .. post) end
+end
+
+local LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
+
+local function read_post(key)
+  local b, r, p, k, e = unpack(redis.call('HMGET', key, 'b', 'r', 'p', 'k', 'e'))
+  return b and {b = tonumber(b), r = tonumber(r), p = tonumber(p), k = tonumber(k), e = e}
+end
+
+local function install(shard, item)
+  local c, l = shard.prefix .. 'c:' .. item.post, shard.prefix .. 'l:' .. item.post
+  redis.call('DEL', l, shard.prefix .. 'u:' .. item.post)
+  redis.call('HSET', c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
+  if item.members then redis.call('SADD', l, '*', unpack(item.members)) end
+  expire(shard.prefix, item.post, shard.ttl)
+  return {b = tonumber(item.base), r = tonumber(item.rev), p = 0, k = 0, e = shard.life}
+end
+
+-- Whether the actor likes the post: liked, known; loads what the caller brought.
+local function membership(shard, item, post)
+  local l, u = shard.prefix .. 'l:' .. item.post, shard.prefix .. 'u:' .. item.post
+  local found = redis.call('SMISMEMBER', l, item.actor, '*')
+  if found[1] == 1 then return true, true, found[2] == 1 end
+  if found[2] == 1 then return false, true, true end
+  if redis.call('SISMEMBER', u, item.actor) == 1 then return false, true, false end
+  if not item.fresh then return false, false, false end
+  redis.call('SADD', item.known and l or u, item.actor)
+  if post.k == 0 then expire(shard.prefix, item.post, shard.ttl) end
+  return item.known, true, false
+end
+
+local function enqueue(shard, item, post, op, weight)
+  shard.ver = math.max(shard.ver + 1, shard.now)
+  shard.changed = true
+  shard.entry_bytes = 40 + #item.post + #item.actor
+  redis.call('XADD', shard.prefix .. 'q', digits(shard.ver) .. '-0',
+    'post', item.post, 'actor', item.actor, 'op', op, 'weight', weight)
+  if post.k == 0 then persist(shard.prefix, item.post) end
+  post.p, post.k = post.p + weight, post.k + 1
+  redis.call('HSET', shard.prefix .. 'c:' .. item.post, 'p', post.p, 'k', post.k)
+end
+
+local function like(shard, item, post, liked)
+  enqueue(shard, item, post, '+', liked and 0 or 1)
+  redis.call('SADD', shard.prefix .. 'l:' .. item.post, item.actor)
+  redis.call('SREM', shard.prefix .. 'u:' .. item.post, item.actor)
+end
+
+local function unlike(shard, item, post, liked, complete)
+  enqueue(shard, item, post, '-', liked and -1 or 0)
+  redis.call('SREM', shard.prefix .. 'l:' .. item.post, item.actor)
+  if not complete then redis.call('SADD', shard.prefix .. 'u:' .. item.post, item.actor) end
+end
+
+local function answer_one(shard, item)
+  local post = read_post(shard.prefix .. 'c:' .. item.post)
+  if not post or (post.e ~= shard.life and post.k == 0) then
+    if not item.fresh then return MISS, 0 end
+    post = install(shard, item)
+  end
+  if item.actor == '' then return 0, post.b + post.p end
+  local liked, known, complete = membership(shard, item, post)
+  local status = 0
+  if not known then
+    if not item.blind then return MISS, 0 end
+    status = APPROXIMATE
+  end
+  local settled = known and post.e == shard.life
+  local wanted = item.op == '+'
+  if item.op == '?' or (settled and liked == wanted) then
+    return status + (liked and LIKED or 0), post.b + post.p
+  end
+  if queued_total > shard.queue_bytes then return FULL, 0 end
+  if wanted then like(shard, item, post, liked) else unlike(shard, item, post, liked, complete) end
+  if liked ~= wanted then status = status + CHANGED end
+  return status + (wanted and LIKED or 0), post.b + post.p
+end
+
+-- An item: op, post, actor, load, and where load is 'loaded': life, d, base, rev, known, members (-1: not whole), ...
+local function next_item(args, at, shard)
+  local item = {op = args[at], post = args[at + 1], actor = args[at + 2], blind = args[at + 3] == 'blind'}
+  if args[at + 3] ~= 'loaded' then return item, at + 4 end
+  item.fresh = args[at + 4] == shard.life and args[at + 5] == shard.d
+  item.base, item.rev, item.known = args[at + 6], args[at + 7], args[at + 8] == '1'
+  local members = tonumber(args[at + 9])
+  at = at + 10
+  if members < 0 then return item, at end
+  item.members = {}
+  for i = 1, members do item.members[i] = args[at + i - 1] end
+  return item, at + members
+end
+
+-- ARGV: queue_bytes, ttl (s), touch ('1' writes even if nothing changed, for WAIT), items...
+-- Answers {life, d, µs, last version, status, count, status, count, ...} or {'NEWLIFE', candidate}.
+local function wish(keys, args)
+  local ver, life, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
+  if not is_ours(name) then return newlife(keys[1]) end
+  local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), life = life, d = d, now = micros(),
+    queue_bytes = tonumber(args[1]), ttl = args[2], changed = args[3] == '1'}
+  local answer = {life, d, 0, 0}
+  local at, item = 4, nil
+  while at <= #args do
+    item, at = next_item(args, at, shard)
+    local status, count = answer_one(shard, item)
+    answer[#answer + 1] = status
+    answer[#answer + 1] = count
+  end
+  if shard.changed then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
+  if shard.entry_bytes then estimate(shard.prefix, shard.entry_bytes) end
+  answer[3], answer[4] = digits(math.max(shard.now, shard.ver)), digits(shard.ver)
+  return answer
+end
+
+-- ARGV: name, life, version. Begins the life that Postgres registered under this name.
+local function begin(keys, args)
+  local name, candidate, ver = unpack(redis.call('HMGET', keys[1], 'name', 'candidate', 'ver'))
+  if is_ours(name) or candidate ~= args[1] or not is_ours(candidate) then return 0 end
+  redis.call('HSET', keys[1], 'name', args[1], 'life', args[2],
+    'ver', digits(math.max(tonumber(ver or 0), tonumber(args[3]))))
+  redis.call('HINCRBY', keys[1], 'd', 1)
+  redis.call('HDEL', keys[1], 'candidate')
+  return 1
+end
+
+-- ARGV: life. Ends a life that Postgres has fenced off, though this server still owns the slot.
+local function renew(keys, args)
+  if redis.call('HGET', keys[1], 'life') ~= args[1] then return 0 end
+  redis.call('HDEL', keys[1], 'name', 'candidate')
+  return 1
+end
+
+-- ARGV: owner, lease (ms; 0 gives it back). Answers {life, held, length, oldest version, dead letters, µs}.
+local function poll(keys, args)
+  local life, name, owner, held_until = unpack(redis.call('HMGET', keys[1], 'life', 'name', 'lease', 'lease_until'))
+  if not is_ours(name) then return newlife(keys[1]) end
+  local now, lease = micros(), args[2] * 1000
+  local ours = owner == args[1]
+  local left = tonumber(held_until or 0) - now
+  if args[1] == '' then
+    ours = false
+  elseif lease == 0 then
+    if ours then redis.call('HDEL', keys[1], 'lease', 'lease_until') end
+    ours = false
+  elseif (ours and left < lease / 2) or (not ours and (left <= 0 or left > lease)) then
+    redis.call('HSET', keys[1], 'lease', args[1], 'lease_until', digits(now + lease))
+    ours = true
+  end
+  local prefix = prefix_of(keys[1])
+  local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
+  estimate(prefix, head and 40 + #head[2][2] + #head[2][4] or 0)
+  return {life, ours and 1 or 0, redis.call('XLEN', prefix .. 'q'), head and head[1] or '',
+    redis.call('XLEN', prefix .. 'dead'), digits(now)}
+end
+
+local function bury(prefix, id, reason)
+  local entry = redis.call('XRANGE', prefix .. 'q', id, id)[1]
+  if not entry then return end
+  local fields = entry[2]
+  fields[#fields + 1] = 'reason'
+  fields[#fields + 1] = reason
+  redis.call('XADD', prefix .. 'dead', '*', 'id', id, unpack(fields))
+end
+
+local function settle_post(prefix, life, ttl, post, weight, entries, base, rev, dead)
+  local c = prefix .. 'c:' .. post
+  local now = read_post(c)
+  if not now then return end
+  now.p, now.k = now.p - weight, now.k - entries
+  if tonumber(rev) > now.r then now.b, now.r = base, rev end
+  if dead then now.e = '0' end
+  if now.k == 0 and now.e ~= life then
+    redis.call('DEL', prefix .. 'l:' .. post, prefix .. 'u:' .. post)
+    if not dead then now.e = life end
+  end
+  redis.call('HSET', c, 'b', now.b, 'r', now.r, 'p', now.p, 'k', now.k, 'e', now.e)
+  if now.k == 0 then expire(prefix, post, ttl) end
+end
+
+-- ARGV: life, first id, last id, ttl, dead id or '', reason, then post, weight, entries, base, rev for each post.
+-- Answers 1, or 0 where the life or the head of the stream is another.
+local function settle(keys, args)
+  local life, name = unpack(redis.call('HMGET', keys[1], 'life', 'name'))
+  if not is_ours(name) or life ~= args[1] then return 0 end
+  redis.call('HINCRBY', keys[1], 'd', 1)
+  local prefix = prefix_of(keys[1])
+  local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
+  if not head or head[1] ~= args[2] then return 0 end
+  if args[5] ~= '' then bury(prefix, args[5], args[6]) end
+  redis.call('XTRIM', prefix .. 'q', 'MINID', digits(tonumber(string.match(args[3], '%d+')) + 1) .. '-0')
+  for at = 7, #args, 5 do
+    settle_post(prefix, life, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
+  end
+  estimate(prefix, 40 + #head[2][2] + #head[2][4])
+  return 1
+end
+
+-- ARGV: post. Its base was changed in Postgres outside the queue; loads under way are refused.
+local function doubt(keys, args)
+  local name = redis.call('HGET', keys[1], 'name')
+  if not is_ours(name) then return newlife(keys[1]) end
+  redis.call('HINCRBY', keys[1], 'd', 1)
+  local c = prefix_of(keys[1]) .. 'c:' .. args[1]
+  if redis.call('EXISTS', c) == 1 then redis.call('HSET', c, 'e', '0') end
+  return 1
+end
+
+redis.register_function('lw_wish_@VERSION@', wish)
+redis.register_function{function_name = 'lw_ask_@VERSION@', callback = wish, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_begin_@VERSION@', callback = begin, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_renew_@VERSION@', callback = renew, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_poll_@VERSION@', callback = poll, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_settle_@VERSION@', callback = settle, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_doubt_@VERSION@', callback = doubt, flags = {'allow-oom'}}
