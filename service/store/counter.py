@@ -1,0 +1,244 @@
+"""The Counter on Redis Cluster: wishes that wait together leave as one pipeline per node."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from service.errors import (
+    CounterUnavailableError,
+    LedgerUnavailableError,
+    LikewiseError,
+    NotDurableError,
+    NotReplicatedError,
+    QueueFullError,
+)
+from service.likes import Standing, Wish
+from service.settings import Ack, Settings
+from service.sharding import shard_of
+from service.store.cluster import Command, Node
+from service.store.coalescer import Coalescer
+from service.store.loads import Loader, Query, arguments
+from service.store.shards import Moved, NewLife, Shards
+
+LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
+_OP = {True: "+", False: "-", None: "?"}
+_BLIND = ("blind",)
+_NOTHING = ("",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    life: bytes
+    settles: bytes
+
+
+@dataclass(slots=True)
+class _Call:
+    """A wish on its way; `outcome` is set when a batch with it came back."""
+
+    shard: int
+    wish: Wish
+    replicated: bool
+    deadline: float
+    load: tuple[Any, ...] = _NOTHING
+    outcome: Standing | _Missed | NewLife | Moved | LikewiseError | None = None
+    life: bytes = b""
+    version: int = 0
+
+    @property
+    def done(self) -> bool:
+        return isinstance(self.outcome, Standing)
+
+
+class RedisCounter:
+    """Counts wishes at once. Every call ends by its deadline (`redis_deadline_ms`), and is safe to repeat."""
+
+    def __init__(self, shards: Shards, loader: Loader, settings: Settings) -> None:
+        self._shards = shards
+        self._loader = loader
+        self._settings = settings
+        self._head: Command = (settings.queue_bytes, settings.settled_ttl_s)
+        self._lanes: dict[Node, Coalescer[_Call]] = {}
+
+    def wish(self, wish: Wish, ack: Ack) -> Standing:
+        """Make one wish true; see `service.likes.Counter`."""
+        call = self._call(wish, replicated=ack == "replicated" and wish.liked is not None)
+        self._complete([call])
+        assert isinstance(call.outcome, Standing)
+        if ack == "postgres" and wish.liked is not None:
+            self._wait_durable(call)
+        return call.outcome
+
+    def counts(self, posts: Sequence[str]) -> list[Standing]:
+        """How posts stand; see `service.likes.Counter`."""
+        calls = [self._call(Wish(post, "")) for post in posts]
+        self._complete(calls)
+        return [call.outcome for call in calls if isinstance(call.outcome, Standing)]
+
+    def doubt(self, post: str) -> None:
+        """See `service.likes.Counter`."""
+        self._shards.call_one("doubt", shard_of(post, self._settings.shards), post)
+
+    def check(self) -> list[str]:
+        """One sentence for each primary that does not answer; see `service.likes.Counter`."""
+        try:
+            self._shards.cluster.refresh()
+            nodes = self._shards.cluster.primaries()
+        except CounterUnavailableError as error:
+            return [str(error)]
+        return [reason for node in nodes if (reason := _ping(node))]
+
+    def _call(self, wish: Wish, *, replicated: bool = False) -> _Call:
+        deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
+        return _Call(shard_of(wish.post, self._settings.shards), wish, replicated, deadline)
+
+    def _complete(self, calls: list[_Call]) -> None:
+        left, pause_s = calls, 0.01
+        while left:
+            self._send(left)
+            left = [call for call in left if not call.done]
+            moved = False
+            for call in left:
+                moved |= self._prepare_again(call)
+            if moved:
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, 0.1)
+                with suppress(CounterUnavailableError):  # then the next round says so, until the deadline
+                    self._shards.cluster.refresh()
+
+    def _send(self, calls: list[_Call]) -> None:
+        by_node: dict[Node, list[_Call]] = {}
+        for call in calls:
+            try:
+                node = self._shards.node(call.shard)
+                if isinstance(call.outcome, Moved) and call.outcome.ask:
+                    node = self._shards.cluster.node(call.outcome.ask)
+                by_node.setdefault(node, []).append(call)
+            except CounterUnavailableError as error:
+                call.outcome = Moved(str(error))
+        for node, batch in by_node.items():
+            lane = self._lanes.get(node)
+            if lane is None:
+                lane = self._lanes.setdefault(node, Coalescer(partial(self._run, node)))
+            lane.submit(batch)
+
+    def _prepare_again(self, call: _Call) -> bool:
+        """What a call that is not done needs before it is sent again; True if that is time."""
+        outcome = call.outcome
+        if isinstance(outcome, LikewiseError):
+            raise outcome
+        if time.monotonic() > call.deadline:
+            reason = outcome.reason if isinstance(outcome, Moved) else "the shard changes too fast"
+            raise CounterUnavailableError(f"not counted in time: {reason}")
+        if isinstance(outcome, NewLife):
+            try:
+                self._shards.begin(call.shard, outcome.candidate)
+            except CounterUnavailableError:
+                return True
+        elif isinstance(outcome, _Missed):
+            self._load(call, outcome)
+        return isinstance(outcome, Moved) or outcome is None
+
+    def _load(self, call: _Call, missed: _Missed) -> None:
+        if call.load == _BLIND:
+            raise LedgerUnavailableError("Postgres is away, and Redis does not hold this post")
+        try:
+            base = self._loader.load(Query(call.shard, call.wish.post, call.wish.actor))
+            call.load = arguments(base, missed.life, missed.settles)
+        except LedgerUnavailableError:
+            call.load = _BLIND
+
+    def _run(self, node: Node, calls: list[_Call]) -> None:
+        now = time.monotonic()
+        for late in (call for call in calls if call.deadline <= now):
+            late.outcome = Moved("it waited past its deadline")
+        calls = [call for call in calls if call.deadline > now]
+        if not calls:
+            return
+        groups = _grouped(calls)
+        commands = [self._command(key[0], group, asking=key[1]) for key, group in groups.items()]
+        try:
+            asked = any(isinstance(call.outcome, Moved) and call.outcome.ask for call in calls)
+            replies, replicas = self._exchange(node, commands, calls, asked)
+        except CounterUnavailableError as error:
+            for call in calls:
+                call.outcome = Moved(str(error))
+            return
+        for group, reply in zip(groups.values(), replies, strict=True):
+            _deliver(group, reply)
+        for call in calls:
+            if call.replicated and call.done and not replicas:
+                call.outcome = NotReplicatedError()
+
+    def _exchange(self, node: Node, commands: list[Command], calls: list[_Call], asked: bool) -> tuple[list[Any], int]:
+        if asked:
+            commands = [part for command in commands for part in (("ASKING",), command)]
+        waits = any(call.replicated for call in calls)
+        if waits:
+            # In the same write: WAIT is about this socket's last write, and another batch must not come between.
+            commands = [*commands, ("WAIT", 1, self._settings.redis_timeout_ms // 2)]
+        replies = self._shards.call(node, commands)
+        replicas = replies.pop() if waits else 0
+        return replies[1::2] if asked else replies, replicas if isinstance(replicas, int) else 0
+
+    def _command(self, shard: int, calls: list[_Call], *, asking: bool) -> Command:
+        touch = "1" if any(call.replicated for call in calls) else "0"
+        args: list[Any] = [*self._head, touch]
+        for call in calls:
+            args += (_OP[call.wish.liked], call.wish.post, call.wish.actor)
+            args += call.load
+        return self._shards.command("ask" if asking else "wish", shard, *args)
+
+    def _wait_durable(self, call: _Call) -> None:
+        give_up = time.monotonic() + self._settings.durable_deadline_ms / 1000
+        while time.monotonic() < give_up:
+            life, _, _, oldest, *_ = self._shards.call_one("poll", call.shard, "", 0)
+            if life != call.life:
+                break
+            if not oldest or int(oldest.split(b"-")[0]) > call.version:
+                return
+            time.sleep(0.02)
+        raise NotDurableError()
+
+
+def _grouped(calls: list[_Call]) -> dict[tuple[int, bool], list[_Call]]:
+    """By shard, questions apart from wishes: questions are answered by a full Redis too."""
+    groups: dict[tuple[int, bool], list[_Call]] = {}
+    for call in calls:
+        groups.setdefault((call.shard, call.wish.liked is None), []).append(call)
+    return groups
+
+
+def _deliver(calls: list[_Call], reply: Any) -> None:
+    if not isinstance(reply, list):
+        for call in calls:
+            call.outcome = reply
+        return
+    life, settles, as_of, version, *answers = reply
+    for at, call in enumerate(calls):
+        status, count = answers[2 * at], answers[2 * at + 1]
+        call.life, call.version = life, int(version)
+        if status & MISS:
+            call.outcome = _Missed(life, settles)
+        elif status & FULL:
+            call.outcome = QueueFullError()
+        else:
+            call.outcome = Standing(
+                post=call.wish.post,
+                liked=bool(status & LIKED),
+                changed=bool(status & CHANGED),
+                count=max(count, 0),
+                as_of_us=int(as_of),
+                approximate=bool(status & APPROXIMATE),
+            )
+
+
+def _ping(node: Node) -> str | None:
+    try:
+        reply = node.call([("PING",)])[0]
+    except CounterUnavailableError as error:
+        return str(error)
+    return None if reply == b"PONG" else f"Redis {node.address[0]}:{node.address[1]}: {reply}"

@@ -1,0 +1,113 @@
+"""The Postgres databases and the shards that each holds. psycopg's errors end here."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from service.errors import ConfigurationError, LedgerUnavailableError
+from service.settings import Settings
+
+_PART = re.compile(r"(\d+)(?:-(\d+))?=(postgres(?:ql)?://\S+)")
+_AWAY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Shards `first` to `last` live in the database at `url`."""
+
+    first: int
+    last: int
+    url: str
+
+    @property
+    def shards(self) -> range:
+        return range(self.first, self.last + 1)
+
+    @property
+    def name(self) -> str:
+        """The address without user and password, for messages."""
+        info = psycopg.conninfo.conninfo_to_dict(self.url)
+        return f"{info.get('host', 'local')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
+
+
+def parse_shard_map(text: str, shards: int) -> list[Range]:
+    """`0-127=postgresql://a/b 128-255=...` as ranges. Raises ConfigurationError unless each shard has one database."""
+    ranges = []
+    for part in text.split():
+        found = _PART.fullmatch(part)
+        if not found:
+            raise ConfigurationError(f"LIKEWISE_SHARD_MAP: {part.split('@')[-1]!r} is not FIRST-LAST=postgresql://...")
+        first, last, url = found.groups()
+        ranges.append(Range(int(first), int(last or first), url))
+    held = sorted(shard for one in ranges for shard in one.shards)
+    if held != list(range(shards)):
+        raise ConfigurationError(
+            f"LIKEWISE_SHARD_MAP must name each of the shards 0 to {shards - 1} once (LIKEWISE_SHARDS is {shards})"
+        )
+    return ranges
+
+
+class Database:
+    """One Postgres database behind a pool that opens on first use and says at once when it is away."""
+
+    def __init__(self, held: Range, settings: Settings) -> None:
+        self.range = held
+        limit_ms = settings.postgres_timeout_ms
+        self._timeout_s = limit_ms / 1000
+        self._away_until = 0.0
+        self._pool = ConnectionPool(
+            held.url,
+            min_size=0,
+            max_size=settings.postgres_pool,
+            open=False,
+            timeout=self._timeout_s,
+            reconnect_timeout=self._timeout_s,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 2,
+                "application_name": "likewise",
+                "connect_timeout": max(2, round(self._timeout_s)),
+                "options": f"-c statement_timeout={limit_ms * 5} -c lock_timeout={limit_ms}",
+            },
+            configure=_remember_every_statement,
+        )
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """A connection in autocommit. Raises LedgerUnavailableError, at once while the database was just seen away."""
+        if time.monotonic() < self._away_until:
+            raise LedgerUnavailableError(f"Postgres {self.range.name} does not answer")
+        try:
+            self._pool.open()
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.DataError, psycopg.IntegrityError):
+            raise
+        except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
+            self._away_until = time.monotonic() + _AWAY_S
+            raise LedgerUnavailableError(
+                f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"
+            ) from error
+
+    def check(self) -> str | None:
+        """A sentence if it does not answer."""
+        try:
+            with self.connection() as connection:
+                connection.execute("SELECT 1")
+        except LedgerUnavailableError as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
+
+
+def _remember_every_statement(connection: psycopg.Connection[Any]) -> None:
+    connection.prepared_max = None  # a few for each shard: more than psycopg's hundred

@@ -1,0 +1,142 @@
+"""The Ledger on sharded Postgres: the truth. Every change of rows first locks its shards and checks their life."""
+
+from typing import Any
+
+import psycopg
+
+from service.errors import ConfigurationError, LikewiseError
+from service.flusher import Batch, Committed, FencedError, RejectedError
+from service.settings import Settings
+from service.sharding import shard_of
+from service.store.databases import Database, parse_shard_map
+from service.store.loads import Base, Query
+from service.store.queries import query
+
+WHOLE = 256  # a post with at most so many likers is loaded with all of them: then no actor is a miss
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresLedger:
+    """Rows of all shards, over their databases. Raises LedgerUnavailableError where one is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._shards = settings.shards
+        self.databases = [Database(held, settings) for held in parse_shard_map(settings.shard_map, settings.shards)]
+        self._of_shard = [
+            at
+            for at, db in sorted(enumerate(self.databases), key=lambda pair: pair[1].range.first)
+            for _ in db.range.shards
+        ]
+
+    def database_of(self, shard: int) -> int:
+        """Which of the databases, by its place in the shard map, holds the shard."""
+        return self._of_shard[shard]
+
+    def _database(self, shard: int) -> Database:
+        return self.databases[self._of_shard[shard]]
+
+    def register_life(self, shard: int, name: str) -> tuple[int, int]:
+        """Raise the life of the shard unless `name` has it already; (life, last version)."""
+        with self._database(shard).connection() as connection, connection.transaction():
+            connection.execute(query("register_life"), {"shard": shard, "name": name})
+            row = connection.execute(query("read_life"), {"shard": shard}).fetchone()
+        if row is None:
+            raise ConfigurationError(
+                f"shard {shard} is not in {self._database(shard).range.name}: run `likewise migrate`"
+            )
+        return row[0], row[1]
+
+    def load(self, queries: list[Query]) -> list[Base]:
+        """The bases of posts of one database, in order."""
+        asked = {
+            "shards": [one.shard for one in queries],
+            "posts": [one.post for one in queries],
+            "actors": [one.actor for one in queries],
+        }
+        # One snapshot for counts and members: else a like stored in between would be in one and not in the other.
+        with self._database(queries[0].shard).connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            rows = connection.execute(query("load"), asked).fetchall()
+            members = {
+                (one.shard, one.post): _members(connection, one)
+                for one, (_, n, *_) in zip(queries, rows, strict=True)
+                if 0 < n <= WHOLE
+            }
+        return [
+            Base(n + seed, rev, known, [] if n == 0 else members.get((one.shard, one.post)))
+            for one, (_, n, seed, rev, known) in zip(queries, rows, strict=True)
+        ]
+
+    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+        """Store the batches of one database in one transaction; a batch from another life is left out."""
+        with self._database(batches[0].shard).connection() as connection:
+            try:
+                with connection.transaction():
+                    lives = _lock(connection, [batch.shard for batch in batches])
+                    return [
+                        _store(connection, batch) if lives.get(batch.shard) == batch.life else FencedError()
+                        for batch in batches
+                    ]
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                raise RejectedError(str(error).splitlines()[0]) from error
+
+    def seed(self, post: str, count: int) -> bool:
+        """Start a post's count; see `service.likes.Ledger`."""
+        shard = shard_of(post, self._shards)
+        with self._database(shard).connection() as connection, connection.transaction():
+            _lock(connection, [shard])
+            done = connection.execute(query("seed"), {"shard": shard, "post": post, "count": count})
+        return done.rowcount == 1
+
+    def check(self) -> list[str]:
+        """One sentence for each database that does not answer; see `service.likes.Ledger`."""
+        return [reason for database in self.databases if (reason := database.check())]
+
+    def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
+        """Posts of the shard whose n is not their rows: (post, n, rows)."""
+        with self._database(shard).connection() as connection:
+            return connection.execute(query("wrong_counts", shard), {"shard": shard}).fetchall()
+
+    def all_bases(self, shard: int) -> dict[str, tuple[int, int]]:
+        """Each post of the shard: (likes stored, seed)."""
+        with self._database(shard).connection() as connection:
+            rows = connection.execute(query("all_bases"), {"shard": shard}).fetchall()
+        return {post: (n, seed) for post, n, seed in rows}
+
+    def close(self) -> None:
+        """Close every pool."""
+        for database in self.databases:
+            database.close()
+
+
+def _members(connection: Connection, one: Query) -> list[str]:
+    rows = connection.execute(query("load_members", one.shard), {"shard": one.shard, "post": one.post})
+    return [actor for (actor,) in rows]
+
+
+def _lock(connection: Connection, shards: list[int]) -> dict[int, int]:
+    rows = connection.execute(query("lock_shards"), {"shards": shards}).fetchall()
+    return {shard: life for shard, life, state in rows if state == "here"}
+
+
+def _store(connection: Connection, batch: Batch) -> Committed:
+    wishes = batch.folded()
+    posts = sorted({wish.post for wish in wishes})
+    shard = {"shard": batch.shard}
+    connection.execute(query("add_posts"), {**shard, "posts": posts})
+    connection.execute(
+        query("store_wishes", batch.shard),
+        {
+            **shard,
+            "posts": [wish.post for wish in wishes],
+            "actors": [wish.actor for wish in wishes],
+            "liked": [wish.liked for wish in wishes],
+            "versions": [wish.version for wish in wishes],
+        },
+    )
+    bases = connection.execute(query("read_bases"), {**shard, "posts": posts}).fetchall()
+    row = connection.execute(query("raise_version"), {**shard, "version": batch.last_version}).fetchone()
+    if row is None:
+        raise LikewiseError(f"shard {batch.shard} vanished from its database")
+    return Committed(row[0], {post: (count, rev) for post, count, rev in bases})

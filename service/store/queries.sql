@@ -1,0 +1,81 @@
+-- Named statements of the ledger, loaded by service/store/queries.py. {likes} is the partition of one shard.
+
+-- name: lock_shards
+-- A statement of its own: what follows must see what others committed before this lock was had.
+SELECT shard, life, state FROM shards WHERE shard = ANY(%(shards)s) ORDER BY shard FOR UPDATE
+
+-- name: register_life
+UPDATE shards SET life = life + 1, name = %(name)s WHERE shard = %(shard)s AND name <> %(name)s
+
+-- name: read_life
+SELECT life, ver FROM shards WHERE shard = %(shard)s
+
+-- name: add_posts
+WITH missing AS (
+    SELECT new.post, row_number() OVER () AS place
+    FROM unnest(%(posts)s::text[]) AS new(post)
+    WHERE NOT EXISTS (SELECT FROM posts WHERE posts.shard = %(shard)s AND posts.post = new.post)
+), taken AS (
+    UPDATE shards SET next_id = next_id + (SELECT count(*) FROM missing)
+    WHERE shard = %(shard)s AND EXISTS (SELECT FROM missing)
+    RETURNING next_id
+)
+INSERT INTO posts (shard, post_id, post)
+SELECT %(shard)s, taken.next_id - missing.place, missing.post FROM missing, taken
+
+-- name: store_wishes
+WITH wishes AS (
+    SELECT posts.post_id, wish.actor, wish.liked, wish.version
+    FROM unnest(%(posts)s::text[], %(actors)s::text[], %(liked)s::boolean[], %(versions)s::bigint[])
+        AS wish(post, actor, liked, version)
+    JOIN posts ON posts.shard = %(shard)s AND posts.post = wish.post
+), newer AS (
+    SELECT wishes.*, coalesce(old.liked, false) AS was
+    FROM wishes
+    LEFT JOIN {likes} AS old ON old.shard = %(shard)s AND old.post_id = wishes.post_id AND old.actor = wishes.actor
+    WHERE old.version IS NULL OR old.version < wishes.version
+), stored AS (
+    INSERT INTO {likes} (shard, post_id, actor, liked, version)
+    SELECT %(shard)s, post_id, actor, liked, version FROM newer
+    ON CONFLICT (shard, post_id, actor) DO UPDATE SET liked = excluded.liked, version = excluded.version
+), changes AS (
+    SELECT post_id, sum(liked::integer - was::integer) AS delta, max(version) AS version FROM newer GROUP BY post_id
+)
+UPDATE posts SET n = n + changes.delta, rev = rev + 1, ver = greatest(ver, changes.version)
+FROM changes WHERE posts.shard = %(shard)s AND posts.post_id = changes.post_id
+
+-- name: read_bases
+SELECT post, n + seed, rev FROM posts WHERE shard = %(shard)s AND post = ANY(%(posts)s)
+
+-- name: raise_version
+UPDATE shards SET ver = greatest(ver, %(version)s) WHERE shard = %(shard)s RETURNING ver
+
+-- name: load
+SELECT ask.place, coalesce(posts.n, 0), coalesce(posts.seed, 0), coalesce(posts.rev, 0), coalesce(likes.liked, false)
+FROM unnest(%(shards)s::integer[], %(posts)s::text[], %(actors)s::text[]) WITH ORDINALITY
+    AS ask(shard, post, actor, place)
+LEFT JOIN posts ON posts.shard = ask.shard AND posts.post = ask.post
+LEFT JOIN likes ON likes.shard = ask.shard AND likes.post_id = posts.post_id AND likes.actor = ask.actor
+ORDER BY ask.place
+
+-- name: load_members
+SELECT likes.actor FROM {likes} AS likes JOIN posts USING (shard, post_id)
+WHERE posts.shard = %(shard)s AND posts.post = %(post)s AND likes.liked
+
+-- name: seed
+WITH taken AS (
+    UPDATE shards SET next_id = next_id + 1
+    WHERE shard = %(shard)s AND state = 'here'
+      AND NOT EXISTS (SELECT FROM posts WHERE shard = %(shard)s AND post = %(post)s)
+    RETURNING next_id
+)
+INSERT INTO posts (shard, post_id, post, seed, rev) SELECT %(shard)s, next_id - 1, %(post)s, %(count)s, 1 FROM taken
+
+-- name: wrong_counts
+SELECT posts.post, posts.n, count(likes.actor) FILTER (WHERE likes.liked)
+FROM posts LEFT JOIN {likes} AS likes ON likes.shard = posts.shard AND likes.post_id = posts.post_id
+WHERE posts.shard = %(shard)s
+GROUP BY posts.post, posts.n HAVING posts.n <> count(likes.actor) FILTER (WHERE likes.liked)
+
+-- name: all_bases
+SELECT post, n, seed FROM posts WHERE shard = %(shard)s
