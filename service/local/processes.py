@@ -20,6 +20,7 @@ from service.errors import LikewiseError
 HOST = "127.0.0.1"
 _BUS = 10_000  # a cluster node also listens on its port + 10,000
 _FREE = range(10_240, 22_000)  # these and their bus ports lie below every system's ephemeral range
+_LOG_BYTES = 10 * 2**20  # a longer log is set aside at the next start
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -63,6 +64,8 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a child in a session of its own (Ctrl-C reaches us alone) that gets `death_signal` when we die."""
     who: dict[str, object] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.old"))
     with log.open("ab") as output:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603 - our own argv
             [str(part) for part in argv],
@@ -106,9 +109,14 @@ def terminate(
     for process in running:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        kill_group(process)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child of `spawn` and what it started: a killed NGINX would leave workers on its port."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:

@@ -83,7 +83,9 @@ class ValkeyCluster:
             self.node_directory(index).mkdir(parents=True, exist_ok=True)
         self._readdress()
         try:
-            self.processes = [self._spawn(index) for index in range(len(self.ports))]
+            self.processes = []
+            for index in range(len(self.ports)):
+                self.processes.append(self._spawn(index))
             for index in range(len(self.ports)):
                 self._wait_for_answer(index)
             self._form()
