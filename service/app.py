@@ -1,0 +1,79 @@
+"""The only place where parts are put together: stores, use cases, the web application, the flusher."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from flask import Flask
+
+from service import api
+from service.flusher import Flusher
+from service.likes import Likes
+from service.settings import Settings
+from service.store.cluster import Cluster
+from service.store.counter import RedisCounter
+from service.store.ledger import PostgresLedger
+from service.store.loads import Loader
+from service.store.queue import RedisQueue
+from service.store.shards import Shards
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Redis and Postgres, behind their ports. Sockets open on first use."""
+
+    settings: Settings
+    counter: RedisCounter
+    ledger: PostgresLedger
+    queue: RedisQueue
+    shards: Shards
+
+    def close(self) -> None:
+        """Close every socket."""
+        self.shards.cluster.close()
+        self.ledger.close()
+
+
+def stores(settings: Settings) -> Stores:
+    """The stores of a process. Raises ConfigurationError."""
+    ledger = PostgresLedger(settings)
+    cluster = Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000)
+    shards = Shards(cluster, ledger, settings.shards)
+    return Stores(
+        settings=settings,
+        counter=RedisCounter(shards, Loader(ledger), settings),
+        ledger=ledger,
+        queue=RedisQueue(shards, settings.shards, settings.settled_ttl_s),
+        shards=shards,
+    )
+
+
+@contextmanager
+def open_stores(settings: Settings) -> Iterator[Stores]:
+    """The stores, closed at the end."""
+    opened = stores(settings)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def create_likes(opened: Stores) -> Likes:
+    """The use cases on the stores."""
+    settings = opened.settings
+    return Likes(counter=opened.counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms)
+
+
+def create_flusher(opened: Stores) -> Flusher:
+    """A flusher of this process; its lease carries host and process."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    return Flusher(queue=opened.queue, store=opened.ledger, settings=opened.settings, owner=owner)
+
+
+def create_app(settings: Settings) -> Flask:
+    """The WSGI application of a pod. Raises ConfigurationError."""
+    app = Flask("service", static_folder=None)
+    api.register(app, likes=create_likes(stores(settings)), settings=settings)
+    return app

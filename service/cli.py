@@ -1,0 +1,114 @@
+"""The command `likewise`. Exit codes: 0 done, 1 not so (a sentence says why), 2 wrong usage."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+import structlog
+from pydantic import ValidationError
+from rich.console import Console
+
+from service.errors import ConfigurationError, LikewiseError
+from service.settings import Settings
+
+
+def settings_from_environment() -> Settings:
+    """The settings. Raises ConfigurationError naming the variable and what is wrong with it."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"LIKEWISE_{'_'.join(str(part) for part in one['loc']).upper() or '*'}: {one['msg']}"
+            for one in error.errors()
+        ]
+        raise ConfigurationError("; ".join(lines)) from error
+
+
+def configure_logs() -> None:
+    """JSON lines on stderr."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LikewiseError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="likewise")
+def main() -> None:
+    """Likewise: a like button's back end that stays right when a post goes viral."""
+    configure_logs()
+
+
+@main.command()
+@click.option("--phase", type=click.Choice(["pre", "post", "all"]), default="all", show_default=True)
+def migrate(phase: str) -> None:
+    """Bring every database up to date; safe to run twice."""
+    from service.store.migrate import migrate as run
+
+    done = run(settings_from_environment(), ("pre", "post") if phase == "all" else (phase,))  # type: ignore[arg-type]
+    for line in done or ["every database is up to date"]:
+        click.echo(line)
+
+
+@main.command()
+def flusher() -> None:
+    """Move likes from Redis to Postgres until SIGTERM; then what is pending once more, and stop."""
+    from service.app import create_flusher, open_stores
+
+    with open_stores(settings_from_environment()) as stores:
+        worker = create_flusher(stores)
+        wake = threading.Event()
+        _on_stop(lambda: (worker.stop(), wake.set()))
+        worker.run(wake.wait)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
+def verify(as_json: bool) -> None:
+    """Say whether Redis, counts and rows agree; exit 1 where they do not."""
+    from service.app import open_stores
+    from service.verify import verify as compare
+
+    with open_stores(settings_from_environment()) as stores:
+        report = compare(stores.queue, stores.ledger, stores.settings.shards)
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        console = Console(highlight=False)
+        for problem in report.problems:
+            console.print(f"[red]✗[/] {problem}", soft_wrap=True)
+        verdict = "[red]they disagree[/]" if report.problems else "[green]all agree[/]"
+        console.print(
+            f"{report.likes:,} likes of {report.posts:,} posts in Postgres, {report.in_redis:,} posts in Redis, "
+            f"{report.pending:,} likes pending: {verdict}"
+        )
+    sys.exit(1 if report.problems else 0)
+
+
+def _on_stop(stop: Callable[[], object]) -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop())
+
+
+if __name__ == "__main__":
+    main(prog_name="likewise")
