@@ -1,0 +1,74 @@
+"""A standing as JSON, and the headers that say who may keep it."""
+
+import json
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from babel import Locale
+from flask import Response, request
+
+from service.api.display import ENGLISH, display, locale_of, preferred_locale
+from service.likes import Standing
+
+SHARED = "public, max-age=1"
+
+
+def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
+    """A standing with the viewer's own state: never kept by anyone."""
+    body = {"post": standing.post, "liked": standing.liked, **_counted(standing, _locale()), **more}
+    return _json(body, status, "no-store")
+
+
+def of_count(standing: Standing) -> Response:
+    """A post's count, the same for everyone."""
+    return _shared({"post": standing.post, **_counted(standing, _locale())}, [standing])
+
+
+def of_counts(standings: list[Standing]) -> Response:
+    """Counts of several posts, in their order."""
+    locale = _locale()
+    rows = [{"post": standing.post, **_counted(standing, locale)} for standing in standings]
+    return _shared({"counts": rows}, standings)
+
+
+def as_of(moment_us: int) -> str:
+    """µs since 1970 as ISO 8601 in UTC; whole µs, so two answers can be put in order as text."""
+    seconds, micros = divmod(moment_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def _counted(standing: Standing, locale: Locale) -> dict[str, object]:
+    return {
+        "count": standing.count,
+        "display": display(standing.count, locale),
+        "approximate": standing.approximate,
+        "as_of": as_of(standing.as_of_us),
+    }
+
+
+def _shared(body: dict[str, object], standings: list[Standing]) -> Response:
+    response = _json(body, 200, SHARED)
+    response.set_etag(_etag(standings), weak=True)
+    return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def _etag(standings: list[Standing]) -> str:
+    """Weak, and without `as_of`: a count that stayed the same is not sent again."""
+    said = [(standing.post, standing.count, standing.approximate) for standing in standings]
+    return blake2b(f"{_locale()}{said}".encode(), digest_size=9).hexdigest()
+
+
+def _json(body: dict[str, object], status: int, cache_control: str) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    response = Response(text, status, mimetype="application/json")
+    response.headers["Cache-Control"] = cache_control
+    if "locale" not in request.args:
+        response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def _locale() -> Locale:
+    """Of `?locale=`, else of Accept-Language; English where neither is known."""
+    if (tag := request.args.get("locale")) is not None:
+        return locale_of(tag) or ENGLISH
+    return preferred_locale(request.headers.get("Accept-Language", ""))

@@ -1,0 +1,49 @@
+"""Request bodies: bounded, read to the end on every route, and JSON objects where one is wanted."""
+
+import json
+from typing import NoReturn
+
+from flask import request
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from service.errors import InvalidInputError
+
+MAX_BODY_BYTES = 16 * 1024
+
+
+def read_body() -> None:
+    """Read what was sent, wanted or not: left unread, it would be taken for the connection's next request."""
+    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
+        try:
+            request.get_data()
+        except OSError:  # what servers raise for broken chunks and for a client that went away
+            raise BadRequest("The body ended early, or its chunks are broken.") from None
+
+
+def json_object() -> dict[str, object]:
+    """The body as a JSON object; InvalidInputError names `body` where it is none."""
+    if request.mimetype not in {"application/json", ""}:
+        raise UnsupportedMediaType("Send the body as application/json.")
+    try:
+        value = json.loads(request.get_data(), parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise InvalidInputError("body", "the body is not JSON; send an object in UTF-8") from None
+    if not isinstance(value, dict):
+        raise InvalidInputError("body", "the body is JSON, but no object; send one in braces")
+    return value
+
+
+def text_of(body: dict[str, object], field: str) -> str:
+    """A string of the body, or InvalidInputError naming the field."""
+    value = body.get(field)
+    if not isinstance(value, str):
+        raise InvalidInputError(field, f"{field} is {_kind(value, field in body)}; send a string")
+    return value
+
+
+def _kind(value: object, given: bool) -> str:
+    return f"{json.dumps(value)[:40]}" if given else "missing"
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,41 @@
+"""What the API counts. Children are bound once, so counting on the hot path is one addition."""
+
+import time
+
+from flask import Response, g, request
+from prometheus_client import Counter, Histogram
+
+from service.likes import Standing
+
+LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what they changed.", ["result"])
+ANSWER_SECONDS = Histogram(
+    "likewise_answer_seconds",
+    "From the request's headers read to its answer made, by route.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
+
+_NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
+_SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
+
+
+def count_wish(standing: Standing) -> Standing:
+    """Count a like or an unlike by what it changed, and hand it on."""
+    (_NEW if standing.changed else _SAME)[standing.liked].inc()
+    return standing
+
+
+def start_clock() -> None:
+    """Note when the request began."""
+    g.began = time.perf_counter()
+
+
+def observe(response: Response) -> Response:
+    """Note how long the answer took; unknown paths share one label, or a scanner makes the metrics grow."""
+    route = request.endpoint or "none"
+    if "began" in g:
+        ANSWER_SECONDS.labels(route).observe(time.perf_counter() - g.began)
+    if response.status_code >= 400:
+        PROBLEMS.labels(str(response.status_code)).inc()
+    return response
