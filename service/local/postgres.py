@@ -80,7 +80,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server, making its data directory first if there is none; return when it answers."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._account:
             make_reachable(self.data)
             make_reachable(self._binaries / "postgres")

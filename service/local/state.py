@@ -114,7 +114,8 @@ def unusable(path: Path, error: OSError) -> StartError:
     """Say in one sentence why the state directory, or something in it, cannot be used."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StartError(f"The disk that holds {path} is full. {_ELSEWHERE}")
-    return StartError(f"The state directory {path} cannot be used ({error.strerror}). {_ELSEWHERE}")
+    why = "it is not a directory" if isinstance(error, FileExistsError) else error.strerror
+    return StartError(f"The state directory {path} cannot be used: {why}. {_ELSEWHERE}")
 
 
 def write_private(file: Path, text: str) -> None:

@@ -79,8 +79,9 @@ class ValkeyCluster:
 
     def start(self) -> None:
         """Start every node and return when the cluster serves every slot."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for index in range(len(self.ports)):
-            self.node_directory(index).mkdir(parents=True, exist_ok=True)
+            self.node_directory(index).mkdir(exist_ok=True)
         self._readdress()
         try:
             self.processes = []
