@@ -78,7 +78,12 @@ def flusher() -> None:
     with open_stores(settings_from_environment()) as stores:
         worker = create_flusher(stores)
         wake = threading.Event()
-        _on_stop(lambda: (worker.stop(), wake.set()))
+
+        def stop() -> None:
+            worker.stop()
+            wake.set()
+
+        _on_stop(stop)
         worker.run(wake.wait)
 
 

@@ -1,4 +1,4 @@
-"""From a post to its shard, and from a shard to its Redis hash tag and its database. Pure, and frozen by test vectors."""
+"""From a post to its shard, and from a shard to its Redis slot and hash tag. Pure, and frozen by test vectors."""
 
 import binascii
 import itertools
@@ -13,7 +13,7 @@ _ALPHABET = string.digits + string.ascii_lowercase
 
 
 def shard_of(post: str, shards: int, sub: int = 0) -> int:
-    """The shard, 0 to `shards` - 1, of a post. `shards` is a power of two; `sub` is 0 until a post is split by actor."""
+    """The shard, 0 to `shards` - 1, of a post. `shards` is a power of two; `sub` is 0: no post is split yet."""
     return (zlib.crc32(post.encode()) + sub * _SUB_STEP) & (shards - 1)
 
 
@@ -28,9 +28,7 @@ def tags(shards: int) -> tuple[str, ...]:
     wanted = {slot_of_shard(shard): shard for shard in range(shards)}
     found: dict[int, str] = {}
     candidates = (
-        "".join(chars)
-        for length in itertools.count(1)
-        for chars in itertools.product(_ALPHABET, repeat=length)
+        "".join(chars) for length in itertools.count(1) for chars in itertools.product(_ALPHABET, repeat=length)
     )
     for tag in candidates:
         shard = wanted.pop(binascii.crc_hqx(tag.encode(), 0) % SLOTS, None)

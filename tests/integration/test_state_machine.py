@@ -1,0 +1,154 @@
+"""Random lives of likes on real servers, held against a plain set: Hypothesis looks for the shortest that differs."""
+
+import contextlib
+import os
+import threading
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from service.app import Stores, create_flusher, create_likes
+from service.flusher import Flusher
+from service.sharding import shard_of
+from service.verify import verify
+from tests.integration.test_likes import flush
+
+POSTS = st.sampled_from(["p", "q"])
+ACTORS = st.sampled_from(["anna", "ben", "cleo", "dora"])
+
+
+class LikesMachine(RuleBasedStateMachine):
+    """Likes, unlikes and faults; `wished` is what a plain set would hold."""
+
+    stores: Stores
+    runs = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).runs += 1
+        self.prefix = f"run-{os.getpid()}-{self.runs}-"
+        self.likes = create_likes(self.stores)
+        self.flusher = create_flusher(self.stores)
+        self.wished: set[tuple[str, str]] = set()
+
+    def count(self, post: str) -> int:
+        return sum(1 for one, _ in self.wished if one == post)
+
+    def shard(self, post: str) -> int:
+        return shard_of(self.prefix + post, self.stores.settings.shards)
+
+    def redis(self, post: str, *command: Any) -> Any:
+        return self.stores.shards.node(self.shard(post)).call([command])[0]
+
+    @rule(post=POSTS, actor=ACTORS)
+    def like(self, post: str, actor: str) -> None:
+        answer = self.likes.like(self.prefix + post, actor)
+        assert answer.changed == ((post, actor) not in self.wished)
+        self.wished.add((post, actor))
+        assert (answer.liked, answer.count) == (True, self.count(post))
+
+    @rule(post=POSTS, actor=ACTORS)
+    def unlike(self, post: str, actor: str) -> None:
+        answer = self.likes.unlike(self.prefix + post, actor)
+        assert answer.changed == ((post, actor) in self.wished)
+        self.wished.discard((post, actor))
+        assert (answer.liked, answer.count) == (False, self.count(post))
+
+    @rule(post=POSTS, actor=ACTORS, last=st.booleans())
+    def storm(self, post: str, actor: str, last: bool) -> None:
+        for wish in (not last, last, not last, last):
+            (self.likes.like if wish else self.likes.unlike)(self.prefix + post, actor)
+        (self.wished.add if last else self.wished.discard)((post, actor))
+
+    @rule(post=POSTS, actor=ACTORS, taps=st.integers(2, 6))
+    def like_at_once(self, post: str, actor: str, taps: int) -> None:
+        answers: list[bool] = []
+        barrier = threading.Barrier(taps)
+
+        def tap() -> None:
+            barrier.wait()
+            answers.append(self.likes.like(self.prefix + post, actor).changed)
+
+        threads = [threading.Thread(target=tap) for _ in range(taps)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(answers) == ((post, actor) not in self.wished)
+        self.wished.add((post, actor))
+
+    @rule()
+    def flush(self) -> None:
+        self.flusher.flush_once()
+
+    @rule()
+    def flusher_dies_between_commit_and_settle(self) -> None:
+        class Died(Exception):  # noqa: N818 - it is not the product's error
+            pass
+
+        class Dying(type(self.stores.queue)):  # type: ignore[misc]
+            def settle(self, *_: object, **__: object) -> bool:
+                raise Died
+
+        queue = Dying(self.stores.shards, self.stores.settings.shards, 60)
+        dying = Flusher(queue=queue, store=self.stores.ledger, settings=self.stores.settings, owner=self.flusher.owner)
+        with contextlib.suppress(Died):
+            dying.flush_once()
+
+    @rule(post=POSTS, kind=st.sampled_from("clu"))
+    def evict(self, post: str, kind: str) -> None:
+        key = self.stores.shards.key(self.shard(post), f"{kind}:{self.prefix}{post}")
+        if self.redis(post, "TTL", key) > 0:  # volatile-lru takes nothing else
+            self.redis(post, "DEL", key)
+
+    @rule(post=POSTS)
+    def another_life(self, post: str) -> None:
+        key = self.stores.shards.key(self.shard(post))
+        self.redis(post, "HDEL", key, "name")
+
+    @rule()
+    def flush_and_empty_redis(self) -> None:
+        flush(self.stores)
+        for node in self.stores.shards.cluster.primaries():
+            with redis.Redis(*node.address) as client:
+                client.flushall()
+
+    @rule(post=POSTS, actor=ACTORS)
+    def look(self, post: str, actor: str) -> None:
+        answer = self.likes.standing(self.prefix + post, actor)
+        assert (answer.liked, answer.count) == ((post, actor) in self.wished, self.count(post))
+
+    @invariant()
+    def counted_like_a_set(self) -> None:
+        for standing, post in zip(
+            self.stores.counter.counts([self.prefix + "p", self.prefix + "q"]), "pq", strict=True
+        ):
+            assert standing.count == self.count(post)
+
+    def teardown(self) -> None:
+        self.stores.queue.poll(self.flusher.owner, 0)
+        flush(self.stores)
+        for post in "pq":
+            bases = self.stores.ledger.all_bases(self.shard(post))
+            assert bases.get(self.prefix + post, (0, 0))[0] == self.count(post)
+        report = verify(self.stores.queue, self.stores.ledger, self.stores.settings.shards)
+        assert report.problems == []
+
+
+@pytest.mark.timeout(300)
+def test_likes_behave_as_a_set(stores: Stores) -> None:
+    LikesMachine.stores = stores
+    run_state_machine_as_test(
+        LikesMachine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
