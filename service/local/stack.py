@@ -118,13 +118,7 @@ class Stack:
         ours = {f"LIKEWISE_{name.upper()}": _text(value) for name, value in self._changed().items()}
         lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in ours.items())
         write_private(self._state.path / "env", lines)
-        return {
-            **os.environ,
-            **ours,
-            "PROMETHEUS_MULTIPROC_DIR": str(self._state.run / "metrics"),
-            "WEB_CONCURRENCY": str(self._workers),
-            "PYTHONUNBUFFERED": "1",
-        }
+        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
 
     def _changed(self) -> dict[str, object]:
         names = sorted(self.settings.model_fields_set)
@@ -147,7 +141,11 @@ class Stack:
         api_port = free_ports(1)[0]
         bind = f"{HOST}:{api_port}"
         argv = _python("gunicorn", "-c", str(_CONFIG), "--bind", bind, "service.wsgi:app")
-        self.supervisor.run("api", argv, env, stop_timeout_s=30)
+        api_env = {  # the flusher is one process: it has no use for a directory that others wipe
+            "PROMETHEUS_MULTIPROC_DIR": str(self._state.run / "metrics"),
+            "WEB_CONCURRENCY": str(self._workers),
+        }
+        self.supervisor.run("api", argv, env | api_env, stop_timeout_s=30)
         self._wait_ready(api_port)
         nginx = nginx_argv(
             self._state.run,
