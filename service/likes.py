@@ -69,9 +69,7 @@ def valid_id(value: str, field: str) -> str:
     if not value:
         raise InvalidInputError(field, f"{field} is empty; give 1 to {MAX_ID_BYTES} characters")
     if len(value) > MAX_ID_BYTES:
-        raise InvalidInputError(
-            field, f"{field} has {len(value)} characters; at most {MAX_ID_BYTES} are allowed"
-        )
+        raise InvalidInputError(field, f"{field} has {len(value)} characters; at most {MAX_ID_BYTES} are allowed")
     if not _ALLOWED.issuperset(value):
         bad = next(char for char in value if char not in _ALLOWED)
         raise InvalidInputError(field, f"{field} holds {bad!r}; allowed are A-Z a-z 0-9 . _ : / ~ -")
@@ -109,9 +107,7 @@ class Likes:
         for post in posts:
             valid_id(post, "post")
         now = time.monotonic()
-        known = {
-            post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s
-        }
+        known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
         missing = [post for post in dict.fromkeys(posts) if post not in known]
         if missing:
             fresh = {standing.post: standing for standing in self._counter.counts(missing)}

@@ -36,40 +36,26 @@ class Settings(BaseSettings):
         description="A bearer key whose owner may give a post its first count. None: nobody may.",
     )
     ack: Ack = Field(default="memory", description="What an answered like has reached: see docs/adr/0004.")
-    redis_deadline_ms: int = Field(
-        default=2_000, gt=0, description="A like not counted by then is answered 503."
-    )
+    redis_deadline_ms: int = Field(default=2_000, gt=0, description="A like not counted by then is answered 503.")
     redis_timeout_ms: int = Field(
         default=1_000, gt=0, description="One round trip to a Redis node; then it counts as lost."
     )
-    postgres_timeout_ms: int = Field(
-        default=2_000, gt=0, description="Connecting to, and each statement of, Postgres."
-    )
-    postgres_pool: int = Field(
-        default=2, gt=0, description="Connections a process opens to each database, at most."
-    )
-    durable_deadline_ms: int = Field(
-        default=5_000, gt=0, description="With ack=postgres: the wait before 503."
-    )
+    postgres_timeout_ms: int = Field(default=2_000, gt=0, description="Connecting to, and each statement of, Postgres.")
+    postgres_pool: int = Field(default=2, gt=0, description="Connections a process opens to each database, at most.")
+    durable_deadline_ms: int = Field(default=5_000, gt=0, description="With ack=postgres: the wait before 503.")
     queue_bytes: int = Field(
         default=256 * 2**20,
         gt=0,
         description="Likes not yet in Postgres that a Redis node may hold; keep below its maxmemory.",
     )
-    settled_ttl_s: int = Field(
-        default=86_400, gt=0, description="A post without events leaves Redis after this."
-    )
+    settled_ttl_s: int = Field(default=86_400, gt=0, description="A post without events leaves Redis after this.")
     count_cache_ms: int = Field(
         default=250, ge=0, description="A pod's own cache of counts; half of the promised second is left."
     )
     flush_interval_ms: int = Field(default=100, gt=0, description="How often a flusher looks at its shards.")
     flush_batch: int = Field(default=5_000, gt=0, description="Entries of one shard in one transaction.")
-    lease_ms: int = Field(
-        default=5_000, gt=0, description="A dead flusher's shards are taken over after this."
-    )
-    mint_limit: str = Field(
-        default="30/minute", description="New visitors per network (IPv4 address, IPv6 /64)."
-    )
+    lease_ms: int = Field(default=5_000, gt=0, description="A dead flusher's shards are taken over after this.")
+    mint_limit: str = Field(default="30/minute", description="New visitors per network (IPv4 address, IPv6 /64).")
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."
     )
@@ -77,16 +63,12 @@ class Settings(BaseSettings):
         default=9100, ge=0, le=65_535, description="Where /metrics listens, 127.0.0.1 or `metrics_host`."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address /metrics binds.")
-    state_dir: Path = Field(
-        default=Path(".likewise"), description="Where `likewise up` keeps its servers' data."
-    )
+    state_dir: Path = Field(default=Path(".likewise"), description="Where `likewise up` keeps its servers' data.")
 
     @field_validator("redis_urls", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "Settings":
