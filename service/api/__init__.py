@@ -3,7 +3,7 @@
 from flask import Flask
 
 from service.api import metrics
-from service.api.bodies import MAX_BODY_BYTES, read_body
+from service.api.bodies import READ_BYTES, read_body
 from service.api.counts import CountsView, CountView
 from service.api.health import ReadyView, livez
 from service.api.likes import LikeView
@@ -19,7 +19,7 @@ from service.settings import Settings
 def register(app: Flask, *, likes: Likes, settings: Settings) -> None:
     """Give the app every route of the API and its errors. ConfigurationError where the settings can't work."""
     visitors = Visitors(settings)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
     answer_problems(app)
     app.before_request(metrics.start_clock)

@@ -4,20 +4,27 @@ import json
 from typing import NoReturn
 
 from flask import request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from service.errors import InvalidInputError
 
 MAX_BODY_BYTES = 16 * 1024
+READ_BYTES = MAX_BODY_BYTES + 1  # werkzeug cuts a chunked body off here without a word
 
 
 def read_body() -> None:
     """Read what was sent, wanted or not: left unread, it would be taken for the connection's next request."""
-    if request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ:
-        try:
-            request.get_data()
-        except OSError:  # what servers raise for broken chunks and for a client that went away
-            raise BadRequest("The body ended early, or its chunks are broken.") from None
+    if (request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ) and _is_too_long():
+        raise RequestEntityTooLarge
+
+
+def _is_too_long() -> bool:
+    try:
+        return len(request.get_data()) > MAX_BODY_BYTES
+    except HTTPException:  # too long by its own word, or cut short
+        raise
+    except Exception as reason:  # what a server raises for broken chunks is the server's own
+        raise BadRequest("The body can't be read; its chunks may be broken.") from reason
 
 
 def json_object() -> dict[str, object]:

@@ -1,0 +1,129 @@
+"""Parts that fail and networks that ask too much: the stated status, Retry-After, and the part by name."""
+
+import pytest
+
+from service.errors import (
+    CounterUnavailableError,
+    LedgerUnavailableError,
+    NotDurableError,
+    NotReplicatedError,
+    QueueFullError,
+    UnavailableError,
+)
+
+from .api_world import SEED_KEY, memory, problem
+
+
+@pytest.mark.parametrize(
+    ("error", "part", "name"),
+    [
+        (CounterUnavailableError(retry_after_s=3), "redis", "unavailable"),
+        (LedgerUnavailableError(retry_after_s=3), "postgres", "unavailable"),
+        (UnavailableError(retry_after_s=3), "service", "unavailable"),
+        (QueueFullError(retry_after_s=3), "redis", "queue-full"),
+        (NotReplicatedError(retry_after_s=3), "redis", "not-replicated"),
+        (NotDurableError(retry_after_s=3), "postgres", "not-durable"),
+    ],
+)
+def test_a_part_that_fails_is_named(error, part, name):
+    world = memory()
+    world.counter.error = error
+    answer = world.app.test_client().put("/v1/posts/a/like")
+    said = problem(answer)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
+    assert (said["part"], said["type"].rpartition(":")[2]) == (part, name)
+    assert said["detail"] == str(error)
+    assert world.snapshot() == ({}, {})
+
+
+def test_who_tries_again_after_an_error_is_the_same_person():
+    world = memory()
+    client = world.app.test_client()
+    world.counter.error = NotDurableError()
+    token = client.put("/v1/posts/a/like").headers["Likewise-Visitor"]
+    world.counter.error = None
+    assert client.put("/v1/posts/a/like").status_code == 201
+    assert world.counter.likers["a"] == {token.split(".")[1]}
+
+
+def test_a_first_count_needs_the_ledger():
+    world = memory()
+    world.ledger.error = LedgerUnavailableError()
+    headers = {"Authorization": f"Bearer {SEED_KEY}"}
+    answer = world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers)
+    assert (answer.status_code, problem(answer)["part"]) == (503, "postgres")
+    assert world.app.test_client().get("/api/likes?slug=a&likes=5").status_code == 200
+
+
+def test_without_a_seed_key_nobody_starts_a_count():
+    for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
+        world = memory(seed_key=None)
+        answer = world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers)
+        assert answer.json["count"] == 0
+        assert world.snapshot() == ({}, {})
+
+
+def test_ready_names_what_fails():
+    world = memory()
+    world.ledger.failing = ["The database of shards 0-127 does not answer."]
+    degraded = world.app.test_client().get("/readyz")
+    assert (degraded.status_code, degraded.json["status"]) == (200, "degraded")
+    assert degraded.json["failing"] == ["postgres"]
+    world.counter.failing = ["Node 7100 does not answer."]
+    answer = world.app.test_client().get("/readyz")
+    said = problem(answer)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert (said["part"], said["failing"]) == ("redis", ["redis", "postgres"])
+    assert said["detail"] == "Node 7100 does not answer."
+
+
+def test_an_approximate_count_says_so():
+    world = memory()
+    world.counter.approximate = True
+    assert world.app.test_client().get("/v1/posts/a/count").json["approximate"] is True
+
+
+def test_new_visitors_of_a_network_are_limited():
+    world = memory(mint_limit="2/minute")
+
+    def like(address, **headers):
+        sent = {"X-Forwarded-For": address, **headers}
+        return world.app.test_client().put("/v1/posts/a/like", headers=sent)
+
+    first, second, third = like("2001:db8::1"), like("2001:db8::2"), like("2001:db8:0:0:ffff::3")
+    assert [answer.status_code for answer in (first, second, third)] == [201, 201, 429]
+    assert first.headers["RateLimit-Policy"] == '"new-visitors";q=2;w=60'
+    assert first.headers["RateLimit"].startswith('"new-visitors";r=1;t=')
+    assert 1 <= int(third.headers["Retry-After"]) <= 60
+    assert third.headers["RateLimit"].startswith('"new-visitors";r=0;t=')
+    assert problem(third)["type"].endswith("too-many-new-visitors")
+    assert len(world.counter.likers["a"]) == 2
+    assert like("2001:db8:0:1::1").status_code == 201
+    known = {"Likewise-Visitor": first.headers["Likewise-Visitor"]}
+    assert like("2001:db8::9", **known).status_code == 200
+
+
+def test_a_client_cannot_choose_its_network():
+    world = memory(mint_limit="1/minute")
+
+    def like(forwarded):
+        sent = {"X-Forwarded-For": forwarded}
+        environ = {"REMOTE_ADDR": "198.51.100.7"}
+        return world.app.test_client().put("/v1/posts/a/like", headers=sent, environ_overrides=environ)
+
+    assert [like("203.0.113.1").status_code, like("203.0.113.2").status_code] == [201, 429]
+    assert len(world.counter.likers["a"]) == 1
+
+
+def test_likes_are_counted_by_what_they_changed():
+    from service.api.metrics import LIKES
+
+    def counted(result):
+        return LIKES.labels(result)._value.get()
+
+    client = memory().app.test_client()
+    names = ("liked", "already_liked", "unliked", "not_liked")
+    before = [counted(name) for name in names]
+    for method in ("put", "put", "delete", "delete", "delete"):
+        getattr(client, method)("/v1/posts/a/like")
+    assert [counted(name) - past for name, past in zip(names, before, strict=True)] == [1, 1, 1, 2]
