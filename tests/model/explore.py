@@ -141,6 +141,17 @@ def trace_to(before: dict[World, tuple[World, str] | None], world: World) -> Tra
     return tuple(reversed(trace))
 
 
+def follow(rules: Rules, world: World, labels: list[str]) -> World:
+    """The world after these steps, each named by how its label begins."""
+    for label in labels:
+        here = dict(reversed(list(steps(rules, world))))
+        chosen = [there for said, there in here.items() if said.startswith(label)]
+        if not chosen:
+            raise LookupError(f"no step {label!r}, but: {', '.join(here)}")
+        world = chosen[-1]
+    return world
+
+
 def walk(rules: Rules, world: World, count: int, seed: int, length: int = 45) -> Report:
     """Random walks of `count` steps in all, judged at about every third step; the shortest trace found."""
     chance = random.Random(seed)

@@ -186,10 +186,8 @@ def settle(rules: Rules, redis: Redis, run: int, done: Settle) -> Redis:
 def rebase(rules: Rules, redis: Redis, done: Settle, gone: Batch) -> Redis:
     weight = sum(entry.weight for entry in gone)
     count = redis.count
-    if count is None:
-        if rules.never_create:
-            return redis
-        return replace(redis, count=Count(done.n, done.revision, -weight, 0, redis.header.life))
+    if count is None:  # it never makes one, whose set would know nobody
+        return redis
     newer = done.revision >= count.revision
     count = replace(count, pending=count.pending - weight, entries=count.entries - len(gone))
     if newer:
@@ -217,9 +215,9 @@ def put_in_doubt(rules: Rules, redis: Redis, revision: int) -> Redis:
 
 
 def register(rules: Rules, postgres: Postgres, name: Name) -> tuple[Postgres, Begin]:
-    if postgres.name != name:
+    if postgres.name != name and (not rules.epoch or name[0] >= postgres.name[0]):
         postgres = replace(postgres, name=name, life=postgres.life + (1 if rules.life else 0))
-    return postgres, Begin(name, postgres.life, postgres.version)
+    return postgres, Begin(postgres.name, postgres.life, postgres.version)
 
 
 def load(postgres: Postgres, ask: Ask, ticket: Ticket) -> Loaded:

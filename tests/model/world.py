@@ -6,7 +6,7 @@ strikes between any two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from .protocol import (
@@ -40,12 +40,14 @@ from .state import (
     Header,
     Install,
     Load,
+    Outsider,
     Pod,
     Postgres,
     Redis,
     Register,
     Row,
     Rules,
+    Server,
     Settle,
     Wish,
     World,
@@ -70,6 +72,7 @@ def steps(rules: Rules, world: World) -> Steps:
         yield from pod(rules, world, i)
     yield from outside(rules, world)
     yield from requests(rules, world)
+    yield from strays(rules, world)
     yield from trouble(rules, world)
 
 
@@ -91,6 +94,30 @@ def requests(rules: Rules, world: World) -> Steps:
             yield f"{ask}: {_said(answer)}", answered(replace(ticking, redis=redis), ask, answer)
 
 
+def strays(rules: Rules, world: World) -> Steps:
+    """By an old slot map, a pod asks the zombie: what it acknowledges the failover loses."""
+    if not world.budget.strays or world.zombie is None:
+        return
+    for wish in world.wishes:
+        for liked in (True, False):
+            ask, ticking = Ask(wish.actor, liked), spend(replace(world, clock=world.clock + 1), "strays")
+            redis, answer = call(rules, world.zombie, Server(world.run - 1, ticking.clock), ask)
+            after = replace(ticking, zombie=redis)
+            match answer:
+                case Done():
+                    yield f"{ask} at the zombie: done", replace(after, wishes=lost(world.wishes, {wish.actor}))
+                case NewLife(name):
+                    postgres, life = register(rules, world.postgres, name)
+                    redis = begin(rules, redis, world.run - 1, life)
+                    said = f"begins life {life.life}" if alive(redis, world.run - 1) else "is refused a life"
+                    yield f"{ask} at the zombie: {said}", replace(after, postgres=postgres, zombie=redis)
+                case Miss(ticket):
+                    loaded = load(world.postgres, ask, ticket)
+                    redis, _ = call(rules, redis, Server(world.run - 1, ticking.clock), ask, loaded)
+                    after = replace(after, zombie=redis, wishes=lost(world.wishes, {wish.actor}))
+                    yield f"{ask} at the zombie: loads, done", after
+
+
 def answered(world: World, ask: Ask, answer: Answer) -> World:
     """The wish is acknowledged, or a pod goes to do what the answer asks for."""
     match answer:
@@ -110,7 +137,7 @@ def acknowledged(wishes: tuple[Wish, ...], ask: Ask) -> tuple[Wish, ...]:
     return tuple(Wish(wish.actor, ask.liked, number) if wish.actor == ask.actor else wish for wish in wishes)
 
 
-def lost(wishes: tuple[Wish, ...], actors: set[str]) -> tuple[Wish, ...]:
+def lost(wishes: tuple[Wish, ...], actors: Collection[str | None]) -> tuple[Wish, ...]:
     """Acknowledged, and yet nothing holds them to it any more."""
     return tuple(replace(wish, liked=None) if wish.actor in actors else wish for wish in wishes)
 
@@ -239,19 +266,22 @@ def _list(batch: Batch) -> str:
 
 def outside(rules: Rules, world: World) -> Steps:
     if world.outsider is not None:
-        redis = put_in_doubt(rules, world.redis, world.outsider)
-        yield "outside puts the post in doubt", replace(world, redis=redis, outsider=None)
+        redis = put_in_doubt(rules, world.redis, world.outsider.revision)
+        wishes = lost(world.wishes, {world.outsider.erased})  # also where told "already" in between
+        yield "outside puts the post in doubt", replace(world, redis=redis, wishes=wishes, outsider=None)
     elif world.budget.outside:
         old = world.postgres
         revision = old.revision + 1
-        changed = spend(replace(world, outsider=revision), "outside")
+        changed = spend(replace(world, outsider=Outsider(revision)), "outside")
         seeded = replace(old, n=old.n + 1, seed=old.seed + 1, revision=revision)
         yield f"outside seeds: n={seeded.n}", replace(changed, postgres=seeded)
         for row in (row for row in old.rows if row.liked):
             rows = tuple(replace(r, liked=False) if r == row else r for r in old.rows)
-            wishes = lost(world.wishes, {row.actor})
             erased = replace(old, rows=rows, n=old.n - 1, revision=revision)
-            yield f"outside erases {row.actor}: n={erased.n}", replace(changed, postgres=erased, wishes=wishes)
+            yield (
+                f"outside erases {row.actor}: n={erased.n}",
+                replace(changed, postgres=erased, outsider=Outsider(revision, row.actor)),
+            )
 
 
 # --- trouble
