@@ -65,6 +65,13 @@ def post_fork(server: Any, worker: Any) -> None:
         _metrics_socket.close()
 
 
+def worker_exit(server: Any, worker: Any) -> None:
+    """Close the app's sockets and pools while greenlets still run; at interpreter exit it is too late."""
+    close = getattr(worker.wsgi, "extensions", {}).get("close")
+    if close is not None:
+        close()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Drop the gauges of a worker that has died."""
     from prometheus_client.multiprocess import mark_process_dead

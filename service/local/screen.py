@@ -30,13 +30,21 @@ class Status:
 class Screen:
     """Shows children and status; enter it to take over the terminal's last lines."""
 
-    def __init__(self, console: Console, children: list[Child], status: Callable[[], Status] | None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        children: list[Child],
+        status: Callable[[], Status] | None,
+        *,
+        line_every_s: float = _LINE_EVERY_S,
+    ) -> None:
         self._console = console
         self._children = children
         self._status = status
+        self._line_every_s = line_every_s
         self._known: dict[int, psutil.Process] = {}
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._next_line = time.monotonic() + _LINE_EVERY_S
+        self._next_line = time.monotonic() + self._line_every_s
 
     def __enter__(self) -> Self:
         if self._live:
@@ -54,7 +62,7 @@ class Screen:
         if self._live:
             self._live.update(self._table(), refresh=True)
         elif self._status and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY_S
+            self._next_line = time.monotonic() + self._line_every_s
             self._console.print(self._summary(), highlight=False)
 
     def _summary(self) -> str:

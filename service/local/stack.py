@@ -90,12 +90,14 @@ class Stack:
         return [PostgresServer(base / f"postgres-{n}", ports[n]) for n in range(count)]
 
     def _start_data(self) -> None:
+        if self._valkey:
+            self._valkey.launch()  # its nodes wait two seconds for each other: time for Postgres to start
         for number, server in enumerate(self._postgres):
             server.start()
             if server.process:
                 self.supervisor.adopt(f"postgres-{number}", server.process, server.log, signal.SIGINT)
         if self._valkey:
-            self._valkey.start()
+            self._valkey.wait_formed()
             for number, process in enumerate(self._valkey.processes):
                 self.supervisor.adopt(f"valkey-{number}", process, self._valkey.log(number))
 
@@ -140,12 +142,13 @@ class Stack:
         self.supervisor.run("flusher", _python("service.cli", "flusher"), env, stop_timeout_s=_DRAIN_TIMEOUT_S)
         api_port = free_ports(1)[0]
         bind = f"{HOST}:{api_port}"
-        argv = _python("gunicorn", "-c", str(_CONFIG), "--bind", bind, "service.wsgi:app")
+        quick = ("--graceful-timeout", "8")  # a worker told to stop while it boots does not hear it
+        argv = _python("gunicorn", "-c", str(_CONFIG), "--bind", bind, *quick, "service.wsgi:app")
         api_env = {  # the flusher is one process: it has no use for a directory that others wipe
             "PROMETHEUS_MULTIPROC_DIR": str(self._state.run / "metrics"),
             "WEB_CONCURRENCY": str(self._workers),
         }
-        self.supervisor.run("api", argv, env | api_env, stop_timeout_s=30)
+        self.supervisor.run("api", argv, env | api_env)
         self._wait_ready(api_port)
         nginx = nginx_argv(
             self._state.run,

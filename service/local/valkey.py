@@ -79,6 +79,11 @@ class ValkeyCluster:
 
     def start(self) -> None:
         """Start every node and return when the cluster serves every slot."""
+        self.launch()
+        self.wait_formed()
+
+    def launch(self) -> None:
+        """Start every node, and wait for nothing."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for index in range(len(self.ports)):
             self.node_directory(index).mkdir(exist_ok=True)
@@ -87,6 +92,13 @@ class ValkeyCluster:
             self.processes = []
             for index in range(len(self.ports)):
                 self.processes.append(self._spawn(index))
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_formed(self) -> None:
+        """Make launched nodes a cluster, if they are none yet; return when it serves every slot."""
+        try:
             for index in range(len(self.ports)):
                 self._wait_for_answer(index)
             self._form()

@@ -1,0 +1,266 @@
+"""`likewise up` and its servers, as they run: killed, stopped, started again, refused."""
+
+import http.client
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+from rich.console import Console
+
+from service.local.postgres import PostgresServer
+from service.local.processes import free_ports, wait_until
+from service.local.up import up
+from service.local.valkey import ValkeyCluster
+from service.settings import Settings
+
+RUN = """
+from service.local.up import up
+from service.settings import Settings
+raise SystemExit(up(Settings(), port={port}))
+"""
+KEYS = range(100)
+
+
+def write(cluster: ValkeyCluster) -> None:
+    with closing(redis.RedisCluster.from_url(cluster.urls[0])) as client:
+        for key in KEYS:
+            client.set(f"key-{key}", key)
+
+
+def everything_is_there(cluster: ValkeyCluster) -> bool:
+    with closing(redis.RedisCluster.from_url(cluster.urls[0])) as client:
+        return all(client.get(f"key-{key}") == str(key).encode() for key in KEYS)
+
+
+def query(server: PostgresServer, statement: str) -> None:
+    with psycopg.connect(server.url) as connection:
+        connection.execute(statement)
+
+
+def rows(server: PostgresServer) -> list[tuple[int]]:
+    with psycopg.connect(server.url) as connection:
+        return connection.execute("SELECT n FROM t").fetchall()
+
+
+def test_valkey_killed_keeps_its_data(tmp_path: Path) -> None:
+    cluster = ValkeyCluster(tmp_path / "valkey")
+    cluster.start()
+    try:
+        write(cluster)
+        cluster.processes[1].kill()
+        cluster.restart(1)
+        cluster.wait_ok()
+        assert everything_is_there(cluster)
+    finally:
+        cluster.stop()
+
+
+def test_valkey_comes_back_on_other_ports(tmp_path: Path) -> None:
+    first = ValkeyCluster(tmp_path / "valkey")
+    first.start()
+    try:
+        write(first)
+    finally:
+        first.stop()
+    second = ValkeyCluster(tmp_path / "valkey")
+    second.start()
+    try:
+        assert not set(first.ports) & set(second.ports)
+        assert everything_is_there(second)
+    finally:
+        second.stop()
+
+
+def test_postgres_killed_or_stopped_keeps_its_rows(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres")
+    server.start()
+    try:
+        query(server, "CREATE TABLE t (n int)")
+        query(server, "INSERT INTO t VALUES (7)")
+        server.kill()
+        server.start()
+        assert rows(server) == [(7,)]
+        server.restart()
+        assert rows(server) == [(7,)]
+        assert server.data.joinpath("postmaster.pid").exists()
+    finally:
+        server.stop()
+
+
+def test_postgres_forgets_a_number_that_is_another_process_now(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "postgres")
+    server.start()
+    try:
+        server.kill()
+        file = server.data / "postmaster.pid"
+        file.write_text(re.sub(r"^\d+", str(os.getpid()), file.read_text()))
+        server.start()
+    finally:
+        server.stop()
+
+
+class Run:
+    """One `likewise up` in a process of its own."""
+
+    def __init__(self, directory: Path, port: int, metrics_port: int = 0) -> None:
+        self.port = port
+        self._output = directory / "output"
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+        ours = {"LIKEWISE_STATE_DIR": str(directory / "state"), "LIKEWISE_METRICS_PORT": str(metrics_port)}
+        self.run = directory / "state" / "run"
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", RUN.format(port=port)],
+                env={**clean, **ours},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.wait_for("Likewise is up")
+        except BaseException:
+            self.end(signal.SIGTERM)
+            raise
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def wait_for(self, text: str) -> None:
+        def seen() -> bool:
+            assert self.process.poll() is None or text in self.output, self.output
+            return text in self.output
+
+        wait_until(seen, timeout_s=60, what=f"{text!r}, got {self.output}")
+
+    def pid(self, name: str) -> int:
+        return int(json.loads((self.run / f"{name}.json").read_text())["pid"])
+
+    def end(self, how: signal.Signals) -> int:
+        """Signal it, and return its exit code once nothing that it started is left."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        assert not psutil.wait_procs(family, timeout=30)[1]
+        return code
+
+    def ask(self, method: str, path: str, port: int | None = None) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        with closing(connection):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status < 300, body
+            return body
+
+    def count(self, post: str) -> int:
+        return int(json.loads(self.ask("GET", f"/v1/posts/{post}/count"))["count"])
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, int]]:
+    port, metrics_port = free_ports(2)
+    run = Run(tmp_path_factory.mktemp("up"), port, metrics_port)
+    try:
+        yield run, metrics_port
+    finally:
+        assert run.end(signal.SIGTERM) == 0
+        assert not list(run.run.glob("*.json"))
+
+
+def refusal(settings: Settings, port: int, **changes: int) -> str:
+    """What `up` says when it does not even start."""
+    output = io.StringIO()
+    assert up(settings, port=port, console=Console(file=output, width=1000), **changes) == 1
+    return output.getvalue().strip()
+
+
+def test_a_second_up_names_the_first(running: tuple[Run, int]) -> None:
+    run, _ = running
+    said = refusal(Settings(state_dir=run.run.parent, metrics_port=0), free_ports(1)[0])
+    assert said.startswith(f"`likewise up` runs here already, as process {run.process.pid}: stop it")
+    assert run.process.poll() is None
+
+
+def test_ids_reach_the_api_byte_for_byte(running: tuple[Run, int]) -> None:
+    run, _ = running
+    run.ask("PUT", "/v1/posts/a%2Fb:~c/like")
+    assert run.count("a%2Fb:~c") == 1
+
+
+def test_metrics_are_served_apart(running: tuple[Run, int]) -> None:
+    run, metrics_port = running
+    assert b"# HELP" in run.ask("GET", "/metrics", metrics_port)
+
+
+@pytest.mark.parametrize("name", ["nginx", "api", "flusher"])
+def test_a_service_that_is_killed_comes_back(running: tuple[Run, int], name: str) -> None:
+    run, _ = running
+    before = run.pid(name)
+    os.kill(before, signal.SIGKILL)
+    run.wait_for(f"{name} died (signal 9) and is started again.")
+    wait_until(lambda: run.pid(name) != before, timeout_s=10, what=f"a new {name}")
+
+    def answers() -> bool:
+        try:
+            return bool(run.ask("GET", "/readyz"))
+        except (OSError, AssertionError):
+            return False
+
+    wait_until(answers, timeout_s=30, what="an answer")
+
+
+def test_likes_outlive_a_stop_and_a_kill_and_a_lost_server_ends_it(tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    run = Run(tmp_path, port)
+    run.ask("PUT", "/v1/posts/kept/like")
+    assert run.end(signal.SIGINT) == 0
+
+    run = Run(tmp_path, port)
+    assert run.count("kept") == 1
+    run.ask("PUT", "/v1/posts/kept/like")
+    run.end(signal.SIGKILL)
+
+    run = Run(tmp_path, port)
+    assert run.count("kept") == 2
+    family = psutil.Process(run.process.pid).children(recursive=True)
+    os.kill(run.pid("valkey-1"), signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert f"valkey-1 died (signal 9). Its log {tmp_path}/state/valkey/node-1.log ends with:" in run.output
+    assert not psutil.wait_procs(family, timeout=10)[1]
+
+
+@pytest.mark.parametrize(("which", "advice"), [("http", "--port"), ("metrics", "LIKEWISE_METRICS_PORT")])
+def test_a_taken_port_is_named(tmp_path: Path, which: str, advice: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        free = free_ports(1)[0]
+        settings = Settings(state_dir=tmp_path / "state", metrics_port=port if which == "metrics" else 0)
+        said = refusal(settings, free if which == "metrics" else port)
+    assert said.startswith(f"Port {port} on 127.0.0.1 is taken by another program.")
+    assert advice in said
+
+
+def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = refusal(Settings(state_dir=tmp_path / "file", metrics_port=0), free_ports(1)[0])
+    assert said.startswith(f"The state directory {tmp_path}/file cannot be used: it is not a directory.")
+    below = refusal(Settings(state_dir=tmp_path / "file" / "below", metrics_port=0), free_ports(1)[0])
+    assert "cannot be used: Not a directory. Choose another place with LIKEWISE_STATE_DIR." in below
+
+
+def test_a_disk_with_too_little_space(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", metrics_port=0)
+    said = refusal(settings, free_ports(1)[0], min_free_bytes=2**60)
+    assert "MB free, and 1099511627776 MB are needed." in said
