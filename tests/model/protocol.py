@@ -63,7 +63,7 @@ def offer(redis: Redis, server: Server) -> tuple[Redis, NewLife]:
 
 def begin(rules: Rules, redis: Redis, run: int, life: Begin) -> Redis:
     header = redis.header
-    if alive(redis, run) or header.candidate != life.name:
+    if alive(redis, run) or (rules.only_the_candidate and header.candidate != life.name):
         return redis
     version = max(header.version, life.version) if rules.version_in_begin else header.version
     return replace(redis, header=Header(version, life.life, life.name, header.settles + 1))

@@ -19,6 +19,7 @@ class Rules:
 
     life: bool = True  # raised for another process, else what a lost primary began is finished upon the new one
     fence: bool = True  # a batch of another life does not commit, else a zombie overwrites newer wishes
+    only_the_candidate: bool = True  # begins, else after FLUSHALL a life and its tickets are begun again
     version_in_begin: bool = True  # begin takes Postgres's version, else a slow clock makes new wishes look old
     ticket: bool = True  # an install names the (life, d) it was loaded under, else a late one sets a stale base
     leave_only_settled: bool = True  # a TTL at k = 0, not p = 0, else a pending like and unlike lose their count

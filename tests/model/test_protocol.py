@@ -14,7 +14,7 @@ WHOLE = {
     "two actors": ("AB", Budget(wishes=2, flushes=2)),
     "an eviction": ("A", Budget(wishes=2, reads=1, flushes=1, evictions=1)),
     "a failover": ("A", Budget(wishes=2, flushes=1, failovers=1)),
-    "a wipe": ("A", Budget(wishes=2, flushes=2, wipes=1)),
+    "a wipe": ("A", Budget(wishes=2, flushes=1, wipes=1)),
     "a change from outside": ("A", Budget(wishes=2, flushes=2, outside=1)),
     "a dead letter": ("A", Budget(wishes=3, flushes=2, refusals=1)),
     "Postgres away": ("A", Budget(wishes=2, flushes=2, evictions=1, blind=1)),
@@ -29,6 +29,7 @@ OUTSIDE = Budget(wishes=2, flushes=2, outside=1)
 SHOWS = {
     "life": FAILOVER,
     "fence": FAILOVER,
+    "only_the_candidate": Budget(reads=1, flushes=1, failovers=1, wipes=1, outside=1),
     "version_in_begin": FAILOVER,
     "ticket": EVICTION,
     "leave_only_settled": EVICTION,
