@@ -18,10 +18,16 @@ from service.errors import ConfigurationError, LikewiseError
 from service.settings import Settings
 
 
-def settings_from_environment() -> Settings:
-    """The settings. Raises ConfigurationError naming the variable and what is wrong with it."""
+def settings_from_environment(*, of_local_stack: bool = False) -> Settings:
+    """The settings; `of_local_stack`: what `likewise up` left in its state directory, where nothing else is set.
+
+    Raises ConfigurationError naming the variable and what is wrong with it.
+    """
     try:
-        return Settings()
+        settings = Settings()
+        if not of_local_stack:
+            return settings
+        return Settings(_env_file=settings.state_dir / "env")  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:
         lines = [
             f"LIKEWISE_{'_'.join(str(part) for part in one['loc']).upper() or '*'}: {one['msg']}"
@@ -60,6 +66,18 @@ def main() -> None:
 
 
 @main.command()
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65_535), help="Where NGINX listens.")
+@click.option("--replicas", is_flag=True, help="A replica for each Redis primary.")
+@click.option("--workers", type=click.IntRange(1), help="API workers.  [default: one a core]")
+def up(port: int, replicas: bool, workers: int | None) -> None:
+    """Run everything on this machine until Ctrl-C; likes are kept for the next time."""
+    from service.local.status import Probe
+    from service.local.up import up as run
+
+    sys.exit(run(settings_from_environment(), port=port, replicas=replicas, workers=workers, status=Probe()))
+
+
+@main.command()
 @click.option("--phase", type=click.Choice(["pre", "post", "all"]), default="all", show_default=True)
 def migrate(phase: str) -> None:
     """Bring every database up to date; safe to run twice."""
@@ -94,7 +112,7 @@ def verify(as_json: bool) -> None:
     from service.app import open_stores
     from service.verify import verify as compare
 
-    with open_stores(settings_from_environment()) as stores:
+    with open_stores(settings_from_environment(of_local_stack=True)) as stores:
         report = compare(stores.queue, stores.ledger, stores.settings.shards)
     if as_json:
         click.echo(json.dumps(asdict(report)))
