@@ -1,0 +1,95 @@
+"""Asking the target before and after the load, one request at a time."""
+
+import json
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
+
+from service.drill.plan import DrillUsageError, Target
+from service.drill.pool import Address
+from service.errors import ConfigurationError, LikewiseError
+from service.security.visitor import mint
+
+HEADER = "Likewise-Visitor"
+_TIMEOUT_S = 10.0
+_BATCH = 100  # posts in one question, the most the API takes
+
+
+class RefusedError(LikewiseError):
+    """The target does not take likes."""
+
+
+def resolve(target: Target) -> Address:
+    """The first address of the target that takes a connection. Raises DrillUsageError."""
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise DrillUsageError(f"{target.host} is not known: {error}") from error
+    reason: OSError | None = None
+    for family, _, _, _, address in found:
+        where = str(address[0]), int(address[1])
+        try:
+            socket.create_connection(where, timeout=_TIMEOUT_S).close()
+        except OSError as error:
+            reason = error
+        else:
+            return family, where
+    raise DrillUsageError(_silent(target, reason)) from reason
+
+
+def try_out(target: Target, address: Address, secret: bytes, post: str) -> None:
+    """Like `post` and take it back: the target answers, takes likes, and knows our visitors.
+
+    Raises DrillUsageError, ConfigurationError or RefusedError.
+    """
+    token = mint(secret)
+    path = f"/v1/posts/{post}/like"
+    try:
+        status, headers, body = _ask(target, address, "PUT", path, token)
+    except (OSError, HTTPException) as error:
+        raise DrillUsageError(_silent(target, error)) from error
+    if HEADER in headers or status == 429:
+        raise ConfigurationError(
+            f"http://{target.authority} does not know our visitors: LIKEWISE_SECRET is not the one it was started with"
+        )
+    if status != 201:
+        raise RefusedError(f"http://{target.authority} does not take likes: it answered {status} {_said(body)}".strip())
+    _ask(target, address, "DELETE", path, token)
+
+
+def counts(target: Target, address: Address, posts: Sequence[str]) -> dict[str, int]:
+    """What readers see of each post. Raises RefusedError."""
+    shown: dict[str, int] = {}
+    for first in range(0, len(posts), _BATCH):
+        query = "&".join(f"post={post}" for post in posts[first : first + _BATCH])
+        try:
+            status, _, body = _ask(target, address, "GET", f"/v1/counts?{query}", "")
+            if status != 200:
+                raise RefusedError(f"counts were answered {status} {_said(body)}")
+            shown |= {row["post"]: int(row["count"]) for row in json.loads(body)["counts"]}
+        except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+            raise RefusedError(f"counts could not be read: {error or type(error).__name__}") from error
+    return shown
+
+
+def _ask(target: Target, address: Address, method: str, path: str, token: str) -> tuple[int, Any, bytes]:
+    with closing(HTTPConnection(*address[1], timeout=_TIMEOUT_S)) as connection:
+        headers = {"Host": target.authority} | ({HEADER: token} if token else {})
+        connection.request(method, path, headers=headers)
+        response: HTTPResponse = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+def _silent(target: Target, error: Exception | None) -> str:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"http://{target.authority} does not answer: {reason}"
+
+
+def _said(body: bytes) -> str:
+    """The detail of a problem; nothing where the body is none."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

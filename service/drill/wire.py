@@ -1,0 +1,76 @@
+"""The bytes of a like and of its answer. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from service.drill.plan import Target
+from service.security.visitor import TOKEN_CHARS
+
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
+_MINTED = re.compile(rb"\r\nlikewise-visitor:", re.IGNORECASE)
+_END = b"\r\n\r\n"
+_NO_BODY = frozenset({204, 304})
+
+
+class BadAnswerError(ValueError):
+    """What came is not HTTP/1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `stranger`: the server minted another visitor, so it did not know the token."""
+
+    status: int
+    keep: bool
+    stranger: bool
+
+
+class Requests:
+    """The requests of a run, their parts made beforehand: like `i` is of visitor `i` for post `i % posts`."""
+
+    def __init__(self, target: Target, posts: Sequence[str], tokens: Iterable[str]) -> None:
+        self._heads = [
+            f"PUT /v1/posts/{post}/like HTTP/1.1\r\nHost: {target.authority}\r\n"
+            "Content-Length: 0\r\nLikewise-Visitor: ".encode()
+            for post in posts
+        ]
+        self._tokens = b"".join(token.encode() for token in tokens)
+        self._posts = len(posts)
+
+    def __getitem__(self, like: int) -> bytes:
+        start = like * TOKEN_CHARS
+        return b"%b%b\r\n\r\n" % (self._heads[like % self._posts], self._tokens[start : start + TOKEN_CHARS])
+
+
+def answer_in(data: bytes, *, ended: bool = False) -> Answer | None:
+    """The answer in `data`; None while some of it is missing. `ended`: the server has closed the connection."""
+    if not b"HTTP/1.".startswith(data[:7]):
+        raise BadAnswerError
+    at = data.find(_END)
+    if at < 0:
+        return None
+    head, size = data[:at], len(data) - at - len(_END)
+    if not head[9:12].isdigit():
+        raise BadAnswerError
+    status = int(head[9:12])
+    if status < 200:
+        return answer_in(data[at + len(_END) :], ended=ended)
+    if not _whole(head, data, status, size) and not (ended and _runs_to_the_end(head)):
+        return None
+    keep = not ended and head.startswith(b"HTTP/1.1") and not _CLOSE.search(head)
+    return Answer(status, keep, _MINTED.search(head) is not None)
+
+
+def _whole(head: bytes, data: bytes, status: int, size: int) -> bool:
+    if status in _NO_BODY:
+        return True
+    if length := _LENGTH.search(head):
+        return size >= int(length[1])
+    return _CHUNKED.search(head) is not None and data.endswith(b"0\r\n\r\n")
+
+
+def _runs_to_the_end(head: bytes) -> bool:
+    return not _LENGTH.search(head) and not _CHUNKED.search(head)
