@@ -135,7 +135,11 @@ def _older() -> Node:
 def _slug_body() -> Node:
     schema = {
         "type": "object",
-        "properties": {"slug": POST, "action": {"enum": ["like", "unlike"]}, "likes": _SEED},
+        "properties": {
+            "slug": POST,
+            "action": {"enum": ["like", "unlike"]},
+            "likes": _SEED | {"type": ["integer", "null"]},
+        },
         "required": ["slug", "action"],
         "examples": [{"slug": "hello-world", "action": "like"}],
     }

@@ -53,3 +53,8 @@ def problem(answer: TestResponse) -> dict[str, Any]:
     assert body["status"] == answer.status_code
     assert body.keys() >= {"type", "title", "detail"}
     return body
+
+
+def memory_app() -> Flask:
+    """The app alone, for a server to run."""
+    return memory().app

@@ -1,4 +1,4 @@
-"""What the API answers, on any stores: `make_app` may be overridden to give an app on real ones."""
+"""What the API answers, on any stores."""
 
 import uuid
 from collections.abc import Callable
@@ -17,10 +17,10 @@ COUNT_TYPES = {name: kind for name, kind in TYPES.items() if name != "liked"}
 KEY = {"Authorization": f"Bearer {SEED_KEY}"}
 
 
-@pytest.fixture(params=["memory"])
-def app(request: pytest.FixtureRequest) -> Flask:
-    """The app under test; a run on real stores parametrises this with their name."""
-    return memory().app if request.param == "memory" else request.getfixturevalue(request.param)
+@pytest.fixture
+def app() -> Flask:
+    """The app under test, on fake stores; `tests/integration/test_api_on_servers.py` gives one on real ones."""
+    return memory().app
 
 
 @pytest.fixture

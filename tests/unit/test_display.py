@@ -39,7 +39,7 @@ def test_english(count, shown):
         ("fr", "1,9\xa0M"),
         ("ja", "199万"),
         ("hi", "19\xa0लाख"),
-        ("ar-EG", "1٫9\xa0مليون"),
+        ("ar-EG", "1\u066b9\xa0مليون"),
     ],
 )
 def test_other_languages(tag, shown):

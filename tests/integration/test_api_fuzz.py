@@ -1,0 +1,16 @@
+"""schemathesis against the document: what it promises is what is answered, for good data and for bad."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.contract.api_world import memory
+
+API = memory().app
+schema = schemathesis.openapi.from_wsgi("/openapi.json", API)
+
+
+@schema.parametrize()
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_api_is_what_its_document_says(case):
+    case.call_and_validate()
