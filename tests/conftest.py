@@ -1,16 +1,19 @@
 """Real servers for the tests: one embedded Valkey Cluster and two Postgres servers a session, emptied between tests."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
-import redis
 
 from service.app import Stores, open_stores
 from service.local.postgres import PostgresServer
 from service.local.valkey import ValkeyCluster
 from service.settings import Settings
+from service.store.cluster import Cluster
+from service.store.databases import parse_shard_map
 from service.store.migrate import migrate
 
 SHARDS = 16  # enough to be on every node and in both databases, few enough to poll and to migrate quickly
@@ -20,7 +23,7 @@ SHARDS = 16  # enough to be on every node and in both databases, few enough to p
 class Servers:
     """The servers of a test session and the settings that reach them."""
 
-    valkey: ValkeyCluster
+    valkey: ValkeyCluster | None
     postgres: list[PostgresServer]
     settings: Settings
 
@@ -31,9 +34,13 @@ class Servers:
 
 def settings_for(valkey: ValkeyCluster, postgres: list[PostgresServer]) -> Settings:
     half = SHARDS // 2
+    return settings_at(valkey.urls, f"0-{half - 1}={postgres[0].url} {half}-{SHARDS - 1}={postgres[1].url}")
+
+
+def settings_at(redis_urls: list[str], shard_map: str) -> Settings:
     return Settings(
-        redis_urls=valkey.urls,
-        shard_map=f"0-{half - 1}={postgres[0].url} {half}-{SHARDS - 1}={postgres[1].url}",
+        redis_urls=redis_urls,
+        shard_map=shard_map,
         shards=SHARDS,
         secret="a test's secret of more than 32 characters",
         flush_interval_ms=20,
@@ -43,12 +50,12 @@ def settings_for(valkey: ValkeyCluster, postgres: list[PostgresServer]) -> Setti
     )
 
 
-@pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    root = tmp_path_factory.mktemp("servers")
-    root.chmod(0o755)
-    valkey = ValkeyCluster(root / "valkey", replicas=True, maxmemory_bytes=256 * 2**20)
-    postgres = [PostgresServer(root / f"postgres-{at}") for at in range(2)]
+@contextmanager
+def running(root: Path, *, redis_server: Path | None = None, postgres_bin: Path | None = None) -> Iterator[Servers]:
+    """A cluster with replicas and two migrated Postgres servers; the embedded ones, or other programs."""
+    root.chmod(0o755)  # Postgres runs as another account where the tests run as root
+    valkey = ValkeyCluster(root / "valkey", replicas=True, maxmemory_bytes=256 * 2**20, server=redis_server)
+    postgres = [PostgresServer(root / f"postgres-{at}", binaries=postgres_bin) for at in range(2)]
     try:
         for server in (valkey, *postgres):
             server.start()
@@ -60,19 +67,33 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             server.stop()
 
 
+def emptied(servers: Servers) -> Servers:
+    """The servers, once they answer and hold nothing."""
+    if servers.valkey:
+        servers.valkey.wait_ok()
+    cluster = Cluster(servers.settings.redis_urls, timeout_s=5)
+    try:
+        for node in cluster.primaries():
+            assert node.call([("FLUSHALL",)]) == [b"OK"]
+    finally:
+        cluster.close()
+    for held in parse_shard_map(servers.settings.shard_map, SHARDS):
+        with psycopg.connect(held.url, autocommit=True) as connection:
+            connection.execute("TRUNCATE posts, likes")
+            connection.execute("UPDATE shards SET name = '', life = 0, ver = 0, next_id = 1")
+    return servers
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with running(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
+
+
 @pytest.fixture
 def servers(_servers: Servers) -> Servers:
     """Servers that answer and hold nothing."""
-    _servers.valkey.wait_ok()
-    for port in _servers.valkey.ports:
-        with redis.Redis(port=port) as node:
-            if node.info("replication")["role"] == "master":
-                node.flushall()
-    for server in _servers.postgres:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE posts, likes")
-            connection.execute("UPDATE shards SET name = '', life = 0, ver = 0, next_id = 1")
-    return _servers
+    return emptied(_servers)
 
 
 @pytest.fixture
