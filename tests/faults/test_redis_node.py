@@ -1,0 +1,125 @@
+"""A Redis node dies or hangs: its shards answer 503 in time, the others go on, and a replica takes over."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from service.app import Stores, create_likes, open_stores
+from service.errors import CounterUnavailableError, NotReplicatedError
+from tests.conftest import SHARDS, Servers
+
+from .breaking import (
+    client,
+    forbid_promotion,
+    is_primary,
+    keep_every_write,
+    post_in,
+    primary_of,
+    start_again,
+    wait_for,
+    wait_for_promotion,
+)
+from .crowd import Crowd
+
+POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
+
+
+def life_of(servers: Servers, shard: int) -> int:
+    server = servers.postgres[shard * 2 // SHARDS]
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        row = connection.execute("SELECT life FROM shards WHERE shard = %s", [shard]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def split(stores: Stores, port: int) -> tuple[list[int], list[int]]:
+    """The shards on the node at the port, and all others."""
+    on = [shard for shard in range(SHARDS) if primary_of(stores, shard) == port]
+    return on, [shard for shard in range(SHARDS) if shard not in on]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+def test_only_the_shards_of_a_lost_node_are_refused(
+    servers: Servers, stores: Stores, crowd: Crowd, how: signal.Signals
+) -> None:
+    crowd.like_all(POSTS, ["anna", "ben"])
+    forbid_promotion(servers.valkey)
+    port = primary_of(stores, 0)
+    keep_every_write(port)
+    crowd.like_all(POSTS, ["cleo"])
+    lost, others = split(stores, port)
+    index = servers.valkey.ports.index(port)
+    servers.valkey.processes[index].send_signal(how)
+    for shard in lost[:2]:
+        started = time.monotonic()
+        with pytest.raises(CounterUnavailableError):
+            crowd.like(POSTS[shard], "dora")
+        limit_s = (servers.settings.redis_deadline_ms + 2 * servers.settings.redis_timeout_ms) / 1000
+        assert time.monotonic() - started < limit_s
+    for shard in others:
+        started = time.monotonic()
+        assert crowd.like(POSTS[shard], "dora").count == 4
+        assert time.monotonic() - started < 1
+    start_again(servers.valkey)
+    crowd.ask_again()
+    crowd.like_all([POSTS[shard] for shard in lost], ["emil"])
+    crowd.assert_exact()
+
+
+@pytest.fixture
+def replicated(servers: Servers) -> Iterator[Crowd]:
+    """People who are told only what a replica has too."""
+    settings = servers.with_settings(ack="replicated", redis_deadline_ms=10_000)
+    with open_stores(settings) as opened:
+        yield Crowd(opened, create_likes(opened))
+
+
+def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, replicated: Crowd) -> None:
+    stores = replicated.stores
+    replicated.like_all(POSTS, ["anna", "ben"])
+    port = primary_of(stores, 0)
+    lost, _ = split(stores, port)
+    before = {shard: life_of(servers, shard) for shard in lost}
+    index = servers.valkey.ports.index(port)
+    servers.valkey.processes[index].kill()
+    servers.valkey.processes[index].wait()
+    for shard in lost:
+        with pytest.raises(NotReplicatedError):  # counted by the replica of before, which has none itself
+            replicated.like(POSTS[shard], "cleo")
+    wait_for_promotion(servers.valkey, port)
+    start_again(servers.valkey)
+    for shard in lost:
+        assert replicated.like(POSTS[shard], "dora").count == 4
+        assert life_of(servers, shard) > before[shard]
+    replicated.ask_again()
+    replicated.unlike(POSTS[0], "anna")
+    replicated.assert_exact()
+
+
+def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, stores: Stores, crowd: Crowd) -> None:
+    crowd.like_all(POSTS, ["anna"])
+    port = primary_of(stores, 0)
+    lost, _ = split(stores, port)
+    index = servers.valkey.ports.index(port)
+    with client(port) as node:
+        wait_for(lambda: node.wait(1, 100) >= 1)
+    process = servers.valkey.processes[index]
+    process.send_signal(signal.SIGSTOP)
+    wait_for_promotion(servers.valkey, port)
+    with open_stores(servers.settings) as others:
+        Crowd(others).like(POSTS[0], "ben")
+        crowd.expected[POSTS[0]].add("ben")
+        process.send_signal(signal.SIGCONT)
+        # `stores` still believes the old map: what it is told now is said by whoever serves the slot.
+        for shard in lost:
+            crowd.like(POSTS[shard], "cleo")
+        with client(port) as node:
+            wait_for(lambda: not is_primary(node))
+        crowd.like_all(POSTS, ["dora"])
+        crowd.unlike(POSTS[0], "anna")
+    lives = {shard: life_of(servers, shard) for shard in lost}
+    assert all(life >= 2 for life in lives.values())
+    crowd.assert_exact()
