@@ -135,7 +135,7 @@ class RedisCounter:
             raise CounterUnavailableError(f"not counted in time: {reason}")
         if isinstance(outcome, NewLife):
             try:
-                self._shards.begin(call.shard, outcome.candidate)
+                self._shards.begin(call.shard, outcome)
             except CounterUnavailableError:
                 return True
         elif isinstance(outcome, _Missed):

@@ -38,9 +38,8 @@ class PostgresLedger:
 
     def register_life(self, shard: int, name: str) -> tuple[int, int]:
         """Raise the life of the shard unless `name` has it already; (life, last version)."""
-        with self._database(shard).connection() as connection, connection.transaction():
-            connection.execute(query("register_life"), {"shard": shard, "name": name})
-            row = connection.execute(query("read_life"), {"shard": shard}).fetchone()
+        with self._database(shard).connection() as connection:
+            row = connection.execute(query("register_life"), {"shard": shard, "name": name}).fetchone()
         if row is None:
             raise ConfigurationError(
                 f"shard {shard} is not in {self._database(shard).range.name}: run `likewise migrate`"

@@ -5,10 +5,8 @@
 SELECT shard, life, state FROM shards WHERE shard = ANY(%(shards)s) ORDER BY shard FOR UPDATE
 
 -- name: register_life
-UPDATE shards SET life = life + 1, name = %(name)s WHERE shard = %(shard)s AND name <> %(name)s
-
--- name: read_life
-SELECT life, ver FROM shards WHERE shard = %(shard)s
+-- One statement, so that the life returned is the one of this name, whoever else registers meanwhile.
+UPDATE shards SET life = life + (name <> %(name)s)::integer, name = %(name)s WHERE shard = %(shard)s RETURNING life, ver
 
 -- name: add_posts
 WITH missing AS (

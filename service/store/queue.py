@@ -56,7 +56,7 @@ class RedisQueue:
     def _attend(self, shard: int, reply: Any) -> bool:
         if isinstance(reply, NewLife):
             try:
-                self._shards.begin(shard, reply.candidate)
+                self._shards.begin(shard, reply)
             except (LedgerUnavailableError, CounterUnavailableError) as error:
                 log.warning("life not begun", shard=shard, reason=str(error))
         elif isinstance(reply, LikewiseError):

@@ -22,9 +22,10 @@ class Lives(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewLife:
-    """The server that owns the shard is another process than before; `candidate` is the next life's name."""
+    """The server at `node` is another process than the shard's life; `candidate` is the next life's name."""
 
     candidate: str
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Shards:
             again = node.call([commands[at] for at in absent])
             for at, reply in zip(absent, again, strict=True):
                 replies[at] = reply
-        return [self._sorted_out(reply) for reply in replies]
+        return [_sorted_out(reply, node) for reply in replies]
 
     def call_one(self, function: str, shard: int, *args: Any) -> Any:
         """One call, begun a new life for if it needs one. Raises CounterUnavailableError where it moved."""
@@ -75,27 +76,33 @@ class Shards:
             if isinstance(reply, LikewiseError):
                 raise reply
             if isinstance(reply, NewLife):
-                self.begin(shard, reply.candidate)
+                self.begin(shard, reply)
             elif isinstance(reply, Moved):
                 self.cluster.refresh()
             else:
                 return reply
         raise CounterUnavailableError(f"shard {shard} is moving between Redis nodes")
 
-    def begin(self, shard: int, candidate: str) -> None:
-        """Register the next life in Postgres, then begin it in Redis; another caller's having done so is fine."""
-        life, version = self._lives.register_life(shard, candidate)
-        reply = self.call(self.node(shard), [self.command("begin", shard, candidate, life, version)])[0]
+    def begin(self, shard: int, new: NewLife) -> None:
+        """Register the next life in Postgres, then begin it in Redis; another caller's having done so is fine.
+
+        The slot map is read again first: a primary that was replaced must not be given a life.
+        """
+        self.cluster.refresh()
+        if self.node(shard) is not new.node:
+            return
+        life, version = self._lives.register_life(shard, new.candidate)
+        reply = self.call(new.node, [self.command("begin", shard, new.candidate, life, version)])[0]
         if isinstance(reply, LikewiseError):
             raise reply
 
-    @staticmethod
-    def _sorted_out(reply: Any) -> Any:
-        if isinstance(reply, redis.ResponseError):
-            return _from_error(reply)
-        if isinstance(reply, list) and reply and reply[0] == b"NEWLIFE":
-            return NewLife(reply[1].decode())
-        return reply
+
+def _sorted_out(reply: Any, node: Node) -> Any:
+    if isinstance(reply, redis.ResponseError):
+        return _from_error(reply)
+    if isinstance(reply, list) and reply and reply[0] == b"NEWLIFE":
+        return NewLife(reply[1].decode(), node)
+    return reply
 
 
 def _is_absent(reply: Any) -> bool:

@@ -55,7 +55,7 @@ end
 
 local function install(shard, item)
   local c, l = shard.prefix .. 'c:' .. item.post, shard.prefix .. 'l:' .. item.post
-  redis.call('DEL', l, shard.prefix .. 'u:' .. item.post)
+  redis.call('UNLINK', l, shard.prefix .. 'u:' .. item.post)
   redis.call('HSET', c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
   if item.members then redis.call('SADD', l, '*', unpack(item.members)) end
   expire(shard.prefix, item.post, shard.ttl)
@@ -207,17 +207,14 @@ local function bury(prefix, id, reason)
   redis.call('XADD', prefix .. 'dead', '*', 'id', id, unpack(fields))
 end
 
-local function settle_post(prefix, life, ttl, post, weight, entries, base, rev, dead)
+-- A doubt is not cleared here: what raised it may be newer than this batch. The next call misses and loads again.
+local function settle_post(prefix, ttl, post, weight, entries, base, rev, dead)
   local c = prefix .. 'c:' .. post
   local now = read_post(c)
   if not now then return end
   now.p, now.k = now.p - weight, now.k - entries
   if tonumber(rev) > now.r then now.b, now.r = base, rev end
   if dead then now.e = '0' end
-  if now.k == 0 and now.e ~= life then
-    redis.call('DEL', prefix .. 'l:' .. post, prefix .. 'u:' .. post)
-    if not dead then now.e = life end
-  end
   redis.call('HSET', c, 'b', now.b, 'r', now.r, 'p', now.p, 'k', now.k, 'e', now.e)
   if now.k == 0 then expire(prefix, post, ttl) end
 end
@@ -234,7 +231,7 @@ local function settle(keys, args)
   if args[5] ~= '' then bury(prefix, args[5], args[6]) end
   redis.call('XTRIM', prefix .. 'q', 'MINID', digits(tonumber(string.match(args[3], '%d+')) + 1) .. '-0')
   for at = 7, #args, 5 do
-    settle_post(prefix, life, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
+    settle_post(prefix, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
   end
   estimate(prefix, 40 + #head[2][2] + #head[2][4])
   return 1
