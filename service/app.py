@@ -74,6 +74,8 @@ def create_flusher(opened: Stores) -> Flusher:
 
 def create_app(settings: Settings) -> Flask:
     """The WSGI application of a pod. Raises ConfigurationError."""
+    opened = stores(settings)
     app = Flask("service", static_folder=None)
-    api.register(app, likes=create_likes(stores(settings)), settings=settings)
+    app.extensions["close"] = opened.close
+    api.register(app, likes=create_likes(opened), settings=settings)
     return app

@@ -58,6 +58,7 @@ http {{
         proxy_read_timeout 30s;
         proxy_next_upstream error;  # a lost connection; NGINX never repeats a POST it has sent
 
+        error_page 400 414 494 /.bad-request;  # not a named location: those need a valid URI, which is what is missing
         error_page 413 @too_large;
         error_page 502 504 @away;
 
@@ -67,6 +68,11 @@ http {{
             proxy_buffering off;
             proxy_read_timeout 1h;
             proxy_pass http://api;
+        }}
+        location = /.bad-request {{
+            internal;
+            default_type application/problem+json;
+            return 400 '{bad_request}';
         }}
         location @too_large {{
             default_type application/problem+json;
@@ -101,6 +107,7 @@ def nginx_argv(run: Path, log: Path, *, port: int, api_port: int, workers: int) 
     text = _CONFIG.format(
         user=_user(), workers=workers, run=run, log=log, host=HOST, port=port, api_port=api_port,
         idle=UPSTREAM_IDLE_S,
+        bad_request=_problem(400, "Bad Request", "Path, query or a header is malformed or too long."),
         too_large=_problem(413, "Content Too Large", "A body may have 16 KB."),
         away=_problem(503, "Service Unavailable", "The API does not answer. Try again in a second."),
     )  # fmt: skip
