@@ -7,7 +7,7 @@ from collections.abc import Callable
 from service.drill.plan import Options, Schedule
 from service.drill.pool import IDLE, Address, Connection, Pool
 from service.drill.tally import Tally
-from service.drill.wire import Answer, BadAnswerError, Requests, answer_in
+from service.drill.wire import Answer, BadAnswerError, Requests, answer_in, body_of, detail_of
 
 _LONGEST_WAIT_S = 0.05
 _TICK_S = 0.25
@@ -129,6 +129,8 @@ class Sender:
         seconds = time.monotonic() - self._begin - self._schedule.at(like)
         self.tally.answer(like, answer.status, seconds, again=like in self._tried, stranger=answer.stranger)
         self._waiting -= 1
+        if answer.status not in (200, 201):
+            self.tally.details.setdefault(answer.status, detail_of(body_of(connection.data)))
         if answer.keep:
             self._pool.put(connection)
         else:

@@ -14,6 +14,7 @@ class Tally:
     posts: int
     acknowledged: list[int] = field(init=False)
     statuses: Counter[int] = field(default_factory=Counter)
+    details: dict[int, str] = field(default_factory=dict)  # what the first refusal of each status said
     times: "array[float]" = field(default_factory=lambda: array("d"))
     sent: int = 0  # likes that were sent at least once
     repeated: int = 0  # 200 though sent once: someone on the way sent it twice

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.drill.plan import DrillUsageError, Target
 from service.drill.pool import Address
+from service.drill.wire import detail_of
 from service.errors import ConfigurationError, LikewiseError
 from service.security.visitor import mint
 
@@ -55,7 +56,9 @@ def try_out(target: Target, address: Address, secret: bytes, post: str) -> None:
             f"http://{target.authority} does not know our visitors: LIKEWISE_SECRET is not the one it was started with"
         )
     if status != 201:
-        raise RefusedError(f"http://{target.authority} does not take likes: it answered {status} {_said(body)}".strip())
+        raise RefusedError(
+            f"http://{target.authority} does not take likes: it answered {status} {detail_of(body)}".strip()
+        )
     _ask(target, address, "DELETE", path, token)
 
 
@@ -67,7 +70,7 @@ def counts(target: Target, address: Address, posts: Sequence[str]) -> dict[str, 
         try:
             status, _, body = _ask(target, address, "GET", f"/v1/counts?{query}", "")
             if status != 200:
-                raise RefusedError(f"counts were answered {status} {_said(body)}")
+                raise RefusedError(f"counts were answered {status} {detail_of(body)}")
             shown |= {row["post"]: int(row["count"]) for row in json.loads(body)["counts"]}
         except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"counts could not be read: {error or type(error).__name__}") from error
@@ -85,11 +88,3 @@ def _ask(target: Target, address: Address, method: str, path: str, token: str) -
 def _silent(target: Target, error: Exception | None) -> str:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"http://{target.authority} does not answer: {reason}"
-
-
-def _said(body: bytes) -> str:
-    """The detail of a problem; nothing where the body is none."""
-    try:
-        return str(json.loads(body)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return ""

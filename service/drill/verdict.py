@@ -109,7 +109,8 @@ def _of_answers(options: Options, tally: Tally, interrupted: bool) -> Iterable[s
         yield f"{tally.sent - acknowledged:,} of {tally.sent:,} likes sent were not acknowledged"
     for status, count in sorted(tally.statuses.items()):
         if status not in (200, 201):
-            yield f"{count:,} likes were answered {named(str(status))}"
+            detail = tally.details.get(status)
+            yield f"{count:,} likes were answered {named(str(status))}" + (f", the first: {detail}" if detail else "")
     if tally.repeated:
         yield f"{tally.repeated:,} likes were answered 200 though sent once: something on the way repeats requests"
     if tally.lost:

@@ -1,5 +1,6 @@
 """The bytes of a like and of its answer. Pure."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,19 @@ def answer_in(data: bytes, *, ended: bool = False) -> Answer | None:
         return None
     keep = not ended and head.startswith(b"HTTP/1.1") and not _CLOSE.search(head)
     return Answer(status, keep, _MINTED.search(head) is not None)
+
+
+def detail_of(body: bytes) -> str:
+    """The detail of a problem; nothing where the body is none."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def body_of(data: bytes) -> bytes:
+    """What follows the head."""
+    return data.partition(_END)[2]
 
 
 def _whole(head: bytes, data: bytes, status: int, size: int) -> bool:

@@ -176,7 +176,7 @@ def target(answer: Callable[[int], int], delay_s: float = 0) -> Iterator[Target]
                     return
                 with lock:
                     held[fields[-1]] |= status == 201 and not probe
-                self.wfile.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
+                self.wfile.write(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n" % status + b'{"detail":"No"}')
 
     class Server(socketserver.ThreadingTCPServer):
         request_queue_size = 128
@@ -197,7 +197,7 @@ def test_refusals_are_reported() -> None:
         verdict = fake.drill(40)
     assert verdict.answers == {"201": 30, "503": 10}
     assert verdict.acknowledged == verdict.rows == 30
-    assert "10 likes were answered 503 Service Unavailable" in verdict.reasons
+    assert "10 likes were answered 503 Service Unavailable, the first: No" in verdict.reasons
 
 
 def test_a_target_that_refuses_from_the_start_gets_no_load() -> None:

@@ -2,13 +2,14 @@
 
 import math
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from service.drill.plan import DrillUsageError, Options, Schedule, Target, parse_duration, parse_url, post_names
 from service.drill.tally import Tally, percentiles
 from service.drill.verdict import Observed, Verdict, judge
-from service.drill.wire import Answer, BadAnswerError, Requests, answer_in
+from service.drill.wire import Answer, BadAnswerError, Requests, answer_in, body_of, detail_of
 
 POSTS = ["one", "two"]
 CREATED = b"HTTP/1.1 201 CREATED\r\nContent-Length: 2\r\n\r\n{}"
@@ -111,14 +112,21 @@ def test_answers(data: bytes, ended: bool, answer: Answer | None) -> None:
     assert answer_in(data, ended=ended) == answer
 
 
+@pytest.mark.parametrize(
+    ("data", "detail"), [(b'{"detail":"Full."}', "Full."), (b"<html>", ""), (b"[]", ""), (b"{}", ""), (b"", "")]
+)
+def test_what_a_refusal_says(data: bytes, detail: str) -> None:
+    assert detail_of(body_of(b"HTTP/1.1 503 X\r\nA: b\r\n\r\n" + data)) == detail
+
+
 @pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(BadAnswerError):
         answer_in(data)
 
 
-def run_of(likes: int, status: int = 201, **changes: int) -> Tally:
-    tally = Tally(len(POSTS), sent=likes, **changes)  # type: ignore[arg-type]
+def run_of(likes: int, status: int = 201, **changes: Any) -> Tally:
+    tally = Tally(len(POSTS), sent=likes, **changes)
     for like in range(likes):
         tally.answer(like, status, 0.001 * like, again=False, stranger=False)
     return tally
@@ -163,6 +171,11 @@ def test_refusals_are_said() -> None:
         "10 likes were answered 503 Service Unavailable",
     ]
     assert verdict.p50_ms is None
+
+
+def test_what_the_first_refusal_said_is_said() -> None:
+    verdict = verdict_of(run_of(10, 503, details={503: "Redis is full."}), both(0, 0))
+    assert "10 likes were answered 503 Service Unavailable, the first: Redis is full." in verdict.reasons
 
 
 def test_an_interrupted_run_never_is_well() -> None:
