@@ -1,0 +1,160 @@
+"""Flushers die between any two steps, overlap and are fenced off: nothing is lost, nothing is stored twice."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from service.app import Stores, create_flusher, open_stores
+from service.flusher import Batch, Committed, Flusher, Polled
+from tests.conftest import SHARDS, Servers
+
+from .breaking import post_in, wait_for
+from .crowd import Crowd, drain, is_drained, rows
+from .processes import environment, flusher, running
+
+POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
+
+
+@contextmanager
+def storm(crowd: Crowd, seed: int = 7) -> Iterator[Callable[[], int]]:
+    """Four people who like and unlike all the time, each with actors of their own; how many wishes so far."""
+    stop, done = threading.Event(), [0, 0, 0, 0]
+
+    def go(who: int) -> None:
+        chance = random.Random(seed + who)
+        while not stop.is_set():
+            crowd.wish(chance.choice(POSTS), f"actor-{who}-{chance.randrange(9)}", chance.random() < 0.6)
+            done[who] += 1
+
+    with ThreadPoolExecutor(4) as pool:
+        people = [pool.submit(go, who) for who in range(4)]
+        try:
+            yield lambda: sum(done)
+        finally:
+            stop.set()
+            for one in people:
+                one.result()
+
+
+def stored(stores: Stores) -> int:
+    return sum(len(actors) for actors in rows(stores).values())
+
+
+def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Stores, crowd: Crowd) -> None:
+    with storm(crowd) as wishes:
+        for _ in range(2):
+            before = stored(stores)
+            with flusher(servers):
+                wait_for(lambda before=before: stored(stores) > before)
+                so_far = wishes()
+                wait_for(lambda so_far=so_far: wishes() > so_far + 50)
+    with flusher(servers):  # takes over the leases of the dead
+        wait_for(lambda: is_drained(stores))
+    crowd.assert_exact()
+
+
+def test_a_flusher_that_dies_between_commit_and_settle(servers: Servers, stores: Stores, crowd: Crowd) -> None:
+    crowd.like_all(POSTS, ["anna", "ben", "cleo"])
+    die = "import os; from service.store.queue import RedisQueue; RedisQueue.settle = lambda *a, **k: os._exit(9); "
+    with running(environment(servers), "-c", die + "from service.cli import main; main(['flusher'])") as process:
+        assert process.wait(20) == 9
+    assert stored(stores) > 0  # committed, and yet
+    assert sum(polled.length for polled in stores.queue.poll("", 0)) == 3 * len(POSTS)  # not settled
+    crowd.assert_shown()
+    for post in POSTS:
+        crowd.unlike(post, "anna")
+        crowd.like(post, "dora")
+    with flusher(servers):
+        wait_for(lambda: is_drained(stores))
+    crowd.assert_exact()
+
+
+class Careless:
+    """A queue that believes it holds every lease; between commit and settle it takes its time."""
+
+    def __init__(self, stores: Stores, seed: int) -> None:
+        self._queue = stores.queue
+        self._chance = random.Random(seed)
+        self.read, self.renew = stores.queue.read, stores.queue.renew
+
+    def poll(self, owner: str, lease_ms: int) -> list[Polled]:
+        return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms)]
+
+    def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
+        threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
+        return self._queue.settle(batch, committed, dead_reason=dead_reason)
+
+
+def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
+    stop = threading.Event()
+
+    def flush(batch: int) -> int:
+        with open_stores(servers.with_settings(flush_batch=batch)) as own:
+            careless = Flusher(Careless(own, batch), own.ledger, own.settings, owner=f"careless-{batch}")
+            done = 0
+            while not stop.is_set():
+                done += careless.flush_once()
+            return done
+
+    with ThreadPoolExecutor(2) as pool:
+        flushers = [pool.submit(flush, batch) for batch in (3, 11)]
+        with storm(crowd) as wishes:
+            wait_for(lambda: wishes() > 2_500, 30)
+        stop.set()
+        assert all(one.result() > 0 for one in flushers)
+    crowd.assert_exact()
+
+
+def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -> None:
+    """It settles what it committed long ago, after another has stored more."""
+    flusher = create_flusher(stores)
+    crowd.like_all(POSTS, ["anna", "ben"])
+    polled = [one for one in stores.queue.poll(flusher.owner, 60_000) if one.length]
+    late = []
+    for one in polled:
+        batch = stores.queue.read(one, 1)
+        committed = stores.ledger.commit([batch])[0]
+        assert isinstance(committed, Committed)
+        late.append((batch, committed))
+    for post in POSTS:
+        crowd.unlike(post, "anna")
+    stores.queue.poll(flusher.owner, 0)
+    drain(stores)
+    crowd.like_all(POSTS, ["anna"])
+    for batch, committed in late:
+        assert stores.queue.settle(batch, committed) is False
+    crowd.assert_exact()
+
+
+def lives(servers: Servers) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for server in servers.postgres:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            found |= dict(connection.execute("SELECT shard, life FROM shards WHERE life > 0").fetchall())
+    return found
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["settled before", "all pending"])
+def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: Crowd, settled: bool) -> None:
+    crowd.like_all(POSTS, ["anna", "ben"])
+    if settled:
+        drain(stores)
+    before = lives(servers)
+    for server in servers.postgres:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("UPDATE shards SET life = life + 1, name = 'elsewhere'")
+    crowd.like_all(POSTS, ["cleo"])
+    for post in POSTS:
+        crowd.unlike(post, "anna")
+    flusher = create_flusher(stores)
+    assert flusher.flush_once() == 0
+    assert stored(stores) == (2 * len(POSTS) if settled else 0)  # nothing of a life that is over
+    flusher.drain()
+    crowd.assert_exact()
+    assert all(life == before[shard] + 2 for shard, life in lives(servers).items())
