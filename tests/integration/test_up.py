@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -54,24 +55,15 @@ def rows(server: PostgresServer) -> list[tuple[int]]:
         return connection.execute("SELECT n FROM t").fetchall()
 
 
-def test_valkey_killed_keeps_its_data(tmp_path: Path) -> None:
-    cluster = ValkeyCluster(tmp_path / "valkey")
-    cluster.start()
-    try:
-        write(cluster)
-        cluster.processes[1].kill()
-        cluster.restart(1)
-        cluster.wait_ok()
-        assert everything_is_there(cluster)
-    finally:
-        cluster.stop()
-
-
-def test_valkey_comes_back_on_other_ports(tmp_path: Path) -> None:
+def test_valkey_keeps_its_data_killed_or_stopped_and_on_other_ports(tmp_path: Path) -> None:
     first = ValkeyCluster(tmp_path / "valkey")
     first.start()
     try:
         write(first)
+        first.processes[1].kill()
+        first.restart(1)
+        first.wait_ok()
+        assert everything_is_there(first)
     finally:
         first.stop()
     second = ValkeyCluster(tmp_path / "valkey")
@@ -168,15 +160,36 @@ class Run:
         return int(json.loads(self.ask("GET", f"/v1/posts/{post}/count"))["count"])
 
 
+@dataclass(frozen=True)
+class Running:
+    """A stack that runs, and the likes of a post that got one before a stop and one after it, then a kill."""
+
+    run: Run
+    metrics_port: int
+    after_stop: int
+    after_kill: int
+
+
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, int]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    directory = tmp_path_factory.mktemp("up")
     port, metrics_port = free_ports(2)
-    run = Run(tmp_path_factory.mktemp("up"), port, metrics_port)
+    counts = []
+    for how, code in ((signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)):
+        run = Run(directory, port)
+        run.ask("PUT", "/v1/posts/kept/like")
+        counts.append(run.count("kept"))
+        assert run.end(how) == code
+    run = Run(directory, port, metrics_port)
     try:
-        yield run, metrics_port
+        yield Running(run, metrics_port, counts[1], run.count("kept"))
     finally:
-        assert run.end(signal.SIGTERM) == 0
-        assert not list(run.run.glob("*.json"))
+        if run.process.poll() is None:
+            run.end(signal.SIGTERM)
+
+
+def test_likes_outlive_a_stop_and_a_kill(running: Running) -> None:
+    assert (running.after_stop, running.after_kill) == (2, 2)
 
 
 def refusal(settings: Settings, port: int, **changes: int) -> str:
@@ -186,27 +199,26 @@ def refusal(settings: Settings, port: int, **changes: int) -> str:
     return output.getvalue().strip()
 
 
-def test_a_second_up_names_the_first(running: tuple[Run, int]) -> None:
-    run, _ = running
+def test_a_second_up_names_the_first(running: Running) -> None:
+    run = running.run
     said = refusal(Settings(state_dir=run.run.parent, metrics_port=0), free_ports(1)[0])
     assert said.startswith(f"`likewise up` runs here already, as process {run.process.pid}: stop it")
     assert run.process.poll() is None
 
 
-def test_ids_reach_the_api_byte_for_byte(running: tuple[Run, int]) -> None:
-    run, _ = running
+def test_ids_reach_the_api_byte_for_byte(running: Running) -> None:
+    run = running.run
     run.ask("PUT", "/v1/posts/a%2Fb:~c/like")
     assert run.count("a%2Fb:~c") == 1
 
 
-def test_metrics_are_served_apart(running: tuple[Run, int]) -> None:
-    run, metrics_port = running
-    assert b"# HELP" in run.ask("GET", "/metrics", metrics_port)
+def test_metrics_are_served_apart(running: Running) -> None:
+    assert b"# HELP" in running.run.ask("GET", "/metrics", running.metrics_port)
 
 
 @pytest.mark.parametrize("name", ["nginx", "api", "flusher"])
-def test_a_service_that_is_killed_comes_back(running: tuple[Run, int], name: str) -> None:
-    run, _ = running
+def test_a_service_that_is_killed_comes_back(running: Running, name: str) -> None:
+    run = running.run
     before = run.pid(name)
     os.kill(before, signal.SIGKILL)
     run.wait_for(f"{name} died (signal 9) and is started again.")
@@ -219,26 +231,6 @@ def test_a_service_that_is_killed_comes_back(running: tuple[Run, int], name: str
             return False
 
     wait_until(answers, timeout_s=30, what="an answer")
-
-
-def test_likes_outlive_a_stop_and_a_kill_and_a_lost_server_ends_it(tmp_path: Path) -> None:
-    port = free_ports(1)[0]
-    run = Run(tmp_path, port)
-    run.ask("PUT", "/v1/posts/kept/like")
-    assert run.end(signal.SIGINT) == 0
-
-    run = Run(tmp_path, port)
-    assert run.count("kept") == 1
-    run.ask("PUT", "/v1/posts/kept/like")
-    run.end(signal.SIGKILL)
-
-    run = Run(tmp_path, port)
-    assert run.count("kept") == 2
-    family = psutil.Process(run.process.pid).children(recursive=True)
-    os.kill(run.pid("valkey-1"), signal.SIGKILL)
-    assert run.process.wait(60) == 1
-    assert f"valkey-1 died (signal 9). Its log {tmp_path}/state/valkey/node-1.log ends with:" in run.output
-    assert not psutil.wait_procs(family, timeout=10)[1]
 
 
 @pytest.mark.parametrize(("which", "advice"), [("http", "--port"), ("metrics", "LIKEWISE_METRICS_PORT")])
@@ -264,3 +256,13 @@ def test_a_disk_with_too_little_space(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state", metrics_port=0)
     said = refusal(settings, free_ports(1)[0], min_free_bytes=2**60)
     assert "MB free, and 1099511627776 MB are needed." in said
+
+
+def test_a_lost_data_server_ends_it(running: Running) -> None:  # the last one: it ends what the others share
+    run = running.run
+    family = psutil.Process(run.process.pid).children(recursive=True)
+    os.kill(run.pid("valkey-1"), signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert f"valkey-1 died (signal 9). Its log {run.run.parent}/valkey/node-1.log ends with:" in run.output
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not list(run.run.glob("*.json"))
