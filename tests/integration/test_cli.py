@@ -1,0 +1,64 @@
+"""The command line as scripts use it: exit codes, and one sentence that says what is wrong and where."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg
+
+from service.app import Stores, create_likes
+from tests.conftest import SHARDS, Servers
+from tests.integration.test_likes import flush
+
+
+def likewise(servers: Servers, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {
+        **os.environ,
+        "LIKEWISE_REDIS_URLS": ",".join(servers.settings.redis_urls),
+        "LIKEWISE_SHARD_MAP": servers.settings.shard_map,
+        "LIKEWISE_SHARDS": str(SHARDS),
+        **settings,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *args], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_migrate_again_changes_nothing(servers: Servers) -> None:
+    done = likewise(servers, "migrate")
+    assert (done.returncode, done.stdout) == (0, "every database is up to date\n")
+
+
+def test_verify_agrees_then_finds_what_was_tampered_with(servers: Servers, stores: Stores) -> None:
+    create_likes(stores).like("post", "anna")
+    flush(stores)
+    good = likewise(servers, "verify", "--json")
+    assert (good.returncode, json.loads(good.stdout)["likes"]) == (0, 1)
+    for server in servers.postgres:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("UPDATE posts SET n = n + 1")
+    bad = likewise(servers, "verify")
+    assert bad.returncode == 1
+    assert "post: Postgres counts 2 likes and holds 1 rows" in bad.stdout
+    assert "post: Redis shows 1 likes, Postgres has 2" in bad.stdout
+
+
+def test_a_wrong_setting_is_named(servers: Servers) -> None:
+    done = likewise(servers, "verify", LIKEWISE_SHARDS="17", LIKEWISE_FLUSH_BATCH="many")
+    assert done.returncode == 1
+    assert "LIKEWISE_FLUSH_BATCH: Input should be a valid integer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_servers_that_are_away_are_named(servers: Servers) -> None:
+    done = likewise(servers, "migrate", LIKEWISE_SHARD_MAP=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Postgres 127.0.0.1:1/nowhere:")
+    done = likewise(servers, "verify", LIKEWISE_REDIS_URLS="redis://127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: Redis 127.0.0.1:1:")
+
+
+def test_wrong_usage_is_another_exit_code(servers: Servers) -> None:
+    assert likewise(servers, "migrate", "--phase", "never").returncode == 2
