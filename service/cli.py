@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -126,6 +127,24 @@ def verify(as_json: bool) -> None:
             f"{report.pending:,} likes pending: {verdict}"
         )
     sys.exit(1 if report.problems else 0)
+
+
+@main.command()
+@click.option("--likes", type=int, required=True, metavar="N", help="How many, each of another visitor.")
+@click.option("--in", "duration", required=True, metavar="TIME", help="Over which time: 30s, 4m, 500ms.")
+@click.option("--posts", type=int, default=1, show_default=True, metavar="N", help="Posts that share the likes.")
+@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the likes go.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdict here too.")
+def drill(likes: int, duration: str, posts: int, url: str, json_file: Path | None) -> None:
+    """Send likes at a steady rate, then say whether each was counted once and kept; exit 1 where not."""
+    from service.drill import DrillUsageError, Options, parse_duration, run
+
+    try:
+        options = Options(likes, parse_duration(duration), posts, url, json_file)
+        verdict = run(options, settings_from_environment(of_local_stack=True), Console(highlight=False))
+    except DrillUsageError as error:
+        raise click.UsageError(str(error)) from error
+    sys.exit(0 if verdict.ok else 1)
 
 
 def _on_stop(stop: Callable[[], object]) -> None:
