@@ -102,7 +102,11 @@ def test_reading_and_unliking_mint_nothing(client, post, method):
     assert "Set-Cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 3000, mint(b"another secret" * 3), mint(SECRET.encode())[:-1]])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "a" * 3000, mint(b"another secret" * 3, bytes(16)), mint(SECRET.encode(), bytes(16))[:-1]],
+    ids=["short", "huge", "forged", "cut"],
+)
 def test_a_token_that_is_not_ours_is_nobodys_and_replaced(client, post, token):
     client.set_cookie("likewise_visitor", token)
     assert client.get(f"/v1/posts/{post}/like").json["liked"] is False

@@ -3,6 +3,10 @@
 import pytest
 from flask import Flask
 
+from service import api
+from service.errors import ConfigurationError
+from service.likes import Likes
+
 from .api_world import SEED_KEY, Memory, memory, problem, settings
 
 KEY = {"Authorization": f"Bearer {SEED_KEY}"}
@@ -165,10 +169,6 @@ def test_what_is_not_expected_is_a_500_without_details(world, capsys):
 
 
 def test_a_secret_too_short_stops_the_start():
-    from service import api
-    from service.errors import ConfigurationError
-    from service.likes import Likes
-
     world = memory()
     likes = Likes(counter=world.counter, ledger=world.ledger)
     for secret in ("", "x" * 31):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.api.metrics import LIKES
 from service.errors import (
     CounterUnavailableError,
     LedgerUnavailableError,
@@ -116,8 +117,6 @@ def test_a_client_cannot_choose_its_network():
 
 
 def test_likes_are_counted_by_what_they_changed():
-    from service.api.metrics import LIKES
-
     def counted(result):
         return LIKES.labels(result)._value.get()
 

@@ -1,8 +1,7 @@
 """schemathesis against the document: what it promises is what is answered, for good data and for bad."""
 
-import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 
 from tests.contract.api_world import memory
 
