@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 
 from service.errors import LikewiseError
-from service.local.processes import HOST, StartError, port_is_free
+from service.local.processes import HOST, StartError, port_is_free, raise_file_limit
 from service.local.screen import Screen, Status
 from service.local.stack import Stack
 from service.local.state import MIN_FREE_BYTES, StateDir, unusable
@@ -69,6 +69,7 @@ def _run(
         _need(port, "Choose another with --port.")
         if settings.metrics_port:
             _need(settings.metrics_port, "Choose another for /metrics with LIKEWISE_METRICS_PORT.")
+        raise_file_limit()
         stack = Stack(settings, state, say, port=port, replicas=replicas, workers=workers)
         try:
             stack.start()
