@@ -28,7 +28,13 @@ _TAME = {
 def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     root = tmp_path_factory.mktemp("faults")
     root.chmod(0o755)
-    valkey = ValkeyCluster(root / "valkey", replicas=True, maxmemory_bytes=MAXMEMORY, node_timeout_ms=1_000)
+    valkey = ValkeyCluster(
+        root / "valkey",
+        replicas=True,
+        maxmemory_bytes=MAXMEMORY,
+        node_timeout_ms=1_000,
+        config={"repl-backlog-size": "64kb"},  # else it grows by each write, and memory tests would measure that
+    )
     postgres = [PostgresServer(root / f"postgres-{at}") for at in range(2)]
     try:
         for server in (valkey, *postgres):

@@ -1,12 +1,16 @@
 """Postgres is away: posts that Redis holds go on, others answer 503, and all is stored once it is back."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 
 from service.app import Stores, create_flusher
 from service.errors import LedgerUnavailableError
+from service.local.postgres import PostgresServer
 from tests.conftest import SHARDS, Servers
 
 from .breaking import client, post_in, primary_of, wait_for
@@ -83,7 +87,7 @@ def test_one_database_away_leaves_the_shards_of_the_other_alone(servers: Servers
     crowd.like_all(fresh, ["cleo"])
     refused(crowd, post_in(0, SHARDS, "new"), "cleo")
     flusher = create_flusher(stores)
-    wait_for(lambda: flusher._round() == 0 and all(p.length == 0 for p in stores.queue.poll("", 0) if p.shard >= HALF))
+    wait_for(lambda: flusher._round() == 0 and rest_is_flushed(stores))
     flusher.drain()
     assert sum(polled.length for polled in stores.queue.poll("", 0)) == len(HERE)
     servers.postgres[0].start()
@@ -93,6 +97,45 @@ def test_one_database_away_leaves_the_shards_of_the_other_alone(servers: Servers
     assert all(found[post] == {"anna"} for post in HERE)
     crowd.ask_again()
     crowd.assert_exact()
+
+
+@contextmanager
+def hanging(server: PostgresServer) -> Iterator[None]:
+    """The server and its backends stand still: connections stay up, and nobody answers."""
+    assert server.process is not None
+    main = psutil.Process(server.process.pid)
+    family = [main, *main.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def test_a_hanging_database_leaves_the_shards_of_the_other_alone(
+    servers: Servers, stores: Stores, crowd: Crowd
+) -> None:
+    crowd.like_all(HERE + THERE, ["anna"])
+    drain(stores)
+    flusher = create_flusher(stores)
+    with hanging(servers.postgres[0]):
+        crowd.like_all(HERE + THERE, ["ben"])
+        for _ in range(2):
+            refused(crowd, post_in(0, SHARDS, "new"), "anna")
+        crowd.like_all([post_in(HALF, SHARDS, "new")], ["anna"])
+        wait_for(lambda: flusher._round() == 0 and rest_is_flushed(stores))
+        flusher.drain()
+    wait_for(lambda: stores.ledger.check() == [])
+    crowd.ask_again()
+    crowd.assert_exact()
+
+
+def rest_is_flushed(stores: Stores) -> bool:
+    """Whether the shards of the second database hold nothing pending."""
+    return all(polled.length == 0 for polled in stores.queue.poll("", 0) if polled.shard >= HALF)
 
 
 def test_a_new_life_waits_for_its_database_only(servers: Servers, stores: Stores, crowd: Crowd) -> None:

@@ -96,7 +96,7 @@ def patiently(crowd: Crowd, post: str, actor: str, liked: bool) -> Standing:
 
 
 def test_evicted_posts_come_back_as_they_were(stores: Stores, crowd: Crowd) -> None:
-    posts = [f"many-{at:0150}" for at in range(2_800)]
+    posts = [f"many-{at:0150}" for at in range(2_000)]
 
     def like(post: str) -> None:
         for actor, liked in (("anna", True), ("ben", True), ("ben", False)):
