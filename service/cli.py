@@ -134,7 +134,7 @@ def verify(as_json: bool) -> None:
 @click.option("--in", "duration", required=True, metavar="TIME", help="Over which time: 30s, 4m, 500ms.")
 @click.option("--posts", type=int, default=1, show_default=True, metavar="N", help="Posts that share the likes.")
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the likes go.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the verdict here too.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The verdict as JSON.")
 def drill(likes: int, duration: str, posts: int, url: str, json_file: Path | None) -> None:
     """Send likes at a steady rate, then say whether each was counted once and kept; exit 1 where not."""
     from service.drill import DrillUsageError, Options, parse_duration, run

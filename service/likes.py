@@ -53,6 +53,9 @@ class Counter(Protocol):
     def check(self) -> list[str]:
         """What does not answer, a sentence each; empty when all is well."""
 
+    def usable(self) -> bool:
+        """Whether any node of it answers: then some posts can be liked."""
+
 
 class Ledger(Protocol):
     """Keeps every like. Raises LedgerUnavailableError."""
@@ -127,6 +130,10 @@ class Likes:
     def check(self) -> dict[str, list[str]]:
         """What does not answer, by part."""
         return {"redis": self._counter.check(), "postgres": self._ledger.check()}
+
+    def usable(self) -> bool:
+        """Whether any like can be taken: one dead node must not take every pod away from the others' posts."""
+        return self._counter.usable()
 
     def _wish(self, wish: Wish) -> Standing:
         valid_id(wish.post, "post")

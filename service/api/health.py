@@ -22,10 +22,10 @@ class ReadyView(MethodView):
         self._likes = likes
 
     def get(self) -> Response:
-        """503 without Redis. Without Postgres alone likes still count, so the pod stays ready and says so."""
+        """503 while no Redis node answers. While any does, some likes count: the pod stays ready and says what fails."""
         parts = self._likes.check()
         failing = [part for part, sentences in parts.items() if sentences]
-        if "redis" in failing:
+        if "redis" in failing and not self._likes.usable():
             detail = " ".join(parts["redis"])
             return problem(
                 TABLE[UnavailableError], detail, {"Retry-After": "1"}, part="redis", failing=failing, parts=parts

@@ -91,6 +91,13 @@ class RedisCounter:
             return [str(error)]
         return [reason for node in nodes if (reason := _ping(node))]
 
+    def usable(self) -> bool:
+        """See `service.likes.Counter`."""
+        try:
+            return any(_ping(node) is None for node in self._shards.cluster.primaries())
+        except CounterUnavailableError:
+            return False
+
     def _call(self, wish: Wish, *, replicated: bool = False) -> _Call:
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
         return _Call(shard_of(wish.post, self._settings.shards), wish, replicated, deadline)
