@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -22,7 +23,7 @@ from .breaking import (
     wait_for,
     wait_for_promotion,
 )
-from .crowd import Crowd
+from .crowd import Crowd, drain
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 
@@ -99,27 +100,31 @@ def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, r
     replicated.assert_exact()
 
 
-def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, stores: Stores, crowd: Crowd) -> None:
-    crowd.like_all(POSTS, ["anna"])
+def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, replicated: Crowd) -> None:
+    stores = replicated.stores
+    replicated.like_all(POSTS, ["anna"])
     port = primary_of(stores, 0)
     lost, _ = split(stores, port)
-    index = servers.valkey.ports.index(port)
-    with client(port) as node:
-        wait_for(lambda: node.wait(1, 100) >= 1)
-    process = servers.valkey.processes[index]
+    process = servers.valkey.processes[servers.valkey.ports.index(port)]
     process.send_signal(signal.SIGSTOP)
     wait_for_promotion(servers.valkey, port)
     with open_stores(servers.settings) as others:
-        Crowd(others).like(POSTS[0], "ben")
-        crowd.expected[POSTS[0]].add("ben")
-        process.send_signal(signal.SIGCONT)
-        # `stores` still believes the old map: what it is told now is said by whoever serves the slot.
         for shard in lost:
-            crowd.like(POSTS[shard], "cleo")
-        with client(port) as node:
-            wait_for(lambda: not is_primary(node))
-        crowd.like_all(POSTS, ["dora"])
-        crowd.unlike(POSTS[0], "anna")
-    lives = {shard: life_of(servers, shard) for shard in lost}
-    assert all(life >= 2 for life in lives.values())
-    crowd.assert_exact()
+            Crowd(others).like(POSTS[shard], "ben")
+            replicated.expected[POSTS[shard]].add("ben")
+    process.send_signal(signal.SIGCONT)
+    # `stores` still goes by the old map. The old primary may take a like before it hears of the new one: none of
+    # those is acknowledged, as no replica has it, and none may ever reach Postgres.
+    for shard in lost:
+        with suppress(CounterUnavailableError):
+            replicated.like(POSTS[shard], "cleo")
+        with suppress(CounterUnavailableError):
+            replicated.unlike(POSTS[shard], "anna")
+    drain(stores)
+    with client(port) as node:
+        wait_for(lambda: not is_primary(node))
+    start_again(servers.valkey)
+    replicated.ask_again()
+    replicated.like_all(POSTS, ["dora"])
+    assert all(life_of(servers, shard) >= 2 for shard in lost)
+    replicated.assert_exact()
