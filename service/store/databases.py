@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from service.errors import ConfigurationError, LedgerUnavailableError
@@ -15,6 +16,7 @@ from service.settings import Settings
 
 _PART = re.compile(r"(\d+)(?:-(\d+))?=(postgres(?:ql)?://\S+)")
 _AWAY_S = 0.5
+_STATEMENT_LIMITS = 5  # a batch may take so many times what a look-up may
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,37 @@ def parse_shard_map(text: str, shards: int) -> list[Range]:
     return ranges
 
 
+class _Connection(psycopg.Connection[Any]):
+    """Gives up on a server that hangs: its own statement_timeout would never come."""
+
+    limit_s = float("inf")
+
+    def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
+        try:
+            return super().wait(_limited(gen, self.limit_s), *args, **options)
+        except _NoAnswerError:
+            self.close()  # half a reply must not reach the next caller
+            raise
+
+
+class _NoAnswerError(psycopg.OperationalError):
+    pass
+
+
+def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
+    """`gen`, which psycopg also resumes, with nothing ready, at each interval."""
+    give_up = time.monotonic() + limit_s
+    try:
+        state = next(gen)
+        while True:
+            ready = yield state
+            if not ready and time.monotonic() > give_up:
+                raise _NoAnswerError("no answer in time")
+            state = gen.send(ready)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+
+
 class Database:
     """One Postgres database behind a pool that opens on first use and says at once when it is away."""
 
@@ -66,6 +99,7 @@ class Database:
             min_size=0,
             max_size=settings.postgres_pool,
             open=False,
+            connection_class=_Connection,
             timeout=self._timeout_s,
             reconnect_timeout=self._timeout_s,
             kwargs={
@@ -73,19 +107,23 @@ class Database:
                 "prepare_threshold": 2,
                 "application_name": "likewise",
                 "connect_timeout": max(2, round(self._timeout_s)),
-                "options": f"-c statement_timeout={limit_ms * 5} -c lock_timeout={limit_ms}",
+                "options": f"-c statement_timeout={limit_ms * _STATEMENT_LIMITS} -c lock_timeout={limit_ms}",
             },
             configure=_remember_every_statement,
         )
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """A connection in autocommit. Raises LedgerUnavailableError, at once while the database was just seen away."""
+    def connection(self, *, soon: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """A connection in autocommit; `soon` where a request waits for it.
+
+        Raises LedgerUnavailableError, at once while the database was just seen away.
+        """
         if time.monotonic() < self._away_until:
             raise LedgerUnavailableError(f"Postgres {self.range.name} does not answer")
         try:
             self._pool.open()
             with self._pool.connection() as connection:
+                connection.limit_s = self._timeout_s * (1 if soon else _STATEMENT_LIMITS + 1)
                 yield connection
         except (psycopg.DataError, psycopg.IntegrityError):
             raise
@@ -98,7 +136,7 @@ class Database:
     def check(self) -> str | None:
         """A sentence if it does not answer."""
         try:
-            with self.connection() as connection:
+            with self.connection(soon=True) as connection:
                 connection.execute("SELECT 1")
         except LedgerUnavailableError as error:
             return str(error)

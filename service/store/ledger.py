@@ -54,7 +54,7 @@ class PostgresLedger:
             "actors": [one.actor for one in queries],
         }
         # One snapshot for counts and members: else a like stored in between would be in one and not in the other.
-        with self._database(queries[0].shard).connection() as connection, connection.transaction():
+        with self._database(queries[0].shard).connection(soon=True) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             rows = connection.execute(query("load"), asked).fetchall()
             members = {
