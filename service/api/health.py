@@ -22,7 +22,7 @@ class ReadyView(MethodView):
         self._likes = likes
 
     def get(self) -> Response:
-        """503 while no Redis node answers. While any does, some likes count: the pod stays ready and says what fails."""
+        """503 while no Redis node answers. While any does, likes count: the pod stays ready, and says what fails."""
         parts = self._likes.check()
         failing = [part for part, sentences in parts.items() if sentences]
         if "redis" in failing and not self._likes.usable():

@@ -37,6 +37,7 @@ class FakeCounter:
     ledger: FakeLedger
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
+    gone: bool = False
     error: Exception | None = None
     approximate: bool = False
     clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
@@ -59,6 +60,9 @@ class FakeCounter:
 
     def doubt(self, post: str) -> None:
         """Nothing is cached here."""
+
+    def usable(self) -> bool:
+        return not self.gone
 
     def check(self) -> list[str]:
         return self.failing

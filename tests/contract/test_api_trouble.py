@@ -71,6 +71,9 @@ def test_ready_names_what_fails():
     assert (degraded.status_code, degraded.json["status"]) == (200, "degraded")
     assert degraded.json["failing"] == ["postgres"]
     world.counter.failing = ["Node 7100 does not answer."]
+    degraded = world.app.test_client().get("/readyz")
+    assert (degraded.status_code, degraded.json["failing"]) == (200, ["redis", "postgres"])
+    world.counter.gone = True
     answer = world.app.test_client().get("/readyz")
     said = problem(answer)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
