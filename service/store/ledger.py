@@ -38,7 +38,7 @@ class PostgresLedger:
 
     def register_life(self, shard: int, name: str) -> tuple[int, int]:
         """Raise the life of the shard unless `name` has it already; (life, last version)."""
-        with self._database(shard).connection() as connection:
+        with self._database(shard).connection(soon=True) as connection:
             row = connection.execute(query("register_life"), {"shard": shard, "name": name}).fetchone()
         if row is None:
             raise ConfigurationError(
