@@ -189,7 +189,9 @@ class ValkeyCluster:
     def _state_ok(self, index: int) -> bool:
         with suppress(redis.RedisError):
             info = str(self._ask(index, "CLUSTER INFO"))
-            up = all(row[7] == "connected" and "fail" not in row[2] for row in self._nodes(index))
+            up = all(
+                row[7] == "connected" and not {"fail", "fail?"} & set(row[2].split(",")) for row in self._nodes(index)
+            )
             synced = "master_link_status:down" not in str(self._ask(index, "INFO", "replication"))
             return up and synced and "cluster_state:ok" in info and f"slots_ok:{SLOTS}" in info
         return False

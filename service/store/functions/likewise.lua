@@ -229,7 +229,8 @@ local function settle(keys, args)
   local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
   if not head or head[1] ~= args[2] then return 0 end
   if args[5] ~= '' then bury(prefix, args[5], args[6]) end
-  redis.call('XTRIM', prefix .. 'q', 'MINID', digits(tonumber(string.match(args[3], '%d+')) + 1) .. '-0')
+  local last, sequence = string.match(args[3], '(%d+)-(%d+)')
+  redis.call('XTRIM', prefix .. 'q', 'MINID', last .. '-' .. digits(sequence + 1))
   for at = 7, #args, 5 do
     settle_post(prefix, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
   end
