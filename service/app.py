@@ -2,8 +2,8 @@
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from flask import Flask
@@ -14,6 +14,7 @@ from service.likes import Likes
 from service.settings import Settings
 from service.store.cluster import Cluster
 from service.store.counter import RedisCounter
+from service.store.databases import parse_shard_map
 from service.store.ledger import PostgresLedger
 from service.store.loads import Loader
 from service.store.queue import RedisQueue
@@ -36,8 +37,8 @@ class Stores:
         self.ledger.close()
 
 
-def stores(settings: Settings) -> Stores:
-    """The stores of a process. Raises ConfigurationError."""
+def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
+    """The stores of a process; the queue of all shards, or of some. Raises ConfigurationError."""
     ledger = PostgresLedger(settings)
     cluster = Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000)
     shards = Shards(cluster, ledger, settings.shards)
@@ -45,15 +46,15 @@ def stores(settings: Settings) -> Stores:
         settings=settings,
         counter=RedisCounter(shards, Loader(ledger), settings),
         ledger=ledger,
-        queue=RedisQueue(shards, settings.shards, settings.settled_ttl_s),
+        queue=RedisQueue(shards, queue_of or range(settings.shards), settings.settled_ttl_s),
         shards=shards,
     )
 
 
 @contextmanager
-def open_stores(settings: Settings) -> Iterator[Stores]:
+def open_stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Iterator[Stores]:
     """The stores, closed at the end."""
-    opened = stores(settings)
+    opened = stores(settings, queue_of)
     try:
         yield opened
     finally:
@@ -70,6 +71,14 @@ def create_flusher(opened: Stores) -> Flusher:
     """A flusher of this process; its lease carries host and process."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
     return Flusher(queue=opened.queue, store=opened.ledger, settings=opened.settings, owner=owner)
+
+
+@contextmanager
+def flushers(settings: Settings) -> Iterator[list[Flusher]]:
+    """A flusher for each database, with sockets of its own: a database that hangs delays no other."""
+    with ExitStack() as stack:
+        ranges = parse_shard_map(settings.shard_map, settings.shards)
+        yield [create_flusher(stack.enter_context(open_stores(settings, held.shards))) for held in ranges]
 
 
 def create_app(settings: Settings) -> Flask:

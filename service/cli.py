@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -92,18 +93,23 @@ def migrate(phase: str) -> None:
 @main.command()
 def flusher() -> None:
     """Move likes from Redis to Postgres until SIGTERM; then what is pending once more, and stop."""
-    from service.app import create_flusher, open_stores
+    from service.app import flushers
 
-    with open_stores(settings_from_environment()) as stores:
-        worker = create_flusher(stores)
+    with flushers(settings_from_environment()) as workers:
         wake = threading.Event()
 
         def stop() -> None:
-            worker.stop()
+            for worker in workers:
+                worker.stop()
             wake.set()
 
         _on_stop(stop)
-        worker.run(wake.wait)
+        with ThreadPoolExecutor(len(workers)) as pool:
+            runs = [pool.submit(worker.run, wake.wait) for worker in workers]
+            wait(runs, return_when=FIRST_EXCEPTION)
+            stop()  # one that failed ends the process, which is then started again
+    for run in runs:
+        run.result()
 
 
 @main.command()

@@ -1,7 +1,7 @@
 """The Queue on Redis Streams: the stream of a shard holds exactly what is pending, so there is no consumer group."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import redis
@@ -16,11 +16,11 @@ log = structlog.get_logger(__name__)
 
 
 class RedisQueue:
-    """The streams of all shards; see `service.flusher.Queue`."""
+    """The streams of some shards; see `service.flusher.Queue`."""
 
-    def __init__(self, shards: Shards, count: int, settled_ttl_s: int) -> None:
+    def __init__(self, shards: Shards, held: Sequence[int], settled_ttl_s: int) -> None:
         self._shards = shards
-        self._count = count
+        self._held = held
         self._ttl_s = settled_ttl_s
 
     def poll(self, owner: str, lease_ms: int) -> list[Polled]:
@@ -46,7 +46,7 @@ class RedisQueue:
 
     def _by_node(self) -> dict[Node, list[int]]:
         by_node: dict[Node, list[int]] = defaultdict(list)
-        for shard in range(self._count):
+        for shard in self._held:
             try:
                 by_node[self._shards.node(shard)].append(shard)
             except CounterUnavailableError:

@@ -9,16 +9,24 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from service.app import Stores, create_flusher, create_likes
 from service.flusher import Flusher
 from service.sharding import shard_of
+from service.store.loads import Query
 from service.verify import verify
-from tests.integration.test_likes import flush
+from tests.integration.test_likes import eventually, flush
 
 POSTS = st.sampled_from(["p", "q"])
 ACTORS = st.sampled_from(["anna", "ben", "cleo", "dora"])
+
+
+def empty(stores: Stores) -> None:
+    stores.shards.cluster.refresh()
+    for node in stores.shards.cluster.primaries():
+        with redis.Redis(*node.address) as client:
+            client.flushall()
 
 
 class LikesMachine(RuleBasedStateMachine):
@@ -34,6 +42,7 @@ class LikesMachine(RuleBasedStateMachine):
         self.likes = create_likes(self.stores)
         self.flusher = create_flusher(self.stores)
         self.wished: set[tuple[str, str]] = set()
+        self.failovers = 1  # each takes half a second
 
     def count(self, post: str) -> int:
         return sum(1 for one, _ in self.wished if one == post)
@@ -94,7 +103,7 @@ class LikesMachine(RuleBasedStateMachine):
             def settle(self, *_: object, **__: object) -> bool:
                 raise Died
 
-        queue = Dying(self.stores.shards, self.stores.settings.shards, 60)
+        queue = Dying(self.stores.shards, range(self.stores.settings.shards), 60)
         dying = Flusher(queue=queue, store=self.stores.ledger, settings=self.stores.settings, owner=self.flusher.owner)
         with contextlib.suppress(Died):
             dying.flush_once()
@@ -110,12 +119,36 @@ class LikesMachine(RuleBasedStateMachine):
         key = self.stores.shards.key(self.shard(post))
         self.redis(post, "HDEL", key, "name")
 
+    @precondition(lambda self: self.failovers)
+    @rule(post=POSTS)
+    def replica_is_promoted(self, post: str) -> None:
+        """Handed over, so nothing is lost: what is pending goes on in another process, under another life."""
+        self.failovers -= 1
+        old = self.stores.shards.node(self.shard(post)).address[1]
+        with redis.Redis(port=old) as primary:
+            replica = primary.info("replication")["slave0"]["port"]
+            with redis.Redis(port=replica) as promoted:
+                eventually(lambda: promoted.info("replication")["master_link_status"] == "up")
+                assert promoted.execute_command("CLUSTER", "FAILOVER")
+                eventually(lambda: promoted.info("replication")["role"] == "master")
+            eventually(lambda: primary.info("replication")["role"] == "slave")
+
+    @rule()
+    def redis_loses_everything(self) -> None:
+        """What was pending is lost, and count and states are Postgres' again."""
+        empty(self.stores)
+        known = {
+            (post, actor)
+            for post in "pq"
+            for actor in ("anna", "ben", "cleo", "dora")
+            if self.stores.ledger.load([Query(self.shard(post), self.prefix + post, actor)])[0].known
+        }
+        self.wished = known
+
     @rule()
     def flush_and_empty_redis(self) -> None:
         flush(self.stores)
-        for node in self.stores.shards.cluster.primaries():
-            with redis.Redis(*node.address) as client:
-                client.flushall()
+        empty(self.stores)
 
     @rule(post=POSTS, actor=ACTORS)
     def look(self, post: str, actor: str) -> None:
