@@ -92,6 +92,8 @@ def _from_query(text: str | None) -> int | None:
 def _from_body(value: object) -> int | None:
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():  # JSON has one kind of number: 5.0 is 5
+        value = int(value)
     return _seed_of(value if isinstance(value, int) and not isinstance(value, bool) else None)
 
 

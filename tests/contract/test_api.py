@@ -211,6 +211,14 @@ def test_the_key_starts_a_count_once(client, post):
     assert [first.json["likes"], later.json["likes"], liked.json["likes"]] == [120, 120, 121]
 
 
+def test_a_first_count_is_any_spelling_of_a_whole_number(client: FlaskClient) -> None:
+    for post, likes in (("whole-a", 7), ("whole-b", 7.0), ("whole-c", 7e0)):
+        answer = client.post("/api/likes", json={"slug": post, "action": "unlike", "likes": likes}, headers=KEY)
+        assert (answer.status_code, answer.json["likes"]) == (200, 7)
+    refused = client.post("/api/likes", json={"slug": "whole-d", "action": "unlike", "likes": 7.5}, headers=KEY)
+    assert (refused.status_code, refused.json["field"]) == (400, "likes")
+
+
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": SEED_KEY}, {"Authorization": "\xff"}]
 )
