@@ -9,14 +9,14 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from service.app import Stores, create_flusher, create_likes
 from service.flusher import Flusher
 from service.sharding import shard_of
 from service.store.loads import Query
 from service.verify import verify
-from tests.integration.test_likes import eventually, flush
+from tests.integration.test_likes import flush
 
 POSTS = st.sampled_from(["p", "q"])
 ACTORS = st.sampled_from(["anna", "ben", "cleo", "dora"])
@@ -27,20 +27,6 @@ def empty(stores: Stores) -> None:
     for node in stores.shards.cluster.primaries():
         with redis.Redis(*node.address) as client:
             client.flushall()
-
-
-def hand_over(replica: redis.Redis) -> None:
-    """Promote a replica; Redis gives a hand-over up after 5 s on a busy machine, so it is asked again."""
-
-    def asked_and_promoted() -> bool:
-        with contextlib.suppress(redis.ResponseError):
-            replica.execute_command("CLUSTER", "FAILOVER")
-        with contextlib.suppress(AssertionError):
-            eventually(lambda: replica.info("replication")["role"] == "master", timeout_s=6)
-            return True
-        return False
-
-    eventually(asked_and_promoted, timeout_s=30)
 
 
 class LikesMachine(RuleBasedStateMachine):
@@ -56,7 +42,6 @@ class LikesMachine(RuleBasedStateMachine):
         self.likes = create_likes(self.stores)
         self.flusher = create_flusher(self.stores)
         self.wished: set[tuple[str, str]] = set()
-        self.failovers = 1  # each takes half a second
 
     def count(self, post: str) -> int:
         return sum(1 for one, _ in self.wished if one == post)
@@ -132,19 +117,6 @@ class LikesMachine(RuleBasedStateMachine):
     def another_life(self, post: str) -> None:
         key = self.stores.shards.key(self.shard(post))
         self.redis(post, "HDEL", key, "name")
-
-    @precondition(lambda self: self.failovers)
-    @rule(post=POSTS)
-    def replica_is_promoted(self, post: str) -> None:
-        """Handed over, so nothing is lost: what is pending goes on in another process, under another life."""
-        self.failovers -= 1
-        old = self.stores.shards.node(self.shard(post)).address[1]
-        with redis.Redis(port=old) as primary:
-            replica = primary.info("replication")["slave0"]["port"]
-            with redis.Redis(port=replica) as promoted:
-                eventually(lambda: promoted.info("replication")["master_link_status"] == "up")
-                hand_over(promoted)
-            eventually(lambda: primary.info("replication")["role"] == "slave")
 
     @rule()
     def redis_loses_everything(self) -> None:
