@@ -113,7 +113,6 @@ class Flusher:
     store: Store
     settings: Settings
     owner: str
-    on_flush: Callable[[int], None] = lambda count: None
     _stopping: bool = False
     _fenced: dict[int, tuple[int, float]] = field(default_factory=dict)
 
@@ -157,8 +156,6 @@ class Flusher:
                 done += self._flush_database(shards)
             except (LedgerUnavailableError, CounterUnavailableError) as error:
                 log.warning("flush postponed", reason=str(error), shards=len(shards))
-        if done:
-            self.on_flush(done)
         return done
 
     def _flush_database(self, shards: list[Polled]) -> int:

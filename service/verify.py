@@ -1,6 +1,6 @@
 """Whether Redis, counts and rows agree: what `likewise verify` says."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(held: Held, rows: Rows, shards: int, on_shard: Callable[[int], None] = lambda shard: None) -> Report:
+def verify(held: Held, rows: Rows, shards: int) -> Report:
     """Compare all shards. Exact once nothing is pending; a shard with pending likes is only compared in Postgres."""
     polled = {one.shard: one for one in held.poll("", 0)}
     report = Report(pending=pending(polled.values()), dead_letters=sum(one.dead for one in polled.values()))
@@ -54,7 +54,6 @@ def verify(held: Held, rows: Rows, shards: int, on_shard: Callable[[int], None] 
             report.problems.append(f"shard {shard}: its Redis node does not answer, or begins a new life")
         elif polled[shard].length == 0:
             _compare(report, held, shard, polled[shard].life, bases)
-        on_shard(shard)
     if report.dead_letters:
         report.problems.append(f"{report.dead_letters} likes were refused by Postgres and wait in dead-letter streams")
     return report

@@ -1,6 +1,7 @@
 """Real servers for the tests: one embedded Valkey Cluster and two Postgres servers a session, emptied between tests."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from service.store.cluster import Cluster
 from service.store.databases import parse_shard_map
 from service.store.migrate import migrate
 
+MAXMEMORY = 256 * 2**20
 SHARDS = 16  # enough to be on every node and in both databases, few enough to poll and to migrate quickly
 
 
@@ -50,11 +52,33 @@ def settings_at(redis_urls: list[str], shard_map: str) -> Settings:
     )
 
 
+def wait_for(condition: Callable[[], object], timeout_s: float = 15) -> None:
+    """Return once `condition` is true, and fail where it is not in time."""
+    give_up = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < give_up, "did not come true in time"
+        time.sleep(0.01)
+
+
 @contextmanager
-def running(root: Path, *, redis_server: Path | None = None, postgres_bin: Path | None = None) -> Iterator[Servers]:
+def running(
+    root: Path,
+    *,
+    redis_server: Path | None = None,
+    postgres_bin: Path | None = None,
+    node_timeout_ms: int = 2_000,
+    config: Mapping[str, str] | None = None,
+) -> Iterator[Servers]:
     """A cluster with replicas and two migrated Postgres servers; the embedded ones, or other programs."""
     root.chmod(0o755)  # Postgres runs as another account where the tests run as root
-    valkey = ValkeyCluster(root / "valkey", replicas=True, maxmemory_bytes=256 * 2**20, server=redis_server)
+    valkey = ValkeyCluster(
+        root / "valkey",
+        replicas=True,
+        maxmemory_bytes=MAXMEMORY,
+        node_timeout_ms=node_timeout_ms,
+        server=redis_server,
+        config=config,
+    )
     postgres = [PostgresServer(root / f"postgres-{at}", binaries=postgres_bin) for at in range(2)]
     try:
         for server in (valkey, *postgres):

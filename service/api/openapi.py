@@ -18,7 +18,8 @@ from service.api.schemas import (
     in_query,
 )
 from service.likes import MAX_POSTS
-from service.security.viewer import COOKIE, HEADER
+from service.security.viewer import COOKIE
+from service.security.visitor import HEADER
 
 _PROBLEMS = {
     400: "A field is not valid; the problem names it.",

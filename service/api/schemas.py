@@ -4,6 +4,7 @@ from typing import Any
 
 from service.api.problems import TYPE_PREFIX
 from service.likes import MAX_ID_BYTES
+from service.security.visitor import HEADER
 
 Node = dict[str, Any]
 
@@ -111,7 +112,7 @@ LOCALE: Node = {
     "description": "The language of `display`, before Accept-Language; English where it is unknown.",
 }
 VISITOR: Node = {
-    "name": "Likewise-Visitor",
+    "name": HEADER,
     "in": "header",
     "schema": {"type": "string"},
     "description": "A visitor's token, where no cookie is kept. One that is not ours counts as none.",

@@ -11,11 +11,10 @@ from service.drill.plan import DrillUsageError, Target
 from service.drill.pool import Address
 from service.drill.wire import detail_of
 from service.errors import ConfigurationError, LikewiseError
-from service.security.visitor import mint
+from service.likes import MAX_POSTS
+from service.security.visitor import HEADER, mint
 
-HEADER = "Likewise-Visitor"
 _TIMEOUT_S = 10.0
-_BATCH = 100  # posts in one question, the most the API takes
 
 
 class RefusedError(LikewiseError):
@@ -65,8 +64,8 @@ def try_out(target: Target, address: Address, secret: bytes, post: str) -> None:
 def counts(target: Target, address: Address, posts: Sequence[str]) -> dict[str, int]:
     """What readers see of each post. Raises RefusedError."""
     shown: dict[str, int] = {}
-    for first in range(0, len(posts), _BATCH):
-        query = "&".join(f"post={post}" for post in posts[first : first + _BATCH])
+    for first in range(0, len(posts), MAX_POSTS):
+        query = "&".join(f"post={post}" for post in posts[first : first + MAX_POSTS])
         try:
             status, _, body = _ask(target, address, "GET", f"/v1/counts?{query}", "")
             if status != 200:

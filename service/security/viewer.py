@@ -7,7 +7,6 @@ from service.security.minting import MintLimit
 from service.security.networks import client_address, is_trusted, network_of, parse_networks
 from service.settings import Settings
 
-HEADER = "Likewise-Visitor"
 COOKIE = "likewise_visitor"
 COOKIE_AGE_S = 400 * 86_400  # the longest a browser keeps one
 
@@ -22,7 +21,7 @@ class Visitors:
 
     def known(self) -> str | None:
         """The actor of this request; None without a token that is ours."""
-        for token in (request.headers.get(HEADER), request.cookies.get(COOKIE)):
+        for token in (request.headers.get(visitor.HEADER), request.cookies.get(COOKIE)):
             if token and (actor := visitor.actor_of(self._secret, token)):
                 return actor
         return None
@@ -34,7 +33,7 @@ class Visitors:
     def hand_back(self, response: Response) -> Response:
         """Give a new visitor the token, also with an error: who tries again must be the same person."""
         if token := g.get("new_visitor"):
-            response.headers[HEADER] = token
+            response.headers[visitor.HEADER] = token
             response.headers.update(g.allowance.headers())
             secure = self._is_https(request)
             response.set_cookie(COOKIE, token, max_age=COOKIE_AGE_S, httponly=True, samesite="Lax", secure=secure)

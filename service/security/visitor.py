@@ -9,6 +9,7 @@ from service.settings import Settings
 
 MIN_SECRET_CHARS = 32
 ID_BYTES = 16
+HEADER = "Likewise-Visitor"  # carries a token where there is no cookie
 TOKEN_CHARS = 68  # "1." + 22 of the id + "." + 43 of the signature
 _VERSION = "1"
 _ID_CHARS = 22

@@ -1,8 +1,6 @@
 """Ways to break servers and to wait for what follows."""
 
 import signal
-import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import redis
@@ -11,14 +9,7 @@ from service.app import Stores
 from service.local.processes import HOST
 from service.local.valkey import ValkeyCluster
 from service.sharding import shard_of
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = 15) -> None:
-    """Return once `condition` is true, and fail where it is not in time."""
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, "did not come true in time"
-        time.sleep(0.01)
+from tests.conftest import wait_for
 
 
 def client(port: int) -> redis.Redis:

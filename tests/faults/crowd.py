@@ -10,8 +10,7 @@ from service.errors import UnavailableError
 from service.likes import Likes, Standing
 from service.store.databases import parse_shard_map
 from service.verify import Report, verify
-
-from .breaking import wait_for
+from tests.conftest import wait_for
 
 
 class Crowd:

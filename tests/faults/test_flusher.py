@@ -12,9 +12,9 @@ import pytest
 
 from service.app import Stores, create_flusher, open_stores
 from service.flusher import Batch, Committed, Flusher, Polled
-from tests.conftest import SHARDS, Servers
+from tests.conftest import SHARDS, Servers, wait_for
 
-from .breaking import post_in, wait_for
+from .breaking import post_in
 from .crowd import Crowd, drain, is_drained, rows
 from .processes import environment, flusher, running
 

@@ -12,9 +12,9 @@ import psutil
 from service.app import Stores
 from service.local.processes import HOST, free_ports
 from service.security.visitor import mint
-from tests.conftest import SHARDS, Servers
+from tests.conftest import SHARDS, Servers, wait_for
 
-from .breaking import post_in, wait_for
+from .breaking import post_in
 from .crowd import Crowd, drain, rows
 from .processes import environment, running
 

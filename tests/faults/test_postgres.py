@@ -11,9 +11,9 @@ import pytest
 from service.app import Stores, create_flusher
 from service.errors import LedgerUnavailableError
 from service.local.postgres import PostgresServer
-from tests.conftest import SHARDS, Servers
+from tests.conftest import SHARDS, Servers, wait_for
 
-from .breaking import client, post_in, primary_of, wait_for
+from .breaking import client, post_in, primary_of
 from .crowd import Crowd, drain, rows
 
 HALF = SHARDS // 2

@@ -1,14 +1,13 @@
 """A like on real servers: counted once, at once, and soon in Postgres."""
 
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 import redis
 
 from service.app import Stores, create_flusher, create_likes
 from service.sharding import shard_of
+from tests.conftest import wait_for
 
 
 def rows(stores: Stores, post: str) -> int:
@@ -16,17 +15,10 @@ def rows(stores: Stores, post: str) -> int:
     return stores.ledger.all_bases(shard).get(post, (0, 0))[0]
 
 
-def eventually(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, "did not come true in time"
-        time.sleep(0.01)
-
-
 def flush(stores: Stores) -> None:
     """Run a flusher until nothing is pending."""
     flusher = create_flusher(stores)
-    eventually(lambda: flusher.flush_once() == 0 and all(p.length == 0 for p in stores.queue.poll("", 0)))
+    wait_for(lambda: flusher.flush_once() == 0 and all(p.length == 0 for p in stores.queue.poll("", 0)))
     stores.queue.poll(flusher.owner, 0)
 
 
