@@ -11,6 +11,8 @@ from flask import Flask
 from service import api
 from service.flusher import Flusher
 from service.likes import Likes
+from service.security.quotas import Quotas
+from service.security.viewer import Viewers
 from service.settings import Settings
 from service.store.cluster import Cluster
 from service.store.counter import RedisCounter
@@ -84,7 +86,13 @@ def flushers(settings: Settings) -> Iterator[list[Flusher]]:
 def create_app(settings: Settings) -> Flask:
     """The WSGI application of a pod. Raises ConfigurationError."""
     opened = stores(settings)
+    quotas = Quotas(settings)
+    viewers = Viewers(settings, quotas)
+    viewers.users.start()
     app = Flask("service", static_folder=None)
-    app.extensions["close"] = opened.close
-    api.register(app, likes=create_likes(opened), settings=settings)
+    api.register(app, likes=create_likes(opened), viewers=viewers, settings=settings)
+    closing = ExitStack()
+    for close in (opened.close, viewers.close):
+        closing.callback(close)
+    app.extensions["close"] = closing.close
     return app

@@ -20,6 +20,18 @@ class InvalidInputError(LikewiseError):
         self.field = field
 
 
+class InvalidCredentialError(LikewiseError):
+    """The token or key of this request is not valid; nothing was changed."""
+
+
+class ForbiddenError(LikewiseError):
+    """Who asks may not do this."""
+
+
+class ForeignSiteError(ForbiddenError):
+    """A page of this origin may not do this; LIKEWISE_SITES lists those that may."""
+
+
 class UnavailableError(LikewiseError):
     """A part that is needed does not answer; nothing was promised, and asking again is safe."""
 
@@ -42,6 +54,12 @@ class QueueFullError(CounterUnavailableError):
 
 class NotReplicatedError(CounterUnavailableError):
     """The like was counted, but no replica confirmed it in time."""
+
+
+class KeysUnavailableError(UnavailableError):
+    """The keys of users' tokens could not be read yet."""
+
+    part = "jwks"
 
 
 class LedgerUnavailableError(UnavailableError):

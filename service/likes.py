@@ -44,8 +44,8 @@ class Counter(Protocol):
     def wish(self, wish: Wish, ack: Ack) -> Standing:
         """Make one wish true, or answer one question."""
 
-    def counts(self, posts: Sequence[str]) -> list[Standing]:
-        """How posts stand, in their order; a post never liked has count 0."""
+    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+        """How posts stand, in their order, to the actor or to nobody; a post never liked has count 0."""
 
     def doubt(self, post: str) -> None:
         """Say that the ledger was changed outside the queue: the base of this post is loaded again."""
@@ -81,6 +81,13 @@ def valid_id(value: str, field: str) -> str:
     return value
 
 
+def _valid_posts(posts: Sequence[str]) -> None:
+    if not 1 <= len(posts) <= MAX_POSTS:
+        raise InvalidInputError("post", f"give 1 to {MAX_POSTS} posts, not {len(posts)}")
+    for post in posts:
+        valid_id(post, "post")
+
+
 class Likes:
     """The use cases, on a counter and a ledger."""
 
@@ -103,17 +110,20 @@ class Likes:
         """The actor's own state and the count, never from a cache."""
         return self._wish(Wish(post, actor))
 
+    def standings(self, posts: Sequence[str], actor: str) -> list[Standing]:
+        """The actor's own state and the count of 1 to 100 posts in their order, never from a cache."""
+        _valid_posts(posts)
+        valid_id(actor, "actor")
+        return self._counter.standings(posts, actor)
+
     def counts(self, posts: Sequence[str]) -> list[Standing]:
         """Counts of 1 to 100 posts in their order, at most the cache's age old."""
-        if not 1 <= len(posts) <= MAX_POSTS:
-            raise InvalidInputError("post", f"give 1 to {MAX_POSTS} posts, not {len(posts)}")
-        for post in posts:
-            valid_id(post, "post")
+        _valid_posts(posts)
         now = time.monotonic()
         known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
         missing = [post for post in dict.fromkeys(posts) if post not in known]
         if missing:
-            fresh = {standing.post: standing for standing in self._counter.counts(missing)}
+            fresh = {standing.post: standing for standing in self._counter.standings(missing)}
             self._remember(now, fresh)
             known |= fresh
         return [known[post] for post in posts]

@@ -29,12 +29,34 @@ class Settings(BaseSettings):
     )
     secret: SecretStr = Field(
         default=SecretStr(""),
-        description="Signs visitors' tokens; 32 characters or more. `make up` makes and keeps one.",
+        description="Signs visitors' tokens; 32 random characters or more. `make up` makes and keeps one.",
     )
-    seed_key: SecretStr | None = Field(
-        default=None,
-        description="A bearer key whose owner may give a post its first count. None: nobody may.",
+    previous_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="The secret before this one, while it is being changed: its visitors stay who they are.",
     )
+    sites: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Origins whose pages may embed the button, as https://blog.example; on localhost any port is `*`.",
+    )
+    api_keys: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Servers' keys, hashed: as `likewise key new` prints them; two of a name both count.",
+    )
+    jwt_audience: str = Field(
+        default="", description="Whom users' JWTs must be for. Empty: there are no users, visitors only."
+    )
+    jwt_issuer: str = Field(default="", description="Who must have issued users' JWTs. Empty: not checked.")
+    jwt_algorithms: Annotated[list[str], NoDecode] = Field(
+        default=["RS256", "ES256", "EdDSA"],
+        description="Signatures that count; a JWT has no say in it. HS256 and its kind go alone, with secrets as keys.",
+    )
+    jwt_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Public keys in PEM, one after another; for HS256 secrets of 32 characters or more.",
+    )
+    jwks_url: str = Field(default="", description="Where the issuer publishes its keys, https://.../jwks.json.")
+    jwks_refresh_s: int = Field(default=300, gt=0, description="How often they are read; kept while nobody answers.")
     ack: Ack = Field(default="memory", description="What an answered like has reached: see docs/adr/0004.")
     redis_deadline_ms: int = Field(default=2_000, gt=0, description="A like not counted by then is answered 503.")
     redis_timeout_ms: int = Field(
@@ -55,7 +77,17 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(default=100, gt=0, description="How often a flusher looks at its shards.")
     flush_batch: int = Field(default=5_000, gt=0, description="Entries of one shard in one transaction.")
     lease_ms: int = Field(default=5_000, gt=0, description="A dead flusher's shards are taken over after this.")
-    mint_limit: str = Field(default="30/minute", description="New visitors per network (IPv4 address, IPv6 /64).")
+    mint_limit: str = Field(
+        default="60/minute", description="New visitors of a network (IPv4 address, IPv6 /64): a carrier's are many."
+    )
+    actor_limit: str = Field(default="60/minute", description="Likes of an actor. Taking one back is never refused.")
+    network_limit: str = Field(default="1200/minute", description="Likes from a network, by whomever.")
+    unlimited_networks: Annotated[list[str], NoDecode] = Field(
+        default=[], description="Networks without these limits: an office, a load test. An actor's own stays."
+    )
+    limit_share_ms: int = Field(
+        default=500, gt=0, description="How often pods tell each other what was used; the overshoot is what fits in it."
+    )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."
     )
@@ -63,9 +95,12 @@ class Settings(BaseSettings):
         default=9100, ge=0, le=65_535, description="Where /metrics listens, 127.0.0.1 or `metrics_host`."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address /metrics binds.")
+    demo: bool = Field(default=False, description="Whether `/` shows the demo blog; `likewise up` does.")
     state_dir: Path = Field(default=Path(".likewise"), description="Where `likewise up` keeps its servers' data.")
 
-    @field_validator("redis_urls", "trusted_proxies", mode="before")
+    @field_validator(
+        "redis_urls", "trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

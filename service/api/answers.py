@@ -15,8 +15,13 @@ SHARED = "public, max-age=1"
 
 def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
     """A standing with the viewer's own state: never kept by anyone."""
-    body = {"post": standing.post, "liked": standing.liked, **_counted(standing, _locale()), **more}
-    return _json(body, status, "no-store")
+    return _json({**_own(standing, _locale()), **more}, status, "no-store")
+
+
+def of_viewers(standings: list[Standing]) -> Response:
+    """Standings of several posts with the viewer's own state, in their order: never kept by anyone."""
+    locale = _locale()
+    return _json({"likes": [_own(standing, locale) for standing in standings]}, 200, "no-store")
 
 
 def of_count(standing: Standing) -> Response:
@@ -35,6 +40,10 @@ def as_of(moment_us: int) -> str:
     """µs since 1970 as ISO 8601 in UTC; whole µs, so two answers can be put in order as text."""
     seconds, micros = divmod(moment_us, 1_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def _own(standing: Standing, locale: Locale) -> dict[str, object]:
+    return {"post": standing.post, "liked": standing.liked, **_counted(standing, locale)}
 
 
 def _counted(standing: Standing, locale: Locale) -> dict[str, object]:

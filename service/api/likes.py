@@ -1,12 +1,12 @@
-"""`/v1/posts/{post}/like`: the viewer's like, made, taken back or asked for."""
+"""The viewer's likes: `/v1/posts/{post}/like` makes, takes back or asks for one, `/v1/likes` asks for a page."""
 
-from flask import Response
+from flask import Response, request
 from flask.views import MethodView
 
 from service.api import answers
 from service.api.metrics import count_wish
+from service.api.visits import visit
 from service.likes import Likes, valid_id
-from service.security.viewer import Visitors
 
 
 class LikeView(MethodView):
@@ -14,25 +14,39 @@ class LikeView(MethodView):
 
     init_every_request = False
 
-    def __init__(self, likes: Likes, visitors: Visitors) -> None:
+    def __init__(self, likes: Likes) -> None:
         self._likes = likes
-        self._visitors = visitors
 
     def put(self, post: str) -> Response:
         """Like: 201 where it is new, 200 where it was there."""
         valid_id(post, "post")  # before a visitor is minted for nothing
-        standing = count_wish(self._likes.like(post, self._visitors.known_or_new()))
+        standing = count_wish(self._likes.like(post, visit().liking()))
         return answers.of_viewer(standing, 201 if standing.changed else 200)
 
     def delete(self, post: str) -> Response:
         """Take a like back; a stranger has none to take."""
-        actor = self._visitors.known()
+        valid_id(post, "post")
+        actor = visit().unliking()
         if actor is None:
             return self.get(post)
         return answers.of_viewer(count_wish(self._likes.unlike(post, actor)))
 
     def get(self, post: str) -> Response:
         """The viewer's own state and the count."""
-        actor = self._visitors.known()
+        actor = visit().known()
         standing = self._likes.standing(post, actor) if actor else self._likes.counts([post])[0]
         return answers.of_viewer(standing)
+
+
+class LikesView(MethodView):
+    """The viewer's likes of a page of posts in one answer."""
+
+    init_every_request = False
+
+    def __init__(self, likes: Likes) -> None:
+        self._likes = likes
+
+    def get(self) -> Response:
+        """`?post=a&post=b`, 1 to 100; answered in that order."""
+        posts, actor = request.args.getlist("post"), visit().known()
+        return answers.of_viewers(self._likes.standings(posts, actor) if actor else self._likes.counts(posts))

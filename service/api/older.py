@@ -1,17 +1,14 @@
 """The two older shapes, `/api/like/{post}` and `/api/likes`, kept so that existing buttons work."""
 
-import hmac
-
 from flask import Response, request
 from flask.views import MethodView
-from pydantic import SecretStr
 
 from service.api import answers
 from service.api.bodies import json_object, text_of
 from service.api.metrics import count_wish
+from service.api.visits import visit
 from service.errors import InvalidInputError
 from service.likes import Likes, Standing, valid_id
-from service.security.viewer import Visitors
 
 MAX_SEED = 2**53 - 1  # JavaScript counts exactly up to here
 
@@ -21,28 +18,25 @@ class ToggleView(MethodView):
 
     init_every_request = False
 
-    def __init__(self, likes: Likes, visitors: Visitors) -> None:
+    def __init__(self, likes: Likes) -> None:
         self._likes = likes
-        self._visitors = visitors
 
     def post(self, post: str) -> Response:
         """Read the standing, wish the opposite: sent on as like or unlike, so a repeat inside changes nothing."""
         valid_id(post, "post")
-        actor = self._visitors.known_or_new()
-        liked = self._likes.standing(post, actor).liked
-        wish = self._likes.unlike if liked else self._likes.like
-        return _with_likes(count_wish(wish(post, actor)))
+        actor = visit().unliking()
+        if actor and self._likes.standing(post, actor).liked:
+            return _with_likes(count_wish(self._likes.unlike(post, actor)))
+        return _with_likes(count_wish(self._likes.like(post, visit().liking())))
 
 
 class SlugView(MethodView):
-    """`/api/likes`: by slug, with a first count from whoever holds the seed key."""
+    """`/api/likes`: by slug, with a first count from a server whose key has the scope `seed`."""
 
     init_every_request = False
 
-    def __init__(self, likes: Likes, visitors: Visitors, seed_key: SecretStr | None) -> None:
+    def __init__(self, likes: Likes) -> None:
         self._likes = likes
-        self._visitors = visitors
-        self._expected = f"Bearer {seed_key.get_secret_value()}".encode() if seed_key else None
 
     def get(self) -> Response:
         """`?slug=`, and `&likes=` to start the count at."""
@@ -60,22 +54,21 @@ class SlugView(MethodView):
         return self._like(slug) if action == "like" else self._unlike(slug)
 
     def _like(self, slug: str) -> Response:
-        return _with_likes(count_wish(self._likes.like(slug, self._visitors.known_or_new())))
+        return _with_likes(count_wish(self._likes.like(slug, visit().liking())))
 
     def _unlike(self, slug: str) -> Response:
-        actor = self._visitors.known()
+        actor = visit().unliking()
         if actor is None:
             return self._read(slug)
         return _with_likes(count_wish(self._likes.unlike(slug, actor)))
 
     def _read(self, slug: str) -> Response:
-        actor = self._visitors.known()
+        actor = visit().known()
         return _with_likes(self._likes.standing(slug, actor) if actor else self._likes.counts([slug])[0])
 
     def _seed(self, slug: str, count: int | None) -> None:
         """Only for the key's owner; anyone else's value is passed over, as the shape always did."""
-        sent = request.headers.get("Authorization", "").encode("utf-8", "replace")
-        if count is not None and self._expected and hmac.compare_digest(sent, self._expected):
+        if count is not None and visit().may("seed"):
             self._likes.seed(slug, count)
 
 

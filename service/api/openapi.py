@@ -12,7 +12,7 @@ from service.api.schemas import (
     NONE_MATCH,
     POST,
     SCHEMAS,
-    VISITOR,
+    WHO,
     Node,
     in_path,
     in_query,
@@ -23,10 +23,12 @@ from service.security.visitor import HEADER
 
 _PROBLEMS = {
     400: "A field is not valid; the problem names it.",
+    401: "The token or key is not valid; nothing was changed.",
+    403: "This page, key or form may not do this; nothing was changed.",
     404: "Nothing is at this path.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    429: "This network has had its new visitors for now.",
+    429: "Too much at a time for this actor or network; taking a like back is never too much.",
     503: "A part that is needed does not answer; ask again.",
 }
 _TEXT: Node = {"schema": {"type": "string"}}
@@ -41,7 +43,7 @@ _MINTED: Node = {
 _CACHED: Node = {"ETag": {"required": True, **_TEXT}, "Cache-Control": {"required": True, **_TEXT}}
 _SEED: Node = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
 _POSTS: Node = {"type": "array", "items": POST, "minItems": 1, "maxItems": MAX_POSTS}
-_SEEDED = "Starts at `likes` on the first access of whoever holds the seed key; others' value is passed over."
+_SEEDED = "Starts at `likes` on the first access of a key with the scope `seed`; others' value is passed over."
 
 
 def openapi() -> Response:
@@ -67,13 +69,14 @@ def document() -> Node:
             "description": "Every error is an RFC 9457 problem that names what is wrong and what would be right.",
         },
         "servers": [{"url": "/"}],
-        "security": [{}],
+        "security": [{}, {"visitor": []}, {"user": []}, {"server": []}],
         "paths": {**_likes(), **_counts(), **_older(), **_service()},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
                 "visitor": {"type": "apiKey", "in": "cookie", "name": COOKIE},
-                "seedKey": {"type": "http", "scheme": "bearer"},
+                "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "server": {"type": "http", "scheme": "bearer", "description": "An API key, `lk_...`."},
             },
         },
     }
@@ -82,15 +85,25 @@ def document() -> Node:
 def _likes() -> Node:
     like = _ok("The viewer's state and the count.", "Like")
     minted = _ok("Liked before.", "Like", _MINTED), _ok("Liked now.", "Like", _MINTED)
-    path = {"parameters": [in_path("post"), VISITOR, LOCALE]}
-    put = {"200": minted[0], "201": minted[1], **_wrong(400, 404, 413, 429, 503)}
+    path = {"parameters": [in_path("post"), *WHO, LOCALE]}
+    put = {"200": minted[0], "201": minted[1], **_wrong(400, 401, 403, 404, 413, 429, 503)}
+    wrong = _wrong(400, 401, 403, 404, 413, 503)
+    page = [in_query("post", _POSTS, True, ["a", "b"]) | {"style": "form", "explode": True}, *WHO, LOCALE]
     return {
         "/v1/posts/{post}/like": path
         | {
             "put": _does("like", "Like a post, once", put),
-            "delete": _does("unlike", "Take a like back", {"200": like, **_wrong(400, 404, 413, 503)}),
-            "get": _does("liked", "Ask for the viewer's like", {"200": like, **_wrong(400, 404, 413, 503)}),
-        }
+            "delete": _does("unlike", "Take a like back", {"200": like, **wrong}),
+            "get": _does("liked", "Ask for the viewer's like", {"200": like, **wrong}),
+        },
+        "/v1/likes": {
+            "parameters": page,
+            "get": _does(
+                "likes",
+                f"The viewer's likes of 1 to {MAX_POSTS} posts",
+                {"200": _ok("In their order.", "Likes"), **wrong},
+            ),
+        },
     }
 
 
@@ -114,21 +127,20 @@ def _counts() -> Node:
 
 def _older() -> Node:
     minted = _ok("The viewer's state and the count.", "OlderLike", _MINTED)
-    toggled = {"200": minted, **_wrong(400, 404, 413, 429, 503)}
-    chosen = {"200": minted, **_wrong(400, 404, 413, 415, 429, 503)}
-    read = {"200": _ok("The count.", "OlderLike"), **_wrong(400, 404, 413, 503)}
+    toggled = {"200": minted, **_wrong(400, 401, 403, 404, 413, 429, 503)}
+    chosen = {"200": minted, **_wrong(400, 401, 403, 404, 413, 415, 429, 503)}
+    read = {"200": _ok("The count.", "OlderLike"), **_wrong(400, 401, 403, 404, 413, 503)}
     query = [in_query("slug", POST, True, "hello-world"), in_query("likes", _SEED, False, 120)]
     return {
         "/api/like/{postId}": {
-            "parameters": [in_path("postId"), VISITOR, LOCALE],
+            "parameters": [in_path("postId"), *WHO, LOCALE],
             "post": _does("toggle", "Like, or take the like back", toggled),
         },
         "/api/likes": {
-            "parameters": [VISITOR, LOCALE],
-            "get": _does("bySlug", "Likes of a slug", read)
-            | {"description": _SEEDED, "parameters": query, "security": [{}, {"seedKey": []}]},
+            "parameters": [*WHO, LOCALE],
+            "get": _does("bySlug", "Likes of a slug", read) | {"description": _SEEDED, "parameters": query},
             "post": _does("likeBySlug", "Like or unlike a slug", chosen)
-            | {"description": _SEEDED, "requestBody": _slug_body(), "security": [{}, {"seedKey": []}]},
+            | {"description": _SEEDED, "requestBody": _slug_body()},
         },
     }
 

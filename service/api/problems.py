@@ -10,6 +10,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from service.api.bodies import MAX_BODY_BYTES
 from service.errors import (
+    ForbiddenError,
+    ForeignSiteError,
+    InvalidCredentialError,
     InvalidInputError,
     LikewiseError,
     NotDurableError,
@@ -17,7 +20,7 @@ from service.errors import (
     QueueFullError,
     UnavailableError,
 )
-from service.security.minting import TooManyVisitorsError
+from service.security.limits import LimitedError
 
 TYPE_PREFIX = "urn:problem-type:likewise:"
 _log = structlog.get_logger(__name__)
@@ -34,7 +37,10 @@ class Kind:
 
 TABLE: dict[type[LikewiseError], Kind] = {
     InvalidInputError: Kind(400, "invalid-input", "A field is not valid"),
-    TooManyVisitorsError: Kind(429, "too-many-new-visitors", "Too many new visitors"),
+    InvalidCredentialError: Kind(401, "invalid-credential", "A token or key is not valid"),
+    ForeignSiteError: Kind(403, "foreign-site", "A page of another site"),
+    ForbiddenError: Kind(403, "forbidden", "Not allowed"),
+    LimitedError: Kind(429, "limited", "Too much at a time"),
     QueueFullError: Kind(503, "queue-full", "Too many likes wait to be stored"),
     NotReplicatedError: Kind(503, "not-replicated", "Counted, but not confirmed by a replica"),
     NotDurableError: Kind(503, "not-durable", "Counted, but not confirmed by Postgres"),
@@ -58,23 +64,31 @@ def answer_problems(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def kind_of(error: LikewiseError) -> Kind | None:
+    """How an error is answered; None for one that no request can be to blame for."""
+    return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), None)
+
+
+def headers_of(error: LikewiseError) -> dict[str, str]:
+    """What the answer to an error says in headers: when to ask again, what is left."""
+    if isinstance(error, LimitedError):
+        return {"Retry-After": str(error.allowance.reset_s), **error.allowance.headers()}
+    if isinstance(error, InvalidCredentialError):
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, UnavailableError) else {}
+
+
 def _of_likewise(error: LikewiseError) -> Response:
-    kind = next((TABLE[base] for base in type(error).__mro__ if base in TABLE), None)
+    kind = kind_of(error)
     if kind is None:
         return _unexpected(error)
-    return problem(kind, str(error), _headers(error), **_members(error))
+    return problem(kind, str(error), headers_of(error), **_members(error))
 
 
 def _members(error: LikewiseError) -> dict[str, object]:
     if isinstance(error, InvalidInputError):
         return {"field": error.field}
     return {"part": error.part} if isinstance(error, UnavailableError) else {}
-
-
-def _headers(error: LikewiseError) -> dict[str, str]:
-    if isinstance(error, TooManyVisitorsError):
-        return {"Retry-After": str(error.allowance.reset_s), **error.allowance.headers()}
-    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, UnavailableError) else {}
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -4,6 +4,7 @@ from typing import Any
 
 from service.api.problems import TYPE_PREFIX
 from service.likes import MAX_ID_BYTES
+from service.security.viewer import ACTOR_HEADER
 from service.security.visitor import HEADER
 
 Node = dict[str, Any]
@@ -88,6 +89,10 @@ SCHEMAS: Node = {
         {"counts": {"type": "array", "items": {"$ref": "#/components/schemas/Count"}}}, {"counts": [_EXAMPLE]}
     ),
     "Like": obj(_COUNTED | _LIKED, _EXAMPLE | {"liked": True}),
+    "Likes": obj(
+        {"likes": {"type": "array", "items": {"$ref": "#/components/schemas/Like"}}},
+        {"likes": [_EXAMPLE | {"liked": True}]},
+    ),
     "OlderLike": obj(
         _COUNTED | _LIKED | {"likes": {"type": "integer", "minimum": 0, "description": "The same as count."}},
         _EXAMPLE | {"liked": True, "likes": 2199},
@@ -111,12 +116,20 @@ LOCALE: Node = {
     "example": "de-CH",
     "description": "The language of `display`, before Accept-Language; English where it is unknown.",
 }
-VISITOR: Node = {
-    "name": HEADER,
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "A visitor's token, where no cookie is kept. One that is not ours counts as none.",
-}
+WHO: list[Node] = [
+    {
+        "name": HEADER,
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "A visitor's token, where no cookie is kept. One that is not ours for this site is refused.",
+    },
+    {
+        "name": ACTOR_HEADER,
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "The user that an API key with the scope `like` likes for: what a JWT has as `sub`.",
+    },
+]
 NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",

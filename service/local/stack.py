@@ -22,6 +22,7 @@ from service.settings import Settings
 VALKEY_PORTS = tuple(range(7100, 7106))
 POSTGRES_PORTS = (7200, 7201)
 _CONFIG = Path(__file__).parent.parent / "gunicorn_conf.py"
+_PAGES_OF_THIS_MACHINE = ("http://localhost:*", "http://127.0.0.1:*")  # whatever a site's developer runs here
 _READY_TIMEOUT_S = 60.0
 _DRAIN_TIMEOUT_S = 40.0  # the flusher stores what is pending before it ends
 
@@ -103,7 +104,11 @@ class Stack:
 
     def _effective_settings(self) -> Settings:
         """The given settings with what is true of this stack in place of the defaults."""
-        changes: dict[str, object] = {"state_dir": self._state.path}
+        changes: dict[str, object] = {
+            "state_dir": self._state.path,
+            "demo": True,
+            "sites": [*self.settings.sites, *_PAGES_OF_THIS_MACHINE],
+        }
         if self._valkey:
             changes["redis_urls"] = self._valkey.urls
         if self._postgres:

@@ -1,22 +1,65 @@
 """Where a request comes from: the client's address behind trusted proxies, and the network it is counted under."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+import structlog
 
 from service.errors import ConfigurationError
+from service.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 IPV6_SITE_BITS = 64  # the smallest block a home gets; one host may use every address in it
 
 
-def parse_networks(values: Sequence[str]) -> Networks:
-    """The networks of `trusted_proxies`; ConfigurationError names the one that is none."""
+def parse_networks(values: Sequence[str], setting: str) -> Networks:
+    """The networks of a setting; ConfigurationError names the one that is none."""
     try:
         return tuple(ip_network(value) for value in values)
     except ValueError as reason:
-        raise ConfigurationError(f"LIKEWISE_TRUSTED_PROXIES: {reason}; give networks like 10.0.0.0/8") from None
+        raise ConfigurationError(f"LIKEWISE_{setting.upper()}: {reason}; give networks like 10.0.0.0/8") from None
+
+
+class Clients:
+    """Where requests come from, as far as trusted proxies tell. Warns where the list of them can't be right."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._trusted = parse_networks(settings.trusted_proxies, "trusted_proxies")
+        self._unlimited = parse_networks(settings.unlimited_networks, "unlimited_networks")
+        self._listed = ", ".join(settings.trusted_proxies) or "empty"
+        self._warned = False
+        if any(network.prefixlen == 0 for network in self._trusted):
+            _log.warning("LIKEWISE_TRUSTED_PROXIES trusts every address: clients choose their own", seen=self._listed)
+
+    def address(self, environ: Mapping[str, Any]) -> str:
+        """The client's address; empty where there is none (a Unix socket)."""
+        forwarded, peer = environ.get("HTTP_X_FORWARDED_FOR", ""), environ.get("REMOTE_ADDR", "")
+        if forwarded and not self._warned and not is_trusted(peer, self._trusted):
+            self._warned = True
+            _log.warning(
+                "X-Forwarded-For is not counted: its sender is not in LIKEWISE_TRUSTED_PROXIES, "
+                "and everyone behind it shares one network's limits",
+                sender=peer,
+                x_forwarded_for=forwarded[:200],
+                trusted_proxies=self._listed,
+            )
+        return client_address(peer, forwarded, self._trusted)
+
+    def is_unlimited(self, address: str) -> bool:
+        """Whether the network of this address has no limits."""
+        return bool(self._unlimited) and is_trusted(address, self._unlimited)
+
+    def is_https(self, environ: Mapping[str, Any]) -> bool:
+        """Whether the client speaks TLS, to us or to a trusted proxy."""
+        if environ["wsgi.url_scheme"] == "https":
+            return True
+        said = environ.get("HTTP_X_FORWARDED_PROTO", "")
+        return said == "https" and is_trusted(environ.get("REMOTE_ADDR", ""), self._trusted)
 
 
 @lru_cache(maxsize=4_096)

@@ -1,55 +1,179 @@
-"""Who is asking: the visitor of a request, from a header or a cookie, and a new one on a first like."""
+"""Who is behind a request: a user, a user that a server names, or a visitor; and whether they may like now."""
 
-from flask import Request, Response, g, request
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
-from service.security import visitor
-from service.security.minting import MintLimit
-from service.security.networks import client_address, is_trusted, network_of, parse_networks
+from werkzeug.http import dump_cookie, parse_cookie
+
+from service.errors import ForbiddenError, InvalidCredentialError, InvalidInputError
+from service.security.actors import actor_of_user
+from service.security.api_keys import ApiKey, ApiKeys, is_key
+from service.security.limits import Allowance
+from service.security.networks import Clients, network_of
+from service.security.quotas import Quotas
+from service.security.sites import OWN, Sites
+from service.security.users import Users
+from service.security.visitor import HEADER, VisitorKeys
 from service.settings import Settings
 
 COOKIE = "likewise_visitor"
+ACTOR_HEADER = "Likewise-Actor"  # whom a server's key likes for
 COOKIE_AGE_S = 400 * 86_400  # the longest a browser keeps one
+_BEARER = "bearer "
 
 
-class Visitors:
-    """Finds, mints and hands back visitors' tokens. ConfigurationError where the settings can't sign."""
+class Viewers:
+    """What is needed to know viewers. Raises ConfigurationError where the settings can't work."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._secret = visitor.signing_secret(settings)
-        self._trusted = parse_networks(settings.trusted_proxies)
-        self._limit = MintLimit(settings.mint_limit)
+    def __init__(self, settings: Settings, quotas: Quotas) -> None:
+        self.visitors = VisitorKeys(settings)
+        self.users = Users(settings)
+        self.keys = ApiKeys(settings.api_keys)
+        self.sites = Sites(settings.sites)
+        self.clients = Clients(settings)
+        self.quotas = quotas
+
+    def arrive(self, environ: Mapping[str, Any]) -> "Visit":
+        """A request that came. Raises ForeignSiteError."""
+        return Visit(self, environ, self.sites.site_of(environ))
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        self.users.close()
+
+
+class Visit:
+    """One request, and who is behind it. What can't be verified is refused, never passed over."""
+
+    def __init__(self, viewers: Viewers, environ: Mapping[str, Any], site: str) -> None:
+        self.site = site
+        self._viewers = viewers
+        self._environ = environ
+        self._found: str | None = None
+        self._looked = False
+        self._token = ""  # for the visitor to keep
+        self._cookies: list[str] = []
+        self._allowances: list[Allowance] = []
 
     def known(self) -> str | None:
-        """The actor of this request; None without a token that is ours."""
-        for token in (request.headers.get(visitor.HEADER), request.cookies.get(COOKIE)):
-            if token and (actor := visitor.actor_of(self._secret, token)):
-                return actor
-        return None
+        """The actor, None where nothing says who it is. Raises InvalidCredentialError, ForbiddenError."""
+        if not self._looked:
+            self._found = self._find()
+            self._looked = True
+        return self._found
 
-    def known_or_new(self) -> str:
-        """The actor of this request, minted where there is none. Raises TooManyVisitorsError."""
-        return self.known() or self._new()
+    def unliking(self) -> str | None:
+        """Who takes a like back: no quota refuses that. None for a stranger, who has nothing to take back."""
+        actor = self.known()
+        self._need_name(actor)
+        return actor
 
-    def hand_back(self, response: Response) -> Response:
-        """Give a new visitor the token, also with an error: who tries again must be the same person."""
-        if token := g.get("new_visitor"):
-            response.headers[visitor.HEADER] = token
-            response.headers.update(g.allowance.headers())
-            secure = self._is_https(request)
-            response.set_cookie(COOKIE, token, max_age=COOKIE_AGE_S, httponly=True, samesite="Lax", secure=secure)
-        return response
+    def liking(self) -> str:
+        """Who likes, a new visitor where nobody is known. Raises LimitedError, and what `known` raises."""
+        actor = self.known()
+        self._need_name(actor)
+        quotas = self._viewers.quotas
+        address = self._viewers.clients.address(self._environ)
+        network = "" if self._is_free(address) else network_of(address)
+        if actor is None:
+            self._allowances = quotas.spend_new(network)
+            actor = self._mint()
+        else:
+            quotas.spend_like(actor, network)
+        return actor
 
-    def _new(self) -> str:
-        g.allowance = self._limit.spend(self._network(request))
-        g.new_visitor = visitor.mint(self._secret)
-        return g.new_visitor.split(".")[1]  # type: ignore[no-any-return]
+    def may(self, scope: str) -> bool:
+        """Whether an API key of this request has the scope."""
+        return self._key is not None and self._key.may(scope)
 
-    def _network(self, asked: Request) -> str:
-        forwarded = asked.headers.get("X-Forwarded-For", "")
-        return network_of(client_address(asked.remote_addr or "", forwarded, self._trusted))
+    def hand_back(self) -> list[tuple[str, str]]:
+        """Headers of the answer, also of an error's: who tries again must be the same person."""
+        headers = [pair for allowance in self._allowances for pair in allowance.headers().items()]
+        if self._token:
+            headers += self._handed_token()
+        return headers + [("Set-Cookie", cookie) for cookie in self._cookies]
 
-    def _is_https(self, asked: Request) -> bool:
-        if asked.scheme == "https":
-            return True
-        said = asked.headers.get("X-Forwarded-Proto", "")
-        return said == "https" and is_trusted(asked.remote_addr or "", self._trusted)
+    def cookie(self, name: str) -> str:
+        """A cookie of ours; empty where none was sent, or where another site's page asks."""
+        sent = self._environ.get("HTTP_COOKIE")
+        return parse_cookie(sent).get(self._cookie_name(name), "") if sent and self.site == OWN else ""
+
+    def set_cookie(self, name: str, value: str, age_s: int | None) -> None:
+        """Hand a cookie back with the answer, for `age_s` seconds or (None) the browser's session; 0 deletes it."""
+        name, secure = self._cookie_name(name), self._is_https
+        self._cookies.append(dump_cookie(name, value, max_age=age_s, httponly=True, samesite="Lax", secure=secure))
+
+    def _find(self) -> str | None:
+        named = self._environ.get("HTTP_LIKEWISE_ACTOR")
+        if named is not None:
+            return self._of_server(named)
+        if self._key is None and (bearer := self._bearer()):
+            return self._viewers.users.actor_of(bearer)
+        if token := self._environ.get("HTTP_LIKEWISE_VISITOR"):
+            return self._of_token(token)
+        return self._of_cookie()
+
+    def _of_server(self, named: str) -> str:
+        if not self.may("like"):
+            raise ForbiddenError(f"{ACTOR_HEADER} needs an API key with the scope `like`.")
+        try:
+            return actor_of_user(named)
+        except ValueError as reason:
+            raise InvalidInputError(ACTOR_HEADER, f"{ACTOR_HEADER}: {reason}") from None
+
+    def _of_token(self, token: str) -> str:
+        visitor = self._viewers.visitors.read(token, self.site)
+        if visitor is None:
+            raise InvalidCredentialError("The visitor's token is not one of ours for this site; leave it out.")
+        if visitor.stale:
+            self._token = self._viewers.visitors.sign_again(visitor, self.site)
+        return visitor.actor
+
+    def _of_cookie(self) -> str | None:
+        token = self.cookie(COOKIE)
+        try:
+            return self._of_token(token) if token else None
+        except InvalidCredentialError:
+            self.set_cookie(COOKIE, "", 0)  # no script can delete it, and it would be refused for ever
+            raise
+
+    def _mint(self) -> str:
+        self._token = self._viewers.visitors.mint(self.site)
+        self._found = self._token.split(".")[1]
+        return self._found
+
+    @cached_property
+    def _key(self) -> ApiKey | None:
+        bearer = self._bearer()
+        return self._viewers.keys.find(bearer) if is_key(bearer) else None
+
+    def _bearer(self) -> str:
+        sent: str = self._environ.get("HTTP_AUTHORIZATION", "")
+        return sent[len(_BEARER) :].strip() if sent[: len(_BEARER)].lower() == _BEARER else ""
+
+    def _need_name(self, actor: str | None) -> None:
+        """A server that likes for users and forgets to say for whom must not become a new visitor each time."""
+        if actor is None and self.may("like"):
+            raise InvalidInputError(
+                ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user that the key likes for"
+            )
+
+    def _is_free(self, address: str) -> bool:
+        """Of a server that likes for users, and from listed networks: one address is many people there."""
+        return self.may("like") or self._viewers.clients.is_unlimited(address)
+
+    def _handed_token(self) -> list[tuple[str, str]]:
+        """A page of ours gets a cookie that no script reads; other sites' pages a header; programs both."""
+        if self.site == OWN:
+            self.set_cookie(COOKIE, self._token, COOKIE_AGE_S)
+        is_own_page = self.site == OWN and "HTTP_SEC_FETCH_SITE" in self._environ
+        return [] if is_own_page else [(HEADER, self._token)]
+
+    @cached_property
+    def _is_https(self) -> bool:
+        return self._viewers.clients.is_https(self._environ)
+
+    def _cookie_name(self, name: str) -> str:
+        """Over TLS `__Host-` keeps other hosts of a domain from setting it."""
+        return f"__Host-{name}" if self._is_https else name

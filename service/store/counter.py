@@ -72,9 +72,9 @@ class RedisCounter:
             self._wait_durable(call)
         return call.outcome
 
-    def counts(self, posts: Sequence[str]) -> list[Standing]:
+    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
         """How posts stand; see `service.likes.Counter`."""
-        calls = [self._call(Wish(post, "")) for post in posts]
+        calls = [self._call(Wish(post, actor)) for post in posts]
         self._complete(calls)
         return [call.outcome for call in calls if isinstance(call.outcome, Standing)]
 
@@ -110,6 +110,7 @@ class RedisCounter:
             moved = False
             for call in left:
                 moved |= self._prepare_again(call)
+            self._load([(call, call.outcome) for call in left if isinstance(call.outcome, _Missed)])
             if moved:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.1)
@@ -145,18 +146,15 @@ class RedisCounter:
                 self._shards.begin(call.shard, outcome)
             except CounterUnavailableError:
                 return True
-        elif isinstance(outcome, _Missed):
-            self._load(call, outcome)
+        if isinstance(outcome, _Missed) and call.load == _BLIND:
+            raise LedgerUnavailableError("Postgres is away, and Redis does not hold this post")
         return isinstance(outcome, Moved) or outcome is None
 
-    def _load(self, call: _Call, missed: _Missed) -> None:
-        if call.load == _BLIND:
-            raise LedgerUnavailableError("Postgres is away, and Redis does not hold this post")
-        try:
-            base = self._loader.load(Query(call.shard, call.wish.post, call.wish.actor))
-            call.load = arguments(base, missed.life, missed.settles)
-        except LedgerUnavailableError:
-            call.load = _BLIND
+    def _load(self, missed: list[tuple[_Call, _Missed]]) -> None:
+        """Load what Redis does not hold, all that a database has in one query."""
+        queries = [Query(call.shard, call.wish.post, call.wish.actor) for call, _ in missed]
+        for (call, ticket), base in zip(missed, self._loader.load(queries), strict=True):
+            call.load = arguments(base, ticket.life, ticket.settles) if base else _BLIND
 
     def _run(self, node: Node, calls: list[_Call]) -> None:
         now = time.monotonic()

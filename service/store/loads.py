@@ -1,5 +1,6 @@
 """What a post and an actor stand at in Postgres, fetched for Redis: misses that wait together share one query."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,7 +41,6 @@ class Bases(Protocol):
 class _Ask:
     query: Query
     base: Base | None = None
-    error: LedgerUnavailableError | None = None
 
 
 @dataclass(slots=True)
@@ -50,21 +50,20 @@ class Loader:
     bases: Bases
     _lanes: dict[int, Coalescer[_Ask]] = field(default_factory=dict)
 
-    def load(self, query: Query) -> Base:
-        """The base of one post. Raises LedgerUnavailableError."""
-        ask = _Ask(query)
-        database = self.bases.database_of(query.shard)
-        self._lanes.setdefault(database, Coalescer(self._run)).submit([ask])
-        if ask.base is None:
-            raise ask.error or LedgerUnavailableError()
-        return ask.base
+    def load(self, queries: Sequence[Query]) -> list[Base | None]:
+        """The bases of posts, in order; None where a post's database does not answer."""
+        by_database: dict[int, list[_Ask]] = {}
+        asks = [_Ask(query) for query in queries]
+        for ask in asks:
+            by_database.setdefault(self.bases.database_of(ask.query.shard), []).append(ask)
+        for database, together in by_database.items():
+            self._lanes.setdefault(database, Coalescer(self._run)).submit(together)
+        return [ask.base for ask in asks]
 
     def _run(self, asks: list[_Ask]) -> None:
         try:
             found = self.bases.load([ask.query for ask in asks])
-        except LedgerUnavailableError as error:
-            for ask in asks:
-                ask.error = error
+        except LedgerUnavailableError:
             return
         for ask, base in zip(asks, found, strict=True):
             ask.base = base

@@ -9,18 +9,33 @@ from werkzeug.test import TestResponse
 
 from service import api
 from service.likes import Likes
+from service.security.api_keys import new_key
+from service.security.quotas import Quotas
+from service.security.viewer import Viewers
 from service.settings import Settings
 
 from .fakes import FakeCounter, FakeLedger
 
-SECRET = "s" * 32
-SEED_KEY = "the-seed-key"
+SECRET = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
+SITE = "https://blog.site"
+SEED_KEY, _SEEDER = new_key("seeder", ["seed"])
+LIKE_KEY, _LIKER = new_key("liker", ["like"])
+ADMIN_KEY, _ADMIN = new_key("admin", ["admin"])
+API_KEYS = [_SEEDER, _LIKER, _ADMIN]
+GENEROUS = "1000000/minute"
+WORLD = {
+    "secret": SECRET,
+    "api_keys": API_KEYS,
+    "sites": [SITE],
+    "mint_limit": GENEROUS,
+    "actor_limit": GENEROUS,
+    "network_limit": GENEROUS,
+}
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings of a test; every request may mint unless it says otherwise."""
-    values = {"secret": SECRET, "seed_key": SEED_KEY, "mint_limit": "100000/minute"}
-    return Settings(**(values | changes))
+    """Settings of a test; no limit is reached unless it says otherwise."""
+    return Settings(**(WORLD | changes))
 
 
 @dataclass
@@ -41,9 +56,15 @@ def memory(**changes: Any) -> Memory:
     """A new app on fake stores."""
     ledger = FakeLedger()
     counter = FakeCounter(ledger)
-    app = Flask("service")
-    api.register(app, likes=Likes(counter=counter, ledger=ledger, cache_ms=0), settings=settings(**changes))
+    app = app_of(Likes(counter=counter, ledger=ledger, cache_ms=0), settings(**changes))
     return Memory(app, counter, ledger)
+
+
+def app_of(likes: Likes, chosen: Settings) -> Flask:
+    """The API on some use cases."""
+    app = Flask("service", static_folder=None)
+    api.register(app, likes=likes, viewers=Viewers(chosen, Quotas(chosen)), settings=chosen)
+    return app
 
 
 def problem(answer: TestResponse) -> dict[str, Any]:

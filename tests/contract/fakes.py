@@ -53,10 +53,10 @@ class FakeCounter:
             self.ledger.known.add(wish.post)
         return self._standing(wish.post, liked, liked != before)
 
-    def counts(self, posts: Sequence[str]) -> list[Standing]:
+    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
         if self.error:
             raise self.error
-        return [self._standing(post, False, False) for post in posts]
+        return [self._standing(post, actor in self.likers.get(post, ()), False) for post in posts]
 
     def doubt(self, post: str) -> None:
         """Nothing is cached here."""

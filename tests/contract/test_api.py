@@ -8,9 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.likes import MAX_ID_BYTES
-from service.security.visitor import mint
 
-from .api_world import SECRET, SEED_KEY, memory, problem
+from .api_world import LIKE_KEY, SEED_KEY, memory, problem
 
 TYPES = {"post": str, "liked": bool, "count": int, "display": str, "approximate": bool, "as_of": str}
 COUNT_TYPES = {name: kind for name, kind in TYPES.items() if name != "liked"}
@@ -88,10 +87,15 @@ def test_a_first_like_mints_a_token_which_works_as_a_header(client, stranger, po
 
 
 def test_over_https_the_cookie_is_secure(client, stranger, post):
-    assert "; Secure" in client.put(f"https://x/v1/posts/{post}/like").headers["Set-Cookie"]
     proxied = {"X-Forwarded-Proto": "https"}
-    behind = stranger().put(f"/v1/posts/{post}/like", headers=proxied)
-    assert "; Secure" in behind.headers["Set-Cookie"]
+    for answer in (
+        client.put(f"https://x/v1/posts/{post}/like"),
+        stranger().put(f"/v1/posts/{post}/like", headers=proxied),
+    ):
+        cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith("__Host-likewise_visitor=")
+        assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+        assert "Domain" not in cookie
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
@@ -102,26 +106,12 @@ def test_reading_and_unliking_mint_nothing(client, post, method):
     assert "Set-Cookie" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "token",
-    ["x", "a" * 3000, mint(b"another secret" * 3, bytes(16)), mint(SECRET.encode(), bytes(16))[:-1]],
-    ids=["short", "huge", "forged", "cut"],
-)
-def test_a_token_that_is_not_ours_is_nobodys_and_replaced(client, post, token):
-    client.set_cookie("likewise_visitor", token)
-    assert client.get(f"/v1/posts/{post}/like").json["liked"] is False
-    answer = client.put(f"/v1/posts/{post}/like", headers={"Likewise-Visitor": token})
-    assert answer.status_code == 201
-    assert answer.headers["Likewise-Visitor"] != token
-    assert client.put(f"/v1/posts/{post}/like").json["count"] == 1
-
-
 def test_counts_are_cacheable_and_answer_304(client, post):
     client.put(f"/v1/posts/{post}/like")
     answer = client.get(f"/v1/posts/{post}/count")
     assert {name: type(value) for name, value in answer.json.items()} == COUNT_TYPES
     assert answer.headers["Cache-Control"] == "public, max-age=1"
-    assert answer.headers["Vary"] == "Accept-Language"
+    assert answer.headers["Vary"] == "Accept-Language, Origin"
     assert "Set-Cookie" not in answer.headers
     kept = client.get(f"/v1/posts/{post}/count", headers={"If-None-Match": answer.headers["ETag"]})
     assert (kept.status_code, kept.data) == (304, b"")
@@ -157,7 +147,7 @@ def test_display_speaks_the_viewers_language(client, post, query, headers, shown
     client.get(f"/api/likes?slug={post}&likes=2199", headers=KEY)
     answer = client.get(f"/v1/posts/{post}/count{query}", headers=headers)
     assert (answer.json["count"], answer.json["display"]) == (2199, shown)
-    assert ("Vary" in answer.headers) is varies
+    assert ("Accept-Language" in answer.headers["Vary"]) is varies
 
 
 def test_an_id_with_slashes_is_one_id_encoded_or_not(client, post):
@@ -220,7 +210,13 @@ def test_a_first_count_is_any_spelling_of_a_whole_number(client: FlaskClient) ->
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": SEED_KEY}, {"Authorization": "\xff"}]
+    "headers",
+    [
+        {},
+        {"Authorization": f"Bearer {LIKE_KEY}", "Likewise-Actor": "7"},
+        {"Authorization": SEED_KEY},
+        {"Authorization": "\xff"},
+    ],
 )
 def test_without_the_key_a_first_count_is_passed_over(client, post, headers):
     assert client.get(f"/api/likes?slug={post}&likes=120", headers=headers).json["likes"] == 0

@@ -1,13 +1,11 @@
 """What is wrong is said by name, with a 4xx, and changes nothing: neither likes nor first counts."""
 
 import pytest
-from flask import Flask
 
-from service import api
 from service.errors import ConfigurationError
 from service.likes import Likes
 
-from .api_world import SEED_KEY, Memory, memory, problem, settings
+from .api_world import SEED_KEY, Memory, app_of, memory, problem, settings
 
 KEY = {"Authorization": f"Bearer {SEED_KEY}"}
 BAD_IDS = [
@@ -173,4 +171,4 @@ def test_a_secret_too_short_stops_the_start():
     likes = Likes(counter=world.counter, ledger=world.ledger)
     for secret in ("", "x" * 31):
         with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET"):
-            api.register(Flask("service"), likes=likes, settings=settings(secret=secret))
+            app_of(likes, settings(secret=secret))

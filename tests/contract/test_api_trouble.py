@@ -57,10 +57,9 @@ def test_a_first_count_needs_the_ledger():
 
 
 def test_without_a_seed_key_nobody_starts_a_count():
-    for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
-        world = memory(seed_key=None)
-        answer = world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers)
-        assert answer.json["count"] == 0
+    for headers, status in (({}, 200), ({"Authorization": "Bearer "}, 200), ({"Authorization": "Bearer None"}, 401)):
+        world = memory(api_keys=[])
+        assert world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers).status_code == status
         assert world.snapshot() == ({}, {})
 
 
@@ -100,7 +99,7 @@ def test_new_visitors_of_a_network_are_limited():
     assert first.headers["RateLimit"].startswith('"new-visitors";r=1;t=')
     assert 1 <= int(third.headers["Retry-After"]) <= 60
     assert third.headers["RateLimit"].startswith('"new-visitors";r=0;t=')
-    assert problem(third)["type"].endswith("too-many-new-visitors")
+    assert problem(third)["type"].endswith("limited")
     assert len(world.counter.likers["a"]) == 2
     assert like("2001:db8:0:1::1").status_code == 201
     known = {"Likewise-Visitor": first.headers["Likewise-Visitor"]}

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
-from pydantic import SecretStr
 
-from service import api
 from service.app import open_stores
 from service.likes import Likes
-from tests.contract.api_world import SECRET, SEED_KEY
+from service.settings import Settings
+from tests.contract.api_world import WORLD, app_of
 from tests.contract.test_api import *  # noqa: F403 - every test of it, and its fixtures but `app`
 
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def app(servers: "Servers") -> Iterator[Flask]:
     """The app on the servers; counts uncached, so a test reads what it just did."""
-    changes = {"secret": SecretStr(SECRET), "seed_key": SecretStr(SEED_KEY), "mint_limit": "100000/minute"}
-    settings = servers.with_settings(**changes)
+    settings = Settings(**(servers.settings.model_dump() | WORLD))
     with open_stores(settings) as stores:
-        made = Flask("service", static_folder=None)
-        likes = Likes(counter=stores.counter, ledger=stores.ledger, cache_ms=0)
-        api.register(made, likes=likes, settings=settings)
-        yield made
+        yield app_of(Likes(counter=stores.counter, ledger=stores.ledger, cache_ms=0), settings)

@@ -143,7 +143,7 @@ class LikesMachine(RuleBasedStateMachine):
     @invariant()
     def counted_like_a_set(self) -> None:
         for standing, post in zip(
-            self.stores.counter.counts([self.prefix + "p", self.prefix + "q"]), "pq", strict=True
+            self.stores.counter.standings([self.prefix + "p", self.prefix + "q"]), "pq", strict=True
         ):
             assert standing.count == self.count(post)
 

@@ -5,7 +5,7 @@ import pytest
 from service.errors import ConfigurationError
 from service.security.networks import client_address, is_trusted, network_of, parse_networks
 
-TRUSTED = parse_networks(["127.0.0.1/32", "::1/128", "10.0.0.0/8"])
+TRUSTED = parse_networks(["127.0.0.1/32", "::1/128", "10.0.0.0/8"], "trusted_proxies")
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_trust_is_by_network():
 
 def test_a_network_that_is_none_is_named():
     with pytest.raises(ConfigurationError, match=r"LIKEWISE_TRUSTED_PROXIES.*10\.0\.0\.0/33"):
-        parse_networks(["10.0.0.0/33"])
+        parse_networks(["10.0.0.0/33"], "trusted_proxies")

@@ -27,9 +27,9 @@ def test_what_is_minted_is_known_again(raw):
 
 
 def test_the_format_is_frozen():
-    token = mint(SECRET, bytes(16))
+    token = mint(SECRET, bytes(16), site="https://a.site")
     name = "A" * 22
-    digest = hmac.new(SECRET, b"likewise visitor 1 " + name.encode(), hashlib.sha256).digest()
+    digest = hmac.new(SECRET, b"likewise visitor 1 https://a.site " + name.encode(), hashlib.sha256).digest()
     assert token == f"1.{name}.{urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
@@ -63,4 +63,4 @@ def test_an_id_has_16_bytes():
 def test_a_short_secret_is_refused_with_a_sentence():
     with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET has 31 characters; give 32 or more"):
         signing_secret(Settings(secret="x" * 31))
-    assert signing_secret(Settings(secret="x" * 32)) == b"x" * 32
+    assert signing_secret(Settings(secret=SECRET.decode())) == SECRET

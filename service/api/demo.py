@@ -1,0 +1,86 @@
+"""The demo: a small blog at `/`, written as a site's own server would write it. Off in production."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Flask, Response, abort
+from flask.views import MethodView
+
+from service.api.display import ENGLISH, display
+from service.api.forms import page
+from service.api.visits import visit
+from service.errors import LikewiseError
+from service.likes import Likes, Standing
+from service.security.forms import Forms
+
+_POSTS = Path(__file__).parent.parent / "templates" / "demo" / "posts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post of the blog; `id` is what is liked."""
+
+    slug: str
+    title: str
+    date: str
+    summary: str
+    paragraphs: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The post's id at Likewise."""
+        return f"demo/{self.slug}"
+
+
+def add_routes(app: Flask, likes: Likes, forms: Forms) -> None:
+    """Give the app the blog."""
+    app.add_url_rule("/", view_func=ListingView.as_view("demo", likes, forms))
+    app.add_url_rule("/blog/<slug>", view_func=PostView.as_view("demo_post", likes, forms))
+    app.jinja_env.filters["compact"] = lambda count: display(count, ENGLISH)
+
+
+@lru_cache(maxsize=1)
+def posts() -> tuple[Post, ...]:
+    """The blog's posts, newest first."""
+    return tuple(Post(**{**post, "paragraphs": tuple(post["paragraphs"])}) for post in json.loads(_POSTS.read_text()))
+
+
+class _BlogView(MethodView):
+    init_every_request = False
+
+    def __init__(self, likes: Likes, forms: Forms) -> None:
+        self._likes = likes
+        self._forms = forms
+
+    def _standings(self, shown: tuple[Post, ...]) -> dict[str, Standing]:
+        """How the shown posts stand; nothing where that can't be known now: a blog goes on without its counts."""
+        ids = [post.id for post in shown]
+        try:
+            actor = visit().known()
+            standings = self._likes.standings(ids, actor) if actor else self._likes.counts(ids)
+        except LikewiseError:
+            return {}
+        return {standing.post: standing for standing in standings}
+
+
+class ListingView(_BlogView):
+    """`/`: every post with its heart."""
+
+    def get(self) -> Response:
+        """The page."""
+        csrf = self._forms.token(visit())
+        return page("demo/listing.html", posts=posts(), standings=self._standings(posts()), csrf=csrf)
+
+
+class PostView(_BlogView):
+    """`/blog/{slug}`: one post, its heart kept up to date."""
+
+    def get(self, slug: str) -> Response:
+        """The page, or 404."""
+        post = next((post for post in posts() if post.slug == slug), None)
+        if post is None:
+            abort(404)
+        csrf = self._forms.token(visit())
+        return page("demo/post.html", post=post, standings=self._standings((post,)), csrf=csrf)

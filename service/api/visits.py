@@ -1,0 +1,50 @@
+"""The visit of each request: who may enter at all, and what the answer hands back. CORS is decided here."""
+
+from flask import Flask, Response, g, request
+
+from service.security.sites import OWN
+from service.security.viewer import ACTOR_HEADER, Viewers, Visit
+from service.security.visitor import HEADER
+
+_EXPOSED = f"{HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": f"Authorization, Content-Type, If-None-Match, {HEADER}, {ACTOR_HEADER}",
+    "Access-Control-Max-Age": "7200",  # the longest that every browser keeps one
+    "Cache-Control": "no-store",
+}
+
+
+def visit() -> Visit:
+    """Who is behind the present request."""
+    return g.visit  # type: ignore[no-any-return]
+
+
+def receive_visits(app: Flask, viewers: Viewers) -> None:
+    """Turn away what foreign pages wish, answer preflights, and hand tokens back with each answer."""
+
+    def arrive() -> Response | None:
+        g.visit = viewers.arrive(request.environ)
+        asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        return Response(status=204, headers=_PREFLIGHT) if asked and viewers.sites.trusts(visit().site) else None
+
+    def leave(response: Response) -> Response:
+        if "visit" in g:
+            for name, value in visit().hand_back():
+                response.headers.add(name, value)
+        return _with_cors(response, viewers)
+
+    app.before_request(arrive)
+    app.after_request(leave)
+
+
+def _with_cors(response: Response, viewers: Viewers) -> Response:
+    if not viewers.sites:
+        return response
+    origin = request.headers.get("Origin", OWN)
+    if viewers.sites.trusts(origin) and "Access-Control-Allow-Origin" not in response.headers:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    if response.headers.get("Cache-Control") != "no-store":
+        response.vary.add("Origin")
+    return response
