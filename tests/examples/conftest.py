@@ -1,0 +1,154 @@
+"""A real Likewise to run the examples against, the programs they need, and Chromium."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from service.local.processes import free_ports, kill_group, spawn, tail
+from tests.conftest import Servers, emptied, wait_for
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+CHROMIUM = "/usr/bin/chromium"
+MANY = "100000/minute"
+
+
+class Server:
+    """An HTTP server in a process of its own, on a port that it keeps over a restart."""
+
+    def __init__(self, argv: list[str], env: Mapping[str, str], port: int, ready: str, log: Path, cwd: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._argv, self._env, self._ready, self._log, self._cwd = argv, env, ready, log, cwd
+
+    def start(self) -> None:
+        """Return once it answers."""
+        self._process = spawn(self._argv, log=self._log, env=self._env, cwd=self._cwd)
+        wait_for(self._answers, timeout_s=30)
+
+    def stop(self) -> None:
+        """Kill it: nothing listens any more."""
+        kill_group(self._process)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Not there for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Takes connections for a while, and does not answer."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, tail(self._log, 30)
+        try:
+            return urllib.request.urlopen(self.url + self._ready, timeout=5).status == 200
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+
+@contextmanager
+def running(
+    argv: list[str], env: Mapping[str, str], *, port: int, ready: str, log: Path, cwd: Path
+) -> Iterator[Server]:
+    """A server that answers at `ready`, killed at the end."""
+    server = Server(argv, os.environ | env, port, ready, log, cwd)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]:
+    """A pod of the API on the servers; `changes` are settings."""
+    settings, port = servers.settings, free_ports(1)[0]
+    env = {
+        "REDIS_URLS": ",".join(settings.redis_urls),
+        "SHARD_MAP": settings.shard_map,
+        "SHARDS": str(settings.shards),
+        "SECRET": settings.secret.get_secret_value(),
+        "METRICS_PORT": "0",
+        "MINT_LIMIT": MANY,
+        "ACTOR_LIMIT": MANY,
+        "NETWORK_LIMIT": MANY,
+        **changes,
+    }
+    env = {f"LIKEWISE_{name}": value for name, value in env.items()} | {"WEB_CONCURRENCY": "1"}
+    argv = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn_conf.py", "-b", f"127.0.0.1:{port}"]
+    with running([*argv, "service.wsgi:app"], env, port=port, ready="/readyz", log=log, cwd=ROOT) as server:
+        yield server
+
+
+def program(name: str, needs: str) -> str:
+    """Where a program is; a failure that says what to install where it is not."""
+    found = shutil.which(name)
+    assert found, f"`{name}` is not installed: the examples are tested with {needs}"
+    return found
+
+
+def run(*argv: str | Path, **env: str) -> str:
+    """What an example prints; a failure with what it said on stderr where it does not exit with 0."""
+    done = subprocess.run(argv, env=os.environ | env, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="package")
+def empty_servers(_servers: Servers) -> Servers:
+    """The session's servers, emptied once: each test has a post of its own."""
+    return emptied(_servers)
+
+
+@pytest.fixture(scope="package")
+def likewise(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A pod that any page on localhost may use."""
+    log = tmp_path_factory.mktemp("likewise") / "api.log"
+    with likewise_on(empty_servers, log, SITES="http://localhost:*") as server:
+        yield server
+
+
+@pytest.fixture
+def post() -> str:
+    """A post that no other test likes."""
+    return f"post-{uuid4().hex}"
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page of a new reader, where no script fails."""
+    with chromium.new_context() as context:
+        page, errors = context.new_page(), []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.set_default_timeout(10_000)
+        yield page
+        assert not errors
