@@ -1,0 +1,572 @@
+/**
+ * <like-button post="hello-world" src="https://likes.example"></like-button>
+ *
+ * Attributes  post; src (default: where this file is from); count, liked (as the server rendered them); token (a user's JWT);
+ *             live (follow others each 0.7 s); the texts below, for other languages.
+ * Events      like, unlike {post, liked, count}, once the server has it; error {post, status, problem, reason}, not bubbling.
+ * Parts       button (also `liked`), heart, count, toast.
+ * Properties  --likewise-color, -size, -width, -count-width, -radius, -border, -background, -focus, -heart-size,
+ *             -toast-color, -toast-background.
+ * A page without shifts gives what stands in until then the same box:
+ *             like-button:not(:defined) { display: inline-flex; min-width: 5.5em; min-height: 44px }
+ */
+const TEXTS = {
+  "label-like": "Like", // the name stays with the state in aria-pressed, unless `label-liked` is given
+  "text-liked": "Liked",
+  "text-unliked": "Like taken back",
+  "text-refused": "That was not accepted.",
+  "text-limited": "Too many likes at once. Please try again in a moment.",
+  "text-unavailable": "Not saved, as the server does not answer. Please try again later.",
+};
+const MAX_POSTS = 100; // that the API answers at once
+const MAX_RECORDS = 300;
+const DAY_MS = 86_400_000;
+const TIMEOUT_MS = 8_000;
+const TOAST_MS = 6_000;
+const RETRY_MS = [400, 1_000, 2_000];
+const LONGEST_RETRY_MS = 5_000;
+const FOREIGN_WISH_MS = 10_000; // the tab that made a wish has this long to send it
+const LIVE_MS = 700;
+const FIRST_PAUSE_MS = 1_000;
+const LAST_PAUSE_MS = 15_000;
+const TOGETHER_MS = 300; // reads that are due this close to each other are one
+const VISITOR = "Likewise-Visitor";
+
+/** localStorage, or a page's own memory where that is forbidden or full. */
+const memory = {
+  own: new Map(),
+  get(key) {
+    try {
+      return this.own.get(key) ?? localStorage.getItem(key);
+    } catch {
+      return null;
+    }
+  },
+  set(key, text) {
+    try {
+      localStorage.setItem(key, text);
+      this.own.delete(key);
+    } catch {
+      this.own.set(key, text);
+    }
+  },
+  remove(key) {
+    this.own.delete(key);
+    try {
+      localStorage.removeItem(key);
+    } catch {} // nothing is kept there
+  },
+  record(key) {
+    try {
+      return JSON.parse(this.get(key)) ?? null;
+    } catch {
+      return null;
+    }
+  },
+  /** The keys of records, of all sites and people or of one. */
+  keys(prefix = "likewise|") {
+    try {
+      return Object.keys(localStorage).filter((key) => key.startsWith(prefix) && key.split("|").length > 3);
+    } catch {
+      return [];
+    }
+  },
+  prune() {
+    const keys = this.keys();
+    if (keys.length <= MAX_RECORDS) return;
+    const age = (record) => (record?.wish ? "~" + record.wish.at : record?.as_of ?? ""); // "~" is after every date
+    const ages = new Map(keys.map((key) => [key, age(this.record(key))]));
+    keys.sort((a, b) => (ages.get(a) < ages.get(b) ? -1 : 1));
+    for (const key of keys.slice(0, keys.length - MAX_RECORDS)) this.remove(key);
+  },
+};
+
+/** One service as one person: who asks, reads in batches, and the likes of its posts. */
+class Site {
+  static all = new Map();
+  likes = new Map();
+  #key;
+  #token;
+  #isForeign;
+  #unread = new Set();
+  #timer;
+  #line = Promise.resolve();
+  #warned = false;
+
+  static of(src, token) {
+    const who = token ? encodeURIComponent(subject(token)) : "";
+    const prefix = `likewise|${src}|${who}|`;
+    let site = Site.all.get(prefix);
+    if (!site) Site.all.set(prefix, (site = new Site(src, prefix)));
+    site.#token = token; // a user's newer token replaces the one that runs out
+    site.#resume();
+    return site;
+  }
+
+  constructor(src, prefix) {
+    this.src = src;
+    this.prefix = prefix;
+    this.#key = `likewise|${src}`;
+    this.#isForeign = new URL(src).origin !== location.origin;
+  }
+
+  /** Whether the service has met this person: from then on it says what they like, and wishes may go side by side. */
+  get #isKnown() {
+    return Boolean(this.#token || memory.get(this.#key));
+  }
+
+  like(post) {
+    if (!this.likes.has(post)) this.likes.set(post, new Like(this, post));
+    return this.likes.get(post);
+  }
+
+  /** Send a wish. A first one mints the visitor, so until then they go one after the other, over all tabs. */
+  async wish(method, post) {
+    const path = `/v1/posts/${post.split("/").map(encodeURIComponent).join("/")}/like`;
+    const send = () => this.#fetch(method, path, true);
+    const inTurn = () => this.#alone(async () => !this.#isKnown && [await send()]);
+    const answer = async () => (!this.#isKnown && (await inTurn())?.[0]) || send();
+    return this.#believed(answer);
+  }
+
+  /** Read a like again, with all others that are asked for in this microtask. */
+  read(like) {
+    if (!this.#unread.size) queueMicrotask(() => this.#readAll());
+    this.#unread.add(like);
+  }
+
+  /** Set the clock for the next read of what is on screen. */
+  plan() {
+    clearTimeout(this.#timer);
+    const due = Math.min(...[...this.likes.values()].filter((like) => like.isAwaited).map((like) => like.due));
+    if (document.hidden || !navigator.onLine || due === Infinity) return;
+    this.#timer = setTimeout(() => this.catchUp(performance.now() + TOGETHER_MS), Math.max(0, due - performance.now()));
+  }
+
+  /** Read what is on screen and due by then; by default all of it. */
+  catchUp(until = Infinity) {
+    for (const like of this.likes.values()) if (like.isAwaited && like.due <= until) this.read(like);
+  }
+
+  /** Take over what an earlier page or a lost network left unsent. */
+  #resume() {
+    if (this.resumed) return;
+    this.resumed = true;
+    memory.prune();
+    for (const key of memory.keys(this.prefix)) {
+      if (memory.record(key)?.wish) this.like(key.slice(this.prefix.length)).send();
+    }
+  }
+
+  #readAll() {
+    const unread = [...this.#unread];
+    this.#unread.clear();
+    const isOwn = (like) => this.#isKnown && !like.isAsked;
+    for (const group of [unread.filter(isOwn), unread.filter((like) => !isOwn(like))]) {
+      group.sort((a, b) => (a.post < b.post ? -1 : 1)); // the same posts are the same URL for a cache
+      while (group.length) this.#readBatch(group.splice(0, MAX_POSTS));
+    }
+  }
+
+  async #readBatch(likes) {
+    const began = performance.now();
+    for (const like of likes) like.isReading = true;
+    const query = likes.map((like) => "post=" + encodeURIComponent(like.post)).join("&");
+    const isOwn = () => this.#isKnown && likes.some((like) => !like.isAsked);
+    const ask = (isOwn) => this.#fetch("GET", `/v1/${isOwn ? "likes" : "counts"}?${query}`, isOwn);
+    let answer = await this.#believed(() => ask(isOwn()));
+    if (answer.status === 401) answer = await ask(false); // a user's token has run out: the count is anyone's
+    const { status, body } = answer;
+    const found = new Map((body?.likes ?? body?.counts)?.map((answer) => [answer.post, answer]));
+    for (const like of likes) like.wasRead(status === 200 && found.get(like.post), began);
+    this.plan();
+  }
+
+  /** Ask; where the service does not believe the visitor's token, forget that and ask once more. */
+  async #believed(ask) {
+    const sent = memory.get(this.#key);
+    const answer = await ask();
+    if (answer.status !== 401 || this.#token) return answer;
+    if (memory.get(this.#key) === sent) memory.remove(this.#key); // else another answer has brought a new one
+    return ask();
+  }
+
+  #alone(job) {
+    if (navigator.locks) return navigator.locks.request(this.#key, job);
+    return (this.#line = this.#line.then(job, job));
+  }
+
+  /** One answer as {status, body, wait in ms}; status 0 where none came. */
+  async #fetch(method, path, isOwn) {
+    const request = { method, cache: "no-cache", keepalive: method !== "GET", signal: AbortSignal.timeout(TIMEOUT_MS) };
+    try {
+      const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#who() : { credentials: "omit" }) });
+      const body = await response.json().catch(() => null);
+      this.#met(response.headers.get(VISITOR), method === "PUT" && response.ok);
+      const status = response.ok && !body ? 0 : response.status;
+      return { status, body, wait: 1_000 * response.headers.get("Retry-After") || 0 };
+    } catch {
+      this.#warn();
+      return { status: 0, body: null, wait: 0 };
+    }
+  }
+
+  /** Who asks: a user by JWT, a visitor by the cookie of the own site, or by a stored token on others. */
+  #who() {
+    if (this.#token) return { credentials: "omit", headers: { Authorization: `Bearer ${this.#token}` } };
+    if (!this.#isForeign) return { credentials: "same-origin" };
+    const visitor = memory.get(this.#key);
+    return { credentials: "omit", headers: visitor ? { [VISITOR]: visitor } : {} };
+  }
+
+  #met(visitor, isKnown) {
+    if (this.#token) return;
+    if (!this.#isForeign) isKnown && memory.set(this.#key, "cookie"); // which no script can see: only that there is one
+    else if (visitor) memory.set(this.#key, visitor);
+  }
+
+  #warn() {
+    if (this.#warned || !this.#isForeign || !navigator.onLine) return;
+    this.#warned = true;
+    console.warn(
+      `like-button: no answer from ${this.src}. It may be away, or not allow this page: ` +
+        `LIKEWISE_SITES of the service must list ${location.origin}.`,
+    );
+  }
+}
+
+/** One person's like of one post, shared by all its buttons: what the server said last, and a wish it has not answered. */
+class Like {
+  views = new Set();
+  isAsked = false;
+  isReading = false;
+  due = 0;
+  #said = { liked: false, count: null, as_of: "" };
+  #wish = null;
+  #by = null;
+  #isSending = false;
+  #pause = FIRST_PAUSE_MS;
+
+  constructor(site, post) {
+    this.site = site;
+    this.post = post;
+    this.key = site.prefix + post;
+    const { wish, ...said } = memory.record(this.key) ?? {};
+    Object.assign(this.#said, said);
+    if (wish && Date.now() - wish.at < DAY_MS) this.#wish = wish;
+    else if (wish) this.#save();
+  }
+
+  get liked() {
+    return (this.#wish ?? this.#said).liked;
+  }
+
+  get count() {
+    const { count, liked } = this.#said;
+    return count === null ? null : Math.max(0, count + this.liked - liked);
+  }
+
+  /** Whether a reader would see a new count, and none is on its way. */
+  get isAwaited() {
+    return !this.isReading && [...this.views].some((view) => onScreen.has(view.element));
+  }
+
+  /** What the page was rendered with holds until the first answer; what this browser did is known better. */
+  seed(count, liked) {
+    if (this.isAsked) return;
+    if (count >= 0) this.#said.count = count;
+    if (!this.#said.as_of) this.#said.liked = liked;
+    this.#render();
+  }
+
+  toggle(view) {
+    this.#wish = { liked: !this.liked, at: Math.max(Date.now(), (this.#wish?.at ?? 0) + 1) };
+    this.#by = view;
+    this.#save();
+    this.#render();
+    this.send();
+  }
+
+  /** Send the wish until it is answered: one request at a time, and always the last wish. */
+  async send() {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    for (let failed = 0; this.#wish && navigator.onLine; ) {
+      const { liked } = this.#wish;
+      const answer = await this.site.wish(liked ? "PUT" : "DELETE", this.post);
+      if (answer.status >= 200 && answer.status < 300) {
+        this.#acknowledge(answer.body, liked);
+        failed = 0;
+      } else if (answer.status >= 400 && answer.status < 500) this.#giveUp("refused", answer);
+      else if (failed < RETRY_MS.length) await pause(RETRY_MS[failed++], answer.wait);
+      else if (navigator.onLine) this.#giveUp("unavailable", answer);
+    }
+    this.#isSending = false;
+  }
+
+  wasRead(answer, began) {
+    const before = this.#said.count;
+    this.isReading = false;
+    if (answer) {
+      this.isAsked = true;
+      if (answer.liked !== undefined || !this.#wish) this.#take(answer); // a bare count may hold the wish or not
+    }
+    const isNews = this.#said.count !== before;
+    this.#pause = isNews ? FIRST_PAUSE_MS : Math.min(this.#pause * 1.5, LAST_PAUSE_MS);
+    const isLive = answer && [...this.views].some((view) => view.element.hasAttribute("live"));
+    this.due = began + (isLive ? LIVE_MS : this.#pause);
+  }
+
+  /** What another tab wrote; null where it took its first wish back. */
+  heard(record) {
+    const { wish, ...said } = record ?? {};
+    if (wish && !(this.#wish?.at >= wish.at)) {
+      this.#wish = wish;
+      setTimeout(() => this.send(), FOREIGN_WISH_MS); // that tab may be closed by then
+    } else if (!wish && !this.#isSending) this.#wish = null; // else our own answer is still to come
+    if (said.as_of >= this.#said.as_of) this.#said = said;
+    this.#render();
+  }
+
+  #acknowledge(answer, liked) {
+    if (this.#wish.liked === liked) this.#wish = null;
+    this.#pause = FIRST_PAUSE_MS;
+    this.due = performance.now() + FIRST_PAUSE_MS;
+    this.#take(answer, true);
+    const { post, count } = this;
+    const detail = { post, liked, count };
+    this.#view?.tell(new CustomEvent(liked ? "like" : "unlike", { bubbles: true, composed: true, detail }));
+    this.site.plan();
+  }
+
+  #giveUp(reason, { status, body }) {
+    this.#wish = null;
+    this.#save();
+    this.#render();
+    const detail = { post: this.post, status, problem: body, reason };
+    this.#view?.toast(status === 429 ? "limited" : reason);
+    this.#view?.tell(new CustomEvent("error", { detail })); // bubbling, it would reach window.onerror
+  }
+
+  /** Believe an answer unless a later one is known. */
+  #take({ liked = this.#said.liked, count, as_of }, isOwn = false) {
+    const isNews = as_of >= this.#said.as_of;
+    const isKept = isOwn || (isNews && liked !== this.#said.liked);
+    if (isNews) this.#said = { liked, count, as_of };
+    if (isKept) this.#save();
+    if (isNews || isOwn) this.#render();
+  }
+
+  get #view() {
+    return this.views.has(this.#by) ? this.#by : [...this.views][0];
+  }
+
+  #save() {
+    if (!this.#wish && !this.#said.as_of) return memory.remove(this.key);
+    memory.set(this.key, JSON.stringify({ ...this.#said, wish: this.#wish ?? undefined }));
+    memory.prune();
+  }
+
+  #render() {
+    for (const view of this.views) view.render();
+  }
+}
+
+const pause = (own, asked) =>
+  new Promise((done) => setTimeout(done, Math.min(LONGEST_RETRY_MS, Math.max(own * (0.8 + 0.4 * Math.random()), asked))));
+
+/** Whom a JWT is about. The server checks it; here it only keeps people of one browser apart. */
+function subject(token) {
+  try {
+    const text = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt()))).sub ?? "?";
+  } catch {
+    return "?";
+  }
+}
+
+/** 2199 as "2.1K": cut off, never rounded up past the truth. */
+function compact(count, lang) {
+  const options = { notation: "compact", roundingMode: "trunc" };
+  try {
+    return new Intl.NumberFormat(lang || undefined, options).format(count);
+  } catch {
+    return new Intl.NumberFormat(undefined, options).format(count);
+  }
+}
+
+const STYLE = `
+:host { display: inline-flex; vertical-align: middle }
+:host([hidden]), [hidden] { display: none !important }
+button {
+  appearance: none; box-sizing: border-box; display: inline-flex; flex: 1; align-items: center; justify-content: center;
+  gap: .4em; min-width: max(44px, var(--likewise-width, 5.5em)); min-height: var(--likewise-size, 44px);
+  margin: 0; padding: 0 .75em; border: 1px solid var(--likewise-border, color-mix(in srgb, currentColor 30%, transparent));
+  border-radius: var(--likewise-radius, 999px); background: var(--likewise-background, none);
+  color: inherit; font: inherit; line-height: 1; cursor: pointer; touch-action: manipulation; user-select: none;
+  -webkit-tap-highlight-color: transparent;
+}
+button:hover { border-color: currentColor }
+button:focus-visible { outline: 2px solid var(--likewise-focus, currentColor); outline-offset: 2px }
+button:disabled { opacity: .5; cursor: not-allowed }
+svg {
+  flex: none; width: var(--likewise-heart-size, 1.25em); height: var(--likewise-heart-size, 1.25em);
+  fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; overflow: visible;
+}
+[aria-pressed=true] svg { fill: var(--likewise-color, #e0245e); stroke: var(--likewise-color, #e0245e) }
+.count { min-width: var(--likewise-count-width, 4ch); font-variant-numeric: tabular-nums; text-align: start; white-space: nowrap }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
+.toast {
+  position: fixed; inset: auto 0 1.5rem; z-index: 2147483647; box-sizing: border-box; width: fit-content;
+  max-width: min(32rem, 100vw - 2rem); margin: 0 auto; padding: .75em 1.25em; border: 1px solid transparent; border-radius: .5em;
+  background: var(--likewise-toast-background, CanvasText); color: var(--likewise-toast-color, Canvas);
+  font: inherit; font-size: 1rem; line-height: 1.4; text-align: start; box-shadow: 0 .25rem 1rem #0004;
+}
+@media (forced-colors: active) { [aria-pressed=true] svg { fill: Highlight; stroke: Highlight } }
+`;
+const HEART = "M12 20.5C5 15.6 2 12 2 8.4 2 5.4 4.3 3 7.2 3 9.1 3 11 4 12 5.7 13 4 14.9 3 16.8 3 19.7 3 22 5.4 22 8.4c0 3.6-3 7.2-10 12.1z";
+let sheet;
+
+/** An element with attributes and children. Neither markup nor inline styles: a strict CSP allows both nowhere. */
+function make(name, attributes, ...children) {
+  const element = document.createElementNS(`http://www.w3.org/${name === "svg" || name === "path" ? "2000/svg" : "1999/xhtml"}`, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+function move(element, frames, duration) {
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) element.animate(frames, duration);
+}
+
+const onScreen = new WeakSet();
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) isIntersecting ? onScreen.add(target) : onScreen.delete(target);
+  for (const site of Site.all.values()) site.plan();
+});
+
+export class LikeButton extends HTMLElement {
+  static observedAttributes = ["post", "src", "token", "count", "liked", "live", "label-liked", ...Object.keys(TEXTS)];
+  #label = make("span", { class: "unseen" });
+  #count = make("span", { class: "count", part: "count" });
+  #heart = make("svg", { part: "heart", viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: HEART }));
+  #button = make("button", { type: "button", part: "button", "aria-pressed": "false" }, this.#heart, this.#label, " ", this.#count);
+  #status = make("span", { class: "unseen", role: "status" });
+  #toast = make("div", { class: "toast", part: "toast", role: "alert", popover: "manual", hidden: "" });
+  #view = { element: this, render: () => this.#render(), toast: (why) => this.#say(why), tell: (event) => this.dispatchEvent(event) };
+  #like = null;
+  #isRendered = true; // whether `count` and `liked` are about this post
+  #isBinding = false;
+  #timer;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open", delegatesFocus: true });
+    if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(STYLE);
+    root.adoptedStyleSheets = [sheet];
+    root.append(this.#button, this.#status, this.#toast);
+    this.#button.addEventListener("click", () => this.#tap());
+  }
+
+  connectedCallback() {
+    watcher.observe(this);
+    this.#bindSoon();
+  }
+
+  disconnectedCallback() {
+    watcher.unobserve(this);
+    onScreen.delete(this);
+    this.#hush();
+    this.#bindSoon();
+  }
+
+  attributeChangedCallback(name) {
+    if (name === "count" || name === "liked") this.#isRendered = true;
+    this.#bindSoon();
+  }
+
+  /** Attributes change one by one: look at them once all are there. */
+  #bindSoon() {
+    if (this.#isBinding) return;
+    this.#isBinding = true;
+    queueMicrotask(() => {
+      this.#isBinding = false;
+      this.#bind();
+    });
+  }
+
+  #bind() {
+    const like = this.isConnected ? this.#wanted() : null;
+    const isNew = like !== this.#like;
+    if (isNew) this.#like?.views.delete(this.#view);
+    this.#like = like;
+    like?.views.add(this.#view);
+    if (like && this.#isRendered) like.seed(parseInt(this.getAttribute("count")), this.hasAttribute("liked"));
+    this.#isRendered &&= !like;
+    if (like && isNew) like.site.read(like);
+    this.#render();
+  }
+
+  #wanted() {
+    const post = this.getAttribute("post");
+    this.#button.disabled = !post;
+    if (!post) return console.error("like-button: the attribute `post` is missing; give the id of what is liked.", this), null;
+    const src = new URL(this.getAttribute("src") || new URL(import.meta.url).origin, document.baseURI);
+    return Site.of(src.href.replace(/\/+$/, ""), this.getAttribute("token")).like(post);
+  }
+
+  #tap() {
+    this.#hush();
+    this.#like.toggle(this.#view);
+    this.#status.textContent = this.#text(this.#like.liked ? "text-liked" : "text-unliked");
+    if (this.#like.liked) move(this.#heart, { transform: ["scale(.7)", "scale(1.25)", "none"] }, 300);
+  }
+
+  #render() {
+    const { liked = this.hasAttribute("liked"), count = null } = this.#like ?? {};
+    const lang = (this.closest("[lang]") ?? document.documentElement).lang;
+    this.#button.setAttribute("aria-pressed", liked);
+    this.#button.part.toggle("liked", liked);
+    this.#label.textContent = (liked && this.getAttribute("label-liked")) || this.#text("label-like");
+    this.#count.textContent = count === null ? "" : compact(count, lang);
+  }
+
+  #text(name) {
+    return this.getAttribute(name) ?? TEXTS[name];
+  }
+
+  #say(why) {
+    this.#hush();
+    this.#status.textContent = "";
+    this.#toast.hidden = false;
+    this.#toast.showPopover?.();
+    this.#toast.textContent = this.#text(`text-${why}`); // once it is there, or it is not read out
+    move(this.#toast, { opacity: [0, 1], transform: ["translateY(1rem)", "none"] }, 200);
+    this.#timer = setTimeout(() => this.#hush(), TOAST_MS);
+  }
+
+  #hush() {
+    clearTimeout(this.#timer);
+    if (this.#toast.hidden) return;
+    if (this.isConnected) this.#toast.hidePopover?.();
+    this.#toast.hidden = true;
+    this.#toast.textContent = "";
+  }
+}
+
+addEventListener("storage", ({ key, newValue }) => {
+  for (const { prefix, likes } of Site.all.values()) {
+    const like = key?.startsWith(prefix) && likes.get(key.slice(prefix.length));
+    if (like) like.heard(newValue && memory.record(key));
+  }
+});
+addEventListener("online", () => {
+  for (const site of Site.all.values()) {
+    for (const like of site.likes.values()) like.send();
+    site.catchUp();
+  }
+});
+document.addEventListener("visibilitychange", () => {
+  for (const site of Site.all.values()) document.hidden ? site.plan() : site.catchUp();
+});
+if (!customElements.get("like-button")) customElements.define("like-button", LikeButton);

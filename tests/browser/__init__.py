@@ -1,0 +1,1 @@
+"""The button in a real browser, against the real API."""

@@ -1,0 +1,145 @@
+"""A tap: at once, counted once, remembered; by mouse and keyboard, on the API's own pages and on other sites'."""
+
+import time
+
+import jwt
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Open
+from .world import JWT_AUDIENCE, JWT_SECRET, Api, button, heart, requests_of, told, wait_told, wishes
+
+
+@pytest.fixture(params=["own", "other"])
+def opened(request: pytest.FixtureRequest) -> Open:
+    """Opens pages of the API's origin, and pages of another."""
+    return request.getfixturevalue(request.param)
+
+
+def test_a_tap_likes_and_a_second_one_takes_it_back(opened: Open, api: Api, post: str) -> None:
+    api.add_likes(post, 2)
+    page = opened(button(post))
+    heart(page, post).shows(liked=False, count=2)
+    heart(page, post).tap()
+    assert wait_told(page, "like") == [{"post": post, "liked": True, "count": 3}]
+    heart(page, post).shows(liked=True, count=3)
+    assert api.count(post) == 3
+    heart(page, post).tap()
+    assert wait_told(page, "unlike") == [{"post": post, "liked": False, "count": 2}]
+    assert page.evaluate("bubbled") == ["like", "unlike"]
+    assert api.count(post) == 2
+
+
+def test_it_fills_before_the_server_answers(own: Open, api: Api, post: str) -> None:
+    page = own(button(post, 'count="7"'))
+    heart(page, post).shows(liked=False, count=0)
+    shown = page.evaluate(
+        """(post) => {
+            const inside = document.querySelector("like-button").shadowRoot;
+            inside.querySelector("button").click();
+            return [inside.querySelector("button").ariaPressed, inside.querySelector(".count").textContent];
+        }""",
+        post,
+    )
+    assert shown == ["true", "1"]
+    wait_told(page, "like")
+
+
+def test_a_reload_remembers(opened: Open, api: Api, post: str) -> None:
+    page = opened(button(post))
+    heart(page, post).tap()
+    wait_told(page, "like")
+    page.route("**/v1/**", lambda route: route.abort())  # only what the browser keeps is left
+    page.reload()
+    heart(page, post).shows(liked=True, count=1)
+
+
+def test_the_keyboard_is_enough(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    page.keyboard.press("Tab")
+    expect(heart(page, post).button).to_be_focused()
+    page.keyboard.press("Enter")
+    wait_told(page, "like")
+    page.keyboard.press("Space")
+    wait_told(page, "unlike")
+    heart(page, post).shows(liked=False, count=0)
+
+
+def test_own_taps_are_announced_and_others_are_not(own: Open, api: Api, post: str) -> None:
+    page = own(button(post, 'live text-liked="Gefällt dir" text-unliked="Zurückgenommen"'))
+    heart(page, post).shows(liked=False, count=0)
+    status = heart(page, post).element.get_by_role("status")
+    api.add_likes(post)
+    heart(page, post).shows(liked=False, count=1)
+    expect(status).to_have_text("")
+    heart(page, post).tap()
+    expect(status).to_have_text("Gefällt dir")
+    heart(page, post).tap()
+    expect(status).to_have_text("Zurückgenommen")
+    wait_told(page, "unlike")
+
+
+def test_fast_taps_end_on_the_last_wish(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    seen = requests_of(page)
+    _tap_at_once(page, 7)
+    heart(page, post).shows(liked=True, count=1)
+    page.wait_for_function("told.length")
+    _tap_at_once(page, 4)
+    _tap_at_once(page, 5)
+    page.wait_for_function("() => told.at(-1)[0] == 'unlike'")
+    assert (api.count(post), heart(page, post).button.get_attribute("aria-pressed")) == (0, "false")
+    assert wishes(seen)[-1] == "DELETE"
+    assert len(wishes(seen)) <= 5  # one at a time, not one a tap
+
+
+def test_a_post_id_may_hold_whatever_the_service_allows(other: Open, api: Api, post: str) -> None:
+    odd = f"{post}/a.b_c:d~e-f"
+    page = other(button(odd))
+    heart(page, odd).tap()
+    assert wait_told(page, "like")[0]["post"] == odd
+    assert api.count(odd) == 1
+
+
+def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: str, new_context) -> None:
+    claims = {"sub": "user|1", "aud": JWT_AUDIENCE, "exp": int(time.time()) + 300}
+    token = jwt.encode(claims, JWT_SECRET, "HS256")
+    first = other(button(post, f'token="{token}"'))
+    heart(first, post).tap()
+    wait_told(first, "like")
+    second = other(button(post, f'token="{token}"'), new_context())
+    heart(second, post).shows(liked=True, count=1)
+    assert first.evaluate("Object.keys(localStorage)") == [f"likewise|{api.url}|user%7C1|{post}"]
+
+
+def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
+    page = other(button(post, 'token="no.jwt.atall"'))
+    heart(page, post).tap()
+    (detail,) = wait_told(page, "error")
+    assert (detail["status"], detail["reason"], detail["post"]) == (401, "refused", post)
+    assert detail["problem"]["status"] == 401
+    heart(page, post).shows(liked=False, count=0)
+
+
+def test_a_visitors_bad_token_is_forgotten(other: Open, api: Api, post: str) -> None:
+    page = other(button(post))
+    key = f"likewise|{api.url}"
+    page.evaluate("(key) => localStorage.setItem(key, '1.forged')", key)
+    page.reload()
+    heart(page, post).tap()
+    wait_told(page, "like")
+    heart(page, post).shows(liked=True, count=1)
+    assert page.evaluate("(key) => localStorage.getItem(key)", key) not in {"1.forged", None}
+    assert told(page, "error") == []
+
+
+def _tap_at_once(page: Page, times: int) -> None:
+    page.evaluate(
+        """(times) => {
+            const inside = document.querySelector("like-button").shadowRoot.querySelector("button");
+            for (let at = 0; at < times; at++) inside.click();
+        }""",
+        times,
+    )
