@@ -1,0 +1,123 @@
+"""A like without JavaScript: a form with a token, and the way back."""
+
+import re
+
+import pytest
+from werkzeug.test import TestResponse
+
+from service.errors import CounterUnavailableError
+
+from .api_world import SITE, Memory, memory
+
+FORM = "/v1/posts/a/form"
+
+
+@pytest.fixture
+def world() -> Memory:
+    """The API with the demo blog."""
+    return memory(demo=True)
+
+
+def token_in(answer: TestResponse) -> str:
+    """The token of the page's form."""
+    found = re.search(r'name="csrf" value="([^"]+)"', answer.text)
+    assert found, answer.text
+    return found[1]
+
+
+def test_a_form_likes_and_takes_back_and_leads_back(world):
+    client = world.app.test_client()
+    shown = client.get(FORM)
+    assert "0 likes" in shown.text
+    fields = {"csrf": token_in(shown), "action": "like", "return": "/blog/b?x=1#heart"}
+    sent = client.post(FORM, data=fields)
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/blog/b?x=1#heart")
+    assert "1 like, one of them yours" in client.get(FORM).text
+    sent = client.post(FORM, data={"csrf": token_in(shown), "action": "unlike"})
+    assert (sent.status_code, sent.headers["Location"]) == (303, FORM)
+    assert world.snapshot()[0] == {}
+
+
+def test_it_may_lead_back_to_a_trusted_site(world):
+    client = world.app.test_client()
+    shown = client.get(f"{FORM}?return={SITE}/post")
+    assert f'href="{SITE}/post"' in shown.text
+    sent = client.post(FORM, data={"csrf": token_in(shown), "return": f"{SITE}/post"})
+    assert sent.headers["Location"] == f"{SITE}/post"
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        *("https://evil.site/", "//evil.site", "/\\evil.site", "\\\\evil.site", "javascript:alert(1)", "data:,x", "x"),
+        *("https://blog.site.evil.site/", "https://blog.site@evil.site/", "/a\r\nSet-Cookie: x=y", "/a\tb", "/\xe9"),
+        *("https://blog.site:443@evil.site", "http://[", " /a", "ftp://localhost/"),
+    ],
+)
+def test_it_leads_nobody_astray(world, back):
+    client = world.app.test_client()
+    csrf = token_in(client.get(FORM))
+    for answer in (
+        client.get(FORM, query_string={"return": back}),
+        client.post(FORM, data={"csrf": csrf, "return": back}),
+    ):
+        assert (answer.status_code, answer.mimetype) == (400, "text/html")
+        assert "return is no path" in answer.text
+    assert world.snapshot()[0] == {}
+
+
+@pytest.mark.parametrize("forgery", ["none", "empty", "another's", "cut", "huge", "bytes", "no cookie", "own cookie"])
+def test_a_form_that_is_not_ours_changes_nothing(world, forgery):
+    client, other = world.app.test_client(), world.app.test_client()
+    csrf, others = token_in(client.get(FORM)), token_in(other.get(FORM))
+    fields = {
+        "none": {},
+        "empty": {"csrf": ""},
+        "another's": {"csrf": others},
+        "cut": {"csrf": csrf[:-1]},
+        "huge": {"csrf": csrf * 100},
+        "bytes": {"csrf": "\ud7ff\u00ff"},
+    }.get(forgery, {"csrf": csrf})
+    if forgery == "no cookie":
+        client = world.app.test_client(use_cookies=False)
+    if forgery == "own cookie":
+        client.set_cookie("likewise_form", "chosen")
+    sent = client.post(FORM, data=fields)
+    assert (sent.status_code, sent.mimetype) == (403, "text/html")
+    assert "load the page again" in sent.text
+    assert world.snapshot()[0] == {}
+
+
+def test_a_trusted_sites_page_can_not_post_it_for_the_reader(world):
+    client = world.app.test_client()
+    fields = {"csrf": token_in(client.get(FORM)), "action": "like"}
+    assert client.post(FORM, data=fields, headers={"Origin": SITE}).status_code == 403
+    assert world.snapshot()[0] == {}
+
+
+def test_what_is_wrong_is_said_in_a_page(world):
+    client = world.app.test_client()
+    csrf = token_in(client.get(FORM))
+    assert client.post(FORM, data={"csrf": csrf, "action": "hate"}).status_code == 400
+    assert client.get("/v1/posts/%3Cb%3E/form").status_code == 400
+    world.counter.error = CounterUnavailableError(retry_after_s=3)
+    away = client.post(FORM, data={"csrf": csrf})
+    assert (away.status_code, away.headers["Retry-After"], away.mimetype) == (503, "3", "text/html")
+
+
+def test_pages_are_framed_by_nobody_and_kept_by_nobody(world):
+    for path in ("/", "/blog/bread-on-the-third-day", FORM):
+        answer = world.app.test_client().get(path)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert world.app.test_client().get("/blog/nowhere").status_code == 404
+
+
+def test_the_blog_goes_on_without_its_counts(world):
+    world.counter.error = CounterUnavailableError()
+    assert world.app.test_client().get("/").status_code == 200
+
+
+def test_without_the_demo_there_is_no_blog():
+    assert memory().app.test_client().get("/").status_code == 404

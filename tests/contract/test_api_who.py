@@ -1,0 +1,220 @@
+"""Who is behind a like: visitors of each site, users, servers' keys. What can't be verified changes no count."""
+
+import time
+
+import jwt
+import pytest
+
+from service.security.visitor import mint
+
+from .api_world import ADMIN_KEY, LIKE_KEY, SECRET, SEED_KEY, SITE, memory, problem
+
+OTHER_SITE = "https://other.site"
+JWT_SECRET = "fQ7mVb2xKp9Tz4Rw8YhLc3Ns6Gd1Je5U"
+USERS = {"jwt_audience": "likes", "jwt_algorithms": ["HS256"], "jwt_keys": JWT_SECRET}
+LIKE = "/v1/posts/a/like"
+
+
+def user(sub: str = "42", **claims: object) -> str:
+    """A user's token, as the site's own server signs it."""
+    return jwt.encode({"sub": sub, "aud": "likes", "exp": time.time() + 60} | claims, JWT_SECRET, "HS256")
+
+
+def bearer(token: str, **more: str) -> dict[str, str]:
+    """The headers that carry a user's token or a server's key."""
+    return {"Authorization": f"Bearer {token}", **more}
+
+
+@pytest.fixture
+def world():
+    """The API with users, and two sites."""
+    return memory(sites=[SITE, OTHER_SITE], **USERS)
+
+
+def test_a_user_is_one_person_wherever_they_are_signed_in(world):
+    phone, laptop = world.app.test_client(), world.app.test_client()
+    assert phone.put(LIKE, headers=bearer(user())).status_code == 201
+    again = laptop.put(LIKE, headers=bearer(user(), Origin=SITE))
+    assert (again.status_code, again.json["count"]) == (200, 1)
+    assert world.counter.likers["a"] == {"user:42"}
+    assert "Set-Cookie" not in again.headers
+    assert "Likewise-Visitor" not in again.headers
+    assert phone.delete(LIKE, headers=bearer(user())).json["count"] == 0
+
+
+def test_a_user_comes_before_the_visitor_of_the_same_browser(world):
+    client = world.app.test_client()
+    client.put("/v1/posts/b/like")
+    client.put(LIKE, headers=bearer(user()))
+    assert world.counter.likers["a"] == {"user:42"}
+
+
+def test_a_server_likes_for_its_users(world):
+    client = world.app.test_client()
+    for key in (LIKE_KEY, ADMIN_KEY):
+        client.put(LIKE, headers=bearer(key, **{"Likewise-Actor": "42"}))
+    assert client.get(LIKE, headers=bearer(user())).json["liked"] is True
+    assert world.counter.likers["a"] == {"user:42"}
+    assert client.delete(LIKE, headers=bearer(LIKE_KEY, **{"Likewise-Actor": "42"})).json["count"] == 0
+
+
+def test_a_server_that_names_nobody_is_told_so(world):
+    for method in ("put", "delete"):
+        answer = getattr(world.app.test_client(), method)(LIKE, headers=bearer(LIKE_KEY))
+        assert (answer.status_code, problem(answer)["field"]) == (400, "Likewise-Actor")
+    assert world.snapshot()[0] == {}
+
+
+@pytest.mark.parametrize("headers", [{}, bearer(SEED_KEY), bearer(user())])
+def test_nobody_else_likes_for_others(world, headers):
+    answer = world.app.test_client().put(LIKE, headers={**headers, "Likewise-Actor": "42"})
+    assert (answer.status_code, problem(answer)["type"].rpartition(":")[2]) == (403, "forbidden")
+    assert world.snapshot()[0] == {}
+
+
+@pytest.mark.parametrize("name", ["", "a\x7fb", "x" * 300])
+def test_a_user_that_can_be_nobody_is_named(world, name):
+    answer = world.app.test_client().put(LIKE, headers=bearer(LIKE_KEY, **{"Likewise-Actor": name}))
+    assert (answer.status_code, problem(answer)["field"]) == (400, "Likewise-Actor")
+    assert world.snapshot()[0] == {}
+
+
+FORGED = {
+    "another secret's": mint(b"another secret" * 3, bytes(16)),
+    "another site's": mint(SECRET.encode(), bytes(16), site=OTHER_SITE),
+    "our own pages'": mint(SECRET.encode(), bytes(16)),
+    "cut": mint(SECRET.encode(), bytes(16), site=SITE)[:-1],
+    "longer": mint(SECRET.encode(), bytes(16), site=SITE) + "A",
+    "short": "x",
+    "huge": "1" * 7_000,
+    "bytes": "\xff" * 68,
+    "a user's": user(),
+}
+
+
+@pytest.mark.parametrize("token", FORGED.values(), ids=FORGED.keys())
+def test_a_visitors_token_that_is_not_ours_for_this_site_changes_nothing(world, token):
+    headers = {"Origin": SITE, "Likewise-Visitor": token}
+    for method in ("put", "delete", "get"):
+        answer = getattr(world.app.test_client(), method)(LIKE, headers=headers)
+        assert (answer.status_code, problem(answer)["type"].rpartition(":")[2]) == (401, "invalid-credential")
+        assert answer.headers["Access-Control-Allow-Origin"] == SITE
+        assert not {"Likewise-Visitor", "Set-Cookie"} & set(answer.headers.keys())
+        assert token[:60] not in answer.text or len(token) < 2
+    assert world.snapshot()[0] == {}
+
+
+@pytest.mark.parametrize("token", ["x", "1" * 3_900, mint(b"another secret" * 3), mint(SECRET.encode(), site=SITE)])
+def test_a_cookie_that_is_not_ours_changes_nothing_and_is_deleted(world, token):
+    client = world.app.test_client()
+    client.set_cookie("likewise_visitor", token)
+    assert client.put(LIKE).status_code == 401
+    assert world.snapshot()[0] == {}
+    assert client.get_cookie("likewise_visitor") is None
+    assert client.put(LIKE).status_code == 201
+
+
+def test_over_tls_a_cookie_that_another_host_could_set_counts_for_nothing(world):
+    client = world.app.test_client()
+    client.set_cookie("likewise_visitor", mint(SECRET.encode(), bytes(16)), domain="x")
+    minted = client.put(f"https://x{LIKE}")
+    assert minted.headers["Set-Cookie"].startswith("__Host-likewise_visitor=")
+    assert world.counter.likers["a"] != {"A" * 22}
+
+
+BAD_BEARERS = {
+    "expired": user(exp=time.time() - 60),
+    "another audience's": user(aud="elsewhere"),
+    "not yet valid": user(nbf=time.time() + 600),
+    "of nobody": user(""),
+    "another key's": jwt.encode({"sub": "42", "aud": "likes", "exp": time.time() + 60}, "k" * 32, "HS256"),
+    "alg none": jwt.encode({"sub": "42", "aud": "likes", "exp": time.time() + 60}, "", "none"),
+    "another alg": jwt.encode({"sub": "42", "aud": "likes", "exp": time.time() + 60}, JWT_SECRET * 2, "HS512"),
+    "cut": user()[:-2],
+    "huge": user("4" * 6_000),
+    "no token": "x",
+    "a visitor's": mint(SECRET.encode(), bytes(16)),
+    "an unknown key": "lk_liker_" + "A" * 43,
+    "a key cut": LIKE_KEY[:-1],
+    "a huge key": "lk_" + "A" * 6_000,
+    "a key's hash": "lk_" + "0" * 64,
+}
+
+
+@pytest.mark.parametrize("token", BAD_BEARERS.values(), ids=BAD_BEARERS.keys())
+def test_a_bearer_that_is_not_valid_changes_nothing(world, token):
+    client = world.app.test_client()
+    client.put("/v1/posts/b/like")  # the browser's visitor must not stand in for the user
+    before = world.snapshot()
+    for method, path in (("put", LIKE), ("delete", "/v1/posts/b/like"), ("get", LIKE), ("post", "/api/like/a")):
+        answer = getattr(client, method)(path, headers=bearer(token))
+        assert answer.status_code == 401, answer.text
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert token not in answer.text or len(token) < 2
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("sent", ["Basic dXNlcjpwYXNz", "Bearer", "Bearer ", "Digest x", "\xff"])
+def test_credentials_meant_for_somebody_else_are_not_looked_at(world, sent):
+    assert world.app.test_client().put(LIKE, headers={"Authorization": sent}).status_code == 201
+
+
+def test_tokens_of_two_sites_have_nothing_in_common(world):
+    client = world.app.test_client()
+    tokens = []
+    for site in (SITE, OTHER_SITE):
+        minted = client.put(LIKE, headers={"Origin": site, "Sec-Fetch-Site": "cross-site"})
+        assert "Set-Cookie" not in minted.headers
+        tokens.append(minted.headers["Likewise-Visitor"])
+    assert len(world.counter.likers["a"]) == 2
+    assert not set(tokens[0].split(".")[1:]) & set(tokens[1].split(".")[1:])
+
+
+def test_a_page_of_ours_never_sees_the_token_itself(world):
+    minted = world.app.test_client().put(LIKE, headers={"Sec-Fetch-Site": "same-origin"})
+    assert "HttpOnly" in minted.headers["Set-Cookie"]
+    assert "Likewise-Visitor" not in minted.headers
+
+
+def test_a_cookie_counts_on_pages_of_ours_only(world):
+    client = world.app.test_client()
+    client.put(LIKE)
+    client.put(LIKE, headers={"Origin": SITE})
+    assert len(world.counter.likers["a"]) == 2
+
+
+def test_a_changed_secret_keeps_visitors_who_they_are():
+    old, new = SECRET, SECRET[::-1]
+    token = mint(old.encode(), bytes(16))
+    world = memory(secret=new, previous_secret=old)
+    client = world.app.test_client()
+    client.set_cookie("likewise_visitor", token)
+    assert client.put(LIKE).status_code == 201
+    assert world.counter.likers["a"] == {"A" * 22}
+    renewed = client.get_cookie("likewise_visitor")
+    assert renewed is not None
+    assert renewed.value == mint(new.encode(), bytes(16))
+    assert "Set-Cookie" not in client.put(LIKE).headers
+    gone = memory(secret=new).app.test_client()
+    assert gone.put(LIKE, headers={"Likewise-Visitor": token}).status_code == 401
+
+
+def test_an_address_is_nobody(world):
+    answers = [world.app.test_client().put(LIKE) for _ in range(3)]
+    assert [answer.json["count"] for answer in answers] == [1, 2, 3]
+    assert world.app.test_client().get(LIKE).json["liked"] is False
+
+
+def test_a_page_of_posts_says_what_the_viewer_likes(world):
+    client = world.app.test_client()
+    client.put(LIKE)
+    answer = client.get("/v1/likes?post=b&post=a")
+    assert [(row["post"], row["liked"], row["count"]) for row in answer.json["likes"]] == [
+        ("b", False, 0),
+        ("a", True, 1),
+    ]
+    assert answer.headers["Cache-Control"] == "no-store"
+    stranger = world.app.test_client().get("/v1/likes?post=a")
+    assert [(row["liked"], row["count"]) for row in stranger.json["likes"]] == [(False, 1)]
+    assert client.get("/v1/likes").status_code == 400
+    assert client.get("/v1/likes?" + "&".join(["post=a"] * 101)).status_code == 400
