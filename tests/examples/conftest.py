@@ -5,10 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +19,14 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from service.local.processes import free_ports, kill_group, spawn, tail
+from service.security.api_keys import new_key
 from tests.conftest import Servers, emptied, wait_for
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path(os.environ.get("LIKEWISE_TEST_CHROMIUM", "/usr/bin/chromium"))
 MANY = "100000/minute"
+API_KEY, API_KEY_ENTRY = new_key("blog", ["like"])
 
 
 class Server:
@@ -124,8 +129,25 @@ def empty_servers(_servers: Servers) -> Servers:
 def likewise(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A pod that any page on localhost may use."""
     log = tmp_path_factory.mktemp("likewise") / "api.log"
-    with likewise_on(empty_servers, log, SITES="http://localhost:*") as server:
+    with likewise_on(empty_servers, log, SITES="http://localhost:*", API_KEYS=API_KEY_ENTRY) as server:
         yield server
+
+
+@pytest.fixture(scope="package")
+def site() -> Iterator[str]:
+    """The folder of examples as a site of another origin."""
+    handler = partial(QuietHandler, directory=EXAMPLES)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Files of a folder."""
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture
@@ -134,11 +156,22 @@ def post() -> str:
     return f"post-{uuid4().hex}"
 
 
+@pytest.fixture
+def unused_url() -> str:
+    """Where nobody listens."""
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
+
+
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
+def chromium(likewise: Server) -> Iterator[Browser]:
+    """Debian's Chromium. What an example's page asks of the address by default, the pod answers."""
+    if not CHROMIUM.exists():
+        pytest.fail(f"There is no Chromium at {CHROMIUM}; install it, or say where it is in LIKEWISE_TEST_CHROMIUM.")
+    rules = f"MAP 127.0.0.1:8080 {likewise.url.removeprefix('http://')}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", f"--host-resolver-rules={rules}"]
+        )
         yield browser
         browser.close()
 

@@ -62,7 +62,7 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def likewise(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A pod of its own, as it goes away at times."""
     log = tmp_path_factory.mktemp("nextjs") / "api.log"
     limit = f"{NEW_READERS}/minute"
@@ -84,11 +84,11 @@ def built() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def blog(built: Path, likewise: Server) -> Iterator[Server]:
+def blog(built: Path, pod: Server) -> Iterator[Server]:
     """`next start`, with the pod behind its route."""
     port = free_ports(1)[0]
     argv = [program("node", "Node 20"), "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p", str(port)]
-    env = QUIET | {"LIKEWISE_URL": likewise.url}
+    env = QUIET | {"LIKEWISE_URL": pod.url}
     with running(argv, env, port=port, ready="/blog/ready", log=built / "next.log", cwd=built) as server:
         yield server
 
@@ -172,9 +172,9 @@ def test_new_readers_are_limited_by_their_own_address(blog: Server, post: str) -
     assert Reader(blog, "203.0.113.8").send(post, "like") == (200, {"likes": NEW_READERS + 1, "liked": True})
 
 
-def test_without_likewise_the_route_says_so(blog: Server, likewise: Server, post: str) -> None:
+def test_without_likewise_the_route_says_so(blog: Server, pod: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.9")
-    with likewise.stopped():
+    with pod.stopped():
         assert reader.send(post, "like") == (503, {"error": AWAY})
         assert reader.read(post) == (503, {"error": AWAY})
     assert reader.send(post, "like") == (200, {"likes": 1, "liked": True})
@@ -208,11 +208,24 @@ def test_quick_clicks_are_sent_in_their_order(page: Page, button: Locator) -> No
     expect(button).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_button_takes_back_what_likewise_did_not_count(likewise: Server, page: Page, button: Locator) -> None:
-    with likewise.hanging():
+def test_the_button_takes_back_what_likewise_did_not_count(pod: Server, page: Page, button: Locator) -> None:
+    with pod.hanging():
         button.click()
         expect(button).to_contain_text("Like 1", timeout=1_000)  # at once, before any answer
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.get_by_role("status")).to_have_text(AWAY)
         expect(button).to_contain_text("Like 0")
         expect(button).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_element_in_react(page: Page, blog: Server, post: str) -> None:
+    page.goto(f"{blog.url}/element/{post}")
+    button = page.locator("like-button").get_by_role("button")
+    count = page.locator("like-button .count")
+    expect(count).to_have_text("0")
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.status == 201):
+        button.click()
+    expect(count).to_have_text("1")
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(count).to_have_text("1")
