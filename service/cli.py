@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from service.errors import ConfigurationError, LikewiseError
+from service.security.api_keys import SCOPES, new_key
 from service.settings import Settings
 
 
@@ -151,6 +152,28 @@ def drill(likes: int, duration: str, posts: int, url: str, json_file: Path | Non
     except DrillUsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(0 if verdict.ok else 1)
+
+
+@main.group()
+def key() -> None:
+    """Keys of servers."""
+
+
+@key.command("new")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="Once or more.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
+def key_new(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a key for the server NAME; nothing is stored."""
+    try:
+        made, entry = new_key(name, scopes)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        click.echo(json.dumps({"key": made, "entry": entry}))
+    else:
+        click.echo(f"{made}\n\nGive it to {name} now: it is kept nowhere, and is not shown again.")
+        click.echo(f"Add this to LIKEWISE_API_KEYS, with a comma between entries:\n\n{entry}")
 
 
 def _on_stop(stop: Callable[[], object]) -> None:

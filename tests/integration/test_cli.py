@@ -8,6 +8,7 @@ import sys
 import psycopg
 
 from service.app import Stores, create_likes
+from service.security.api_keys import ApiKey, ApiKeys
 from tests.conftest import SHARDS, Servers
 from tests.integration.test_likes import flush
 
@@ -62,3 +63,20 @@ def test_servers_that_are_away_are_named(servers: Servers) -> None:
 
 def test_wrong_usage_is_another_exit_code(servers: Servers) -> None:
     assert likewise(servers, "migrate", "--phase", "never").returncode == 2
+
+
+def test_a_new_key_is_shown_once_with_its_entry(servers: Servers) -> None:
+    done = likewise(servers, "key", "new", "blog", "--scope", "seed", "--scope", "like")
+    key, *sentences, entry = [line for line in done.stdout.splitlines() if line]
+    assert (done.returncode, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
+    assert "LIKEWISE_API_KEYS" in " ".join(sentences)
+    as_json = json.loads(likewise(servers, "key", "new", "blog", "--scope", "admin", "--json").stdout)
+    assert ApiKeys([as_json["entry"]]).find(as_json["key"]).may("seed")
+    assert as_json["key"] != key
+
+
+def test_no_key_of_a_wrong_name_or_scope(servers: Servers) -> None:
+    for args in (["Blog", "--scope", "like"], ["blog", "--scope", "root"], ["blog"], []):
+        done = likewise(servers, "key", "new", *args)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Error: " in done.stderr
