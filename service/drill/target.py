@@ -50,7 +50,7 @@ def try_out(target: Target, address: Address, secret: bytes, post: str) -> None:
         status, headers, body = _ask(target, address, "PUT", path, token)
     except (OSError, HTTPException) as error:
         raise DrillUsageError(_silent(target, error)) from error
-    if HEADER in headers or status == 429:
+    if HEADER in headers or status == 401:
         raise ConfigurationError(
             f"http://{target.authority} does not know our visitors: LIKEWISE_SECRET is not the one it was started with"
         )

@@ -108,6 +108,10 @@ class Stack:
             "state_dir": self._state.path,
             "demo": True,
             "sites": [*self.settings.sites, *_PAGES_OF_THIS_MACHINE],
+            "unlimited_networks": [
+                *self.settings.unlimited_networks,
+                f"{HOST}/32",
+            ],  # a drill is a crowd at one address
         }
         if self._valkey:
             changes["redis_urls"] = self._valkey.urls

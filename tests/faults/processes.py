@@ -21,7 +21,7 @@ def environment(servers: Servers, **changes: str) -> dict[str, str]:
         "LIKEWISE_FLUSH_INTERVAL_MS": str(settings.flush_interval_ms),
         "LIKEWISE_LEASE_MS": str(settings.lease_ms),
         "LIKEWISE_METRICS_PORT": "0",
-        "LIKEWISE_MINT_LIMIT": "1000000/minute",
+        "LIKEWISE_UNLIMITED_NETWORKS": "127.0.0.1/32",
     }
     return os.environ | own | changes
 

@@ -27,7 +27,7 @@ class Buttons:
 
     def __init__(self, port: int, secret: bytes) -> None:
         self._port = port
-        self._secret = secret
+        self.secret = secret
         self.answered: set[tuple[str, str]] = set()
         self.open: list[tuple[str, str]] = []
         self.stop = threading.Event()
@@ -48,7 +48,7 @@ class Buttons:
         at = 0
         while not self.stop.is_set():
             at += 1
-            post, token = POSTS[(at + who) % SHARDS], mint(self._secret)
+            post, token = POSTS[(at + who) % SHARDS], mint(self.secret)
             if self.press(post, token) in (200, 201):
                 self.answered.add((post, token.split(".")[1]))
             else:
@@ -62,7 +62,7 @@ def test_answered_likes_outlive_the_pods(servers: Servers, stores: Stores, crowd
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
     args = ("-m", "gunicorn", "-c", "python:service.gunicorn_conf", "--bind", f"{HOST}:{port}", "service.wsgi:app")
     with running(env, *args) as pods, ThreadPoolExecutor(6) as pool:
-        wait_for(lambda: buttons.press(POSTS[0], mint(b"a forged one")) == 201, 30)
+        wait_for(lambda: buttons.press(POSTS[0], mint(buttons.secret)) == 201, 30)
         drain(stores)
         strangers = rows(stores)[POSTS[0]]
         pressing = [pool.submit(buttons.press_all_the_time, who) for who in range(6)]
