@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.local.processes import free_ports, kill_group, spawn, tail
 from service.security.api_keys import new_key
@@ -25,6 +25,7 @@ from tests.conftest import Servers, emptied, wait_for
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CHROMIUM = Path(os.environ.get("LIKEWISE_TEST_CHROMIUM", "/usr/bin/chromium"))
+WAIT_MS = 15_000  # a busy machine builds and runs other things too
 MANY = "100000/minute"
 API_KEY, API_KEY_ENTRY = new_key("blog", ["like"])
 
@@ -66,7 +67,8 @@ class Server:
     def _answers(self) -> bool:
         assert self._process.poll() is None, tail(self._log, 30)
         try:
-            return urllib.request.urlopen(self.url + self._ready, timeout=5).status == 200
+            with urllib.request.urlopen(self.url + self._ready, timeout=5) as answer:
+                return answer.status == 200
         except (urllib.error.URLError, ConnectionError):
             return False
 
@@ -169,6 +171,7 @@ def chromium(likewise: Server) -> Iterator[Browser]:
         pytest.fail(f"There is no Chromium at {CHROMIUM}; install it, or say where it is in LIKEWISE_TEST_CHROMIUM.")
     rules = f"MAP 127.0.0.1:8080 {likewise.url.removeprefix('http://')}"
     with sync_playwright() as playwright:
+        expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", f"--host-resolver-rules={rules}"]
         )
@@ -182,6 +185,6 @@ def page(chromium: Browser) -> Iterator[Page]:
     with chromium.new_context() as context:
         page, errors = context.new_page(), []
         page.on("pageerror", lambda error: errors.append(error))
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(WAIT_MS)
         yield page
         assert not errors

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.timeout(300)  # the first test waits for the build
 NEW_READERS = 20  # of one address a minute
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1"}
 AWAY = "Likes are away for a moment; try again."
+FORGED = "1.AAAAAAAAAAAAAAAAAAAAAA." + "A" * 43
 BUTTON = "button[aria-pressed]"
 
 
@@ -130,13 +131,16 @@ def test_the_token_is_in_a_cookie_that_no_script_reads(blog: Server, post: str, 
     assert reader.headers["Likewise-Visitor"] is None
 
 
-def test_a_token_that_is_no_longer_known_is_replaced(blog: Server, post: str) -> None:
+def test_a_token_that_is_no_longer_known_is_dropped_and_replaced(blog: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.4")
     reader.send(post, "like")
-    known = reader.cookie.value
-    reader.cookie.value = "1.AAAAAAAAAAAAAAAAAAAAAA." + "A" * 43
-    assert reader.send(post, "like") == (200, {"likes": 2, "liked": True})
-    assert reader.cookie.value not in {known, "1.AAAAAAAAAAAAAAAAAAAAAA." + "A" * 43}
+    reader.cookie.value = FORGED
+    assert reader.read(post) == (200, {"likes": 1, "liked": False})
+    assert not list(reader.jar)
+    reader.send(post, "like")
+    reader.cookie.value = FORGED
+    assert reader.send(post, "like") == (200, {"likes": 3, "liked": True})
+    assert reader.cookie.value != FORGED
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_quick_clicks_are_sent_in_their_order(page: Page, button: Locator) -> No
 def test_the_button_takes_back_what_likewise_did_not_count(pod: Server, page: Page, button: Locator) -> None:
     with pod.hanging():
         button.click()
-        expect(button).to_contain_text("Like 1", timeout=1_000)  # at once, before any answer
+        expect(button).to_contain_text("Like 1", timeout=2_500)  # before the route gives up
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.get_by_role("status")).to_have_text(AWAY)
         expect(button).to_contain_text("Like 0")

@@ -1,7 +1,14 @@
 // Lets TypeScript know <like-button> in JSX.
 import type { DetailedHTMLProps, HTMLAttributes } from "react";
 
-type LikeButtonProps = DetailedHTMLProps<HTMLAttributes<HTMLElement>, HTMLElement> & { post: string; src: string };
+interface LikeButtonProps extends DetailedHTMLProps<HTMLAttributes<HTMLElement>, HTMLElement> {
+  post: string;
+  src: string;
+  count?: number; // as the server rendered it
+  liked?: boolean;
+  token?: string; // a user's JWT
+  live?: boolean; // follow others' likes
+}
 
 declare module "react" {
   namespace JSX {
