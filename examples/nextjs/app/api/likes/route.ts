@@ -65,7 +65,7 @@ async function ask(request: NextRequest, query: string, body?: string) {
 
 function headersFor(request: NextRequest, visitor?: string) {
   const headers = new Headers({ "Content-Type": "application/json" });
-  const from = request.headers.get("x-forwarded-for"); // set by Next.js itself where no proxy is in front of it
+  const from = request.headers.get("x-forwarded-for"); // as the proxy in front set it: Next.js keeps what it is sent
   if (from) headers.set("X-Forwarded-For", from);
   if (visitor) headers.set("Likewise-Visitor", visitor);
   return headers;
