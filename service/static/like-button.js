@@ -2,13 +2,10 @@
  * <like-button post="hello-world" src="https://likes.example"></like-button>
  *
  * Attributes  post; src (default: where this file is from); count, liked (as the server rendered them); token (a user's JWT);
- *             live (follow others each 0.7 s); the texts below, for other languages.
- * Events      like, unlike {post, liked, count}, once the server has it; error {post, status, problem, reason}, not bubbling.
- * Parts       button (also `liked`), heart, count, toast.
- * Properties  --likewise-color, -size, -width, -count-width, -radius, -border, -background, -focus, -heart-size,
- *             -toast-color, -toast-background.
- * A page without shifts gives what stands in until then the same box:
- *             like-button:not(:defined) { display: inline-flex; min-width: 5.5em; min-height: 44px }
+ *             live (follow others each 0.7 s); the texts below.
+ * Events      like, unlike {post, liked, count} once the server has it; error {post, status, problem, reason}, not bubbling.
+ * Parts       button, liked, heart, count, toast. Properties: each `--likewise-` below.
+ * Nothing jumps where the page gives what stands in the same box: min-width: 5.5em; min-height: 44px.
  */
 const TEXTS = {
   "label-like": "Like", // the name stays with the state in aria-pressed, unless `label-liked` is given
@@ -42,19 +39,14 @@ const memory = {
       return null;
     }
   },
+  /** Keep a text; null to forget it. */
   set(key, text) {
+    this.own.delete(key);
     try {
-      localStorage.setItem(key, text);
-      this.own.delete(key);
+      text === null ? localStorage.removeItem(key) : localStorage.setItem(key, text);
     } catch {
       this.own.set(key, text);
     }
-  },
-  remove(key) {
-    this.own.delete(key);
-    try {
-      localStorage.removeItem(key);
-    } catch {} // nothing is kept there
   },
   record(key) {
     try {
@@ -72,12 +64,9 @@ const memory = {
     }
   },
   prune() {
-    const keys = this.keys();
-    if (keys.length <= MAX_RECORDS) return;
-    const age = (record) => (record?.wish ? "~" + record.wish.at : record?.as_of ?? ""); // "~" is after every date
-    const ages = new Map(keys.map((key) => [key, age(this.record(key))]));
-    keys.sort((a, b) => (ages.get(a) < ages.get(b) ? -1 : 1));
-    for (const key of keys.slice(0, keys.length - MAX_RECORDS)) this.remove(key);
+    const age = ({ wish, as_of }) => (wish ? `~${wish.at}` : as_of); // "~" is after every date
+    const aged = this.keys().map((key) => [age(this.record(key) ?? {}), key]);
+    for (const [, key] of aged.sort().slice(0, -MAX_RECORDS)) this.set(key, null);
   },
 };
 
@@ -96,10 +85,9 @@ class Site {
   static of(src, token) {
     const who = token ? encodeURIComponent(subject(token)) : "";
     const prefix = `likewise|${src}|${who}|`;
-    let site = Site.all.get(prefix);
-    if (!site) Site.all.set(prefix, (site = new Site(src, prefix)));
-    site.#token = token; // a user's newer token replaces the one that runs out
-    site.#resume();
+    if (!Site.all.has(prefix)) Site.all.set(prefix, new Site(src, prefix));
+    const site = Site.all.get(prefix);
+    site.#token = token; // a newer one replaces what runs out
     return site;
   }
 
@@ -108,9 +96,10 @@ class Site {
     this.prefix = prefix;
     this.#key = `likewise|${src}`;
     this.#isForeign = new URL(src).origin !== location.origin;
+    queueMicrotask(() => this.#resume());
   }
 
-  /** Whether the service has met this person: from then on it says what they like, and wishes may go side by side. */
+  /** Whether the service has met this person. Only then it knows likes of theirs, and wishes may go side by side. */
   get #isKnown() {
     return Boolean(this.#token || memory.get(this.#key));
   }
@@ -150,9 +139,6 @@ class Site {
 
   /** Take over what an earlier page or a lost network left unsent. */
   #resume() {
-    if (this.resumed) return;
-    this.resumed = true;
-    memory.prune();
     for (const key of memory.keys(this.prefix)) {
       if (memory.record(key)?.wish) this.like(key.slice(this.prefix.length)).send();
     }
@@ -161,24 +147,22 @@ class Site {
   #readAll() {
     const unread = [...this.#unread];
     this.#unread.clear();
-    const isOwn = (like) => this.#isKnown && !like.isAsked;
-    for (const group of [unread.filter(isOwn), unread.filter((like) => !isOwn(like))]) {
-      group.sort((a, b) => (a.post < b.post ? -1 : 1)); // the same posts are the same URL for a cache
-      while (group.length) this.#readBatch(group.splice(0, MAX_POSTS));
+    unread.sort((a, b) => (a.post < b.post ? -1 : 1)); // the same posts are the same URL for a cache
+    for (const isOwn of [true, false]) {
+      const group = unread.filter((like) => isOwn === (this.#isKnown && !like.isAsked));
+      while (group.length) this.#readBatch(group.splice(0, MAX_POSTS), isOwn);
     }
   }
 
-  async #readBatch(likes) {
+  async #readBatch(likes, isOwn) {
     const began = performance.now();
     for (const like of likes) like.isReading = true;
     const query = likes.map((like) => "post=" + encodeURIComponent(like.post)).join("&");
-    const isOwn = () => this.#isKnown && likes.some((like) => !like.isAsked);
-    const ask = (isOwn) => this.#fetch("GET", `/v1/${isOwn ? "likes" : "counts"}?${query}`, isOwn);
-    let answer = await this.#believed(() => ask(isOwn()));
-    if (answer.status === 401) answer = await ask(false); // a user's token has run out: the count is anyone's
-    const { status, body } = answer;
-    const found = new Map((body?.likes ?? body?.counts)?.map((answer) => [answer.post, answer]));
-    for (const like of likes) like.wasRead(status === 200 && found.get(like.post), began);
+    const counts = () => this.#fetch("GET", `/v1/counts?${query}`, false);
+    let answer = await (isOwn ? this.#believed(() => this.#fetch("GET", `/v1/likes?${query}`, true)) : counts());
+    if (answer.status === 401) answer = await counts(); // a user's token has run out
+    const found = new Map((answer.body?.likes ?? answer.body?.counts)?.map((each) => [each.post, each]));
+    for (const like of likes) like.wasRead(found.get(like.post), began);
     this.plan();
   }
 
@@ -187,13 +171,13 @@ class Site {
     const sent = memory.get(this.#key);
     const answer = await ask();
     if (answer.status !== 401 || this.#token) return answer;
-    if (memory.get(this.#key) === sent) memory.remove(this.#key); // else another answer has brought a new one
+    if (memory.get(this.#key) === sent) memory.set(this.#key, null); // else another answer has brought a new one
     return ask();
   }
 
   #alone(job) {
-    if (navigator.locks) return navigator.locks.request(this.#key, job);
-    return (this.#line = this.#line.then(job, job));
+    const inThisTab = () => (this.#line = this.#line.then(job));
+    return navigator.locks?.request(this.#key, job).catch(inThisTab) ?? inThisTab(); // no storage, no locks
   }
 
   /** One answer as {status, body, wait in ms}; status 0 where none came. */
@@ -201,13 +185,14 @@ class Site {
     const request = { method, cache: "no-cache", keepalive: method !== "GET", signal: AbortSignal.timeout(TIMEOUT_MS) };
     try {
       const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#who() : { credentials: "omit" }) });
-      const body = await response.json().catch(() => null);
+      const body = await response.json().catch((reason) => {
+        if (response.ok) throw reason; // cut off: as good as none
+      });
       this.#met(response.headers.get(VISITOR), method === "PUT" && response.ok);
-      const status = response.ok && !body ? 0 : response.status;
-      return { status, body, wait: 1_000 * response.headers.get("Retry-After") || 0 };
+      return { status: response.status, body, wait: 1_000 * response.headers.get("Retry-After") || 0 };
     } catch {
       this.#warn();
-      return { status: 0, body: null, wait: 0 };
+      return { status: 0, wait: 0 };
     }
   }
 
@@ -228,14 +213,11 @@ class Site {
   #warn() {
     if (this.#warned || !this.#isForeign || !navigator.onLine) return;
     this.#warned = true;
-    console.warn(
-      `like-button: no answer from ${this.src}. It may be away, or not allow this page: ` +
-        `LIKEWISE_SITES of the service must list ${location.origin}.`,
-    );
+    console.warn(`like-button: no answer from ${this.src}. Is it up, and does its LIKEWISE_SITES list ${location.origin}?`);
   }
 }
 
-/** One person's like of one post, shared by all its buttons: what the server said last, and a wish it has not answered. */
+/** One person's like of a post, shared by its buttons: what the server said last, and a wish it has not answered. */
 class Like {
   views = new Set();
   isAsked = false;
@@ -271,7 +253,7 @@ class Like {
     return !this.isReading && [...this.views].some((view) => onScreen.has(view.element));
   }
 
-  /** What the page was rendered with holds until the first answer; what this browser did is known better. */
+  /** What the page was rendered with, until the first answer; own likes are known better here. */
   seed(count, liked) {
     if (this.isAsked) return;
     if (count >= 0) this.#said.count = count;
@@ -324,18 +306,16 @@ class Like {
       this.#wish = wish;
       setTimeout(() => this.send(), FOREIGN_WISH_MS); // that tab may be closed by then
     } else if (!wish && !this.#isSending) this.#wish = null; // else our own answer is still to come
-    if (said.as_of >= this.#said.as_of) this.#said = said;
+    if (said.as_of > this.#said.as_of) this.#said = said;
     this.#render();
   }
 
   #acknowledge(answer, liked) {
-    if (this.#wish.liked === liked) this.#wish = null;
+    if (this.#wish?.liked === liked) this.#wish = null;
     this.#pause = FIRST_PAUSE_MS;
     this.due = performance.now() + FIRST_PAUSE_MS;
     this.#take(answer, true);
-    const { post, count } = this;
-    const detail = { post, liked, count };
-    this.#view?.tell(new CustomEvent(liked ? "like" : "unlike", { bubbles: true, composed: true, detail }));
+    this.#tell(liked ? "like" : "unlike", { liked, count: this.count }, true);
     this.site.plan();
   }
 
@@ -343,9 +323,13 @@ class Like {
     this.#wish = null;
     this.#save();
     this.#render();
-    const detail = { post: this.post, status, problem: body, reason };
     this.#view?.toast(status === 429 ? "limited" : reason);
-    this.#view?.tell(new CustomEvent("error", { detail })); // bubbling, it would reach window.onerror
+    this.#tell("error", { status, problem: body ?? null, reason }, false); // bubbling, it would reach window.onerror
+  }
+
+  #tell(type, about, bubbles) {
+    const detail = { post: this.post, ...about };
+    this.#view?.element.dispatchEvent(new CustomEvent(type, { bubbles, composed: bubbles, detail }));
   }
 
   /** Believe an answer unless a later one is known. */
@@ -362,8 +346,8 @@ class Like {
   }
 
   #save() {
-    if (!this.#wish && !this.#said.as_of) return memory.remove(this.key);
-    memory.set(this.key, JSON.stringify({ ...this.#said, wish: this.#wish ?? undefined }));
+    const wish = this.#wish ?? undefined;
+    memory.set(this.key, wish || this.#said.as_of ? JSON.stringify({ ...this.#said, wish }) : null);
     memory.prune();
   }
 
@@ -373,13 +357,12 @@ class Like {
 }
 
 const pause = (own, asked) =>
-  new Promise((done) => setTimeout(done, Math.min(LONGEST_RETRY_MS, Math.max(own * (0.8 + 0.4 * Math.random()), asked))));
+  new Promise((done) => setTimeout(done, Math.min(LONGEST_RETRY_MS, Math.max(own * (1 + Math.random() / 2), asked))));
 
 /** Whom a JWT is about. The server checks it; here it only keeps people of one browser apart. */
 function subject(token) {
   try {
-    const text = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (char) => char.charCodeAt()))).sub ?? "?";
+    return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub ?? "?";
   } catch {
     return "?";
   }
@@ -387,15 +370,15 @@ function subject(token) {
 
 /** 2199 as "2.1K": cut off, never rounded up past the truth. */
 function compact(count, lang) {
-  const options = { notation: "compact", roundingMode: "trunc" };
   try {
-    return new Intl.NumberFormat(lang || undefined, options).format(count);
+    return new Intl.NumberFormat(lang || undefined, { notation: "compact", roundingMode: "trunc" }).format(count);
   } catch {
-    return new Intl.NumberFormat(undefined, options).format(count);
+    return compact(count); // `lang` is no language
   }
 }
 
-const STYLE = `
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(`
 :host { display: inline-flex; vertical-align: middle }
 :host([hidden]), [hidden] { display: none !important }
 button {
@@ -406,7 +389,7 @@ button {
   color: inherit; font: inherit; line-height: 1; cursor: pointer; touch-action: manipulation; user-select: none;
   -webkit-tap-highlight-color: transparent;
 }
-button:hover { border-color: currentColor }
+button:hover { border-color: color-mix(in srgb, currentColor 60%, transparent) }
 button:focus-visible { outline: 2px solid var(--likewise-focus, currentColor); outline-offset: 2px }
 button:disabled { opacity: .5; cursor: not-allowed }
 svg {
@@ -414,7 +397,7 @@ svg {
   fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; overflow: visible;
 }
 [aria-pressed=true] svg { fill: var(--likewise-color, #e0245e); stroke: var(--likewise-color, #e0245e) }
-.count { min-width: var(--likewise-count-width, 4ch); font-variant-numeric: tabular-nums; text-align: start; white-space: nowrap }
+.count { min-width: var(--likewise-count-width, 3ch); font-variant-numeric: tabular-nums; text-align: start; white-space: nowrap }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
 .toast {
   position: fixed; inset: auto 0 1.5rem; z-index: 2147483647; box-sizing: border-box; width: fit-content;
@@ -423,13 +406,11 @@ svg {
   font: inherit; font-size: 1rem; line-height: 1.4; text-align: start; box-shadow: 0 .25rem 1rem #0004;
 }
 @media (forced-colors: active) { [aria-pressed=true] svg { fill: Highlight; stroke: Highlight } }
-`;
-const HEART = "M12 20.5C5 15.6 2 12 2 8.4 2 5.4 4.3 3 7.2 3 9.1 3 11 4 12 5.7 13 4 14.9 3 16.8 3 19.7 3 22 5.4 22 8.4c0 3.6-3 7.2-10 12.1z";
-let sheet;
+`);
 
-/** An element with attributes and children. Neither markup nor inline styles: a strict CSP allows both nowhere. */
+/** An element. No markup and no inline style: a strict CSP forbids both. */
 function make(name, attributes, ...children) {
-  const element = document.createElementNS(`http://www.w3.org/${name === "svg" || name === "path" ? "2000/svg" : "1999/xhtml"}`, name);
+  const element = document.createElementNS(`http://www.w3.org/${/svg|path/.test(name) ? "2000/svg" : "1999/xhtml"}`, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
@@ -445,6 +426,8 @@ const watcher = new IntersectionObserver((entries) => {
   for (const site of Site.all.values()) site.plan();
 });
 
+const HEART = "M12 20.5C5 15.6 2 12 2 8.4 2 5.4 4.3 3 7.2 3 9.1 3 11 4 12 5.7 13 4 14.9 3 16.8 3 19.7 3 22 5.4 22 8.4c0 3.6-3 7.2-10 12.1z";
+
 export class LikeButton extends HTMLElement {
   static observedAttributes = ["post", "src", "token", "count", "liked", "live", "label-liked", ...Object.keys(TEXTS)];
   #label = make("span", { class: "unseen" });
@@ -453,7 +436,7 @@ export class LikeButton extends HTMLElement {
   #button = make("button", { type: "button", part: "button", "aria-pressed": "false" }, this.#heart, this.#label, " ", this.#count);
   #status = make("span", { class: "unseen", role: "status" });
   #toast = make("div", { class: "toast", part: "toast", role: "alert", popover: "manual", hidden: "" });
-  #view = { element: this, render: () => this.#render(), toast: (why) => this.#say(why), tell: (event) => this.dispatchEvent(event) };
+  #view = { element: this, render: () => this.#render(), toast: (why) => this.#say(why) };
   #like = null;
   #isRendered = true; // whether `count` and `liked` are about this post
   #isBinding = false;
@@ -462,7 +445,6 @@ export class LikeButton extends HTMLElement {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open", delegatesFocus: true });
-    if (!sheet) (sheet = new CSSStyleSheet()).replaceSync(STYLE);
     root.adoptedStyleSheets = [sheet];
     root.append(this.#button, this.#status, this.#toast);
     this.#button.addEventListener("click", () => this.#tap());
@@ -502,7 +484,7 @@ export class LikeButton extends HTMLElement {
     this.#like = like;
     like?.views.add(this.#view);
     if (like && this.#isRendered) like.seed(parseInt(this.getAttribute("count")), this.hasAttribute("liked"));
-    this.#isRendered &&= !like;
+    if (like) this.#isRendered = false;
     if (like && isNew) like.site.read(like);
     this.#render();
   }
@@ -510,12 +492,13 @@ export class LikeButton extends HTMLElement {
   #wanted() {
     const post = this.getAttribute("post");
     this.#button.disabled = !post;
-    if (!post) return console.error("like-button: the attribute `post` is missing; give the id of what is liked.", this), null;
+    if (!post) return console.error("like-button: the attribute `post` is missing.", this), null;
     const src = new URL(this.getAttribute("src") || new URL(import.meta.url).origin, document.baseURI);
     return Site.of(src.href.replace(/\/+$/, ""), this.getAttribute("token")).like(post);
   }
 
   #tap() {
+    if (!this.#like) return;
     this.#hush();
     this.#like.toggle(this.#view);
     this.#status.textContent = this.#text(this.#like.liked ? "text-liked" : "text-unliked");

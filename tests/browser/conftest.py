@@ -43,6 +43,13 @@ def api(_api: Api) -> Iterator[Api]:
         _api.start()
 
 
+@pytest.fixture
+def strict_api(_servers: Servers, tmp_path: Path) -> Iterator[Api]:
+    """Another API on the same servers, which lets one new visitor in a day."""
+    with api_on(_servers, tmp_path / "api.log", MINT_LIMIT="1/day", UNLIMITED_NETWORKS="") as api:
+        yield api
+
+
 @pytest.fixture(scope="session")
 def other_site() -> Iterator[OtherSite]:
     site = OtherSite()
@@ -64,7 +71,7 @@ def new_context(browser: Browser) -> Iterator[NewContext]:
 
     def new(**options: object) -> BrowserContext:
         context = browser.new_context(**options)
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(10_000)
         context.add_init_script(LISTEN)
         context.on("weberror", lambda error: errors.append(str(error.error)))
         contexts.append(context)
@@ -85,12 +92,11 @@ def context(new_context: NewContext) -> BrowserContext:
 def own(api: Api, context: BrowserContext) -> Open:
     """Opens a page of the API's own origin with some markup; in another context where one is given."""
 
-    def open_page(body: str, within: BrowserContext = context, **options: str) -> Page:
+    def open_page(body: str, within: BrowserContext = context, policy: str = "", **options: str) -> Page:
         page = within.new_page()
-        page.route(
-            api.url + PAGES,
-            lambda route: route.fulfill(body=document(body, "/like-button.js", **options), content_type="text/html"),
-        )
+        html = document(body, "/like-button.js", **options)
+        headers = {"Content-Type": "text/html", "Content-Security-Policy": policy}
+        page.route(api.url + PAGES, lambda route: route.fulfill(body=html, headers=headers))
         page.goto(api.url + PAGES)
         return page
 

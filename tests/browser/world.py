@@ -178,7 +178,7 @@ class Heart:
     def tap(self) -> None:
         self.button.click()
 
-    def shows(self, *, liked: bool, count: int | str, within_s: float = 5) -> None:
+    def shows(self, *, liked: bool, count: int | str, within_s: float = 10) -> None:
         """Wait until it shows this, or fail."""
         timeout = within_s * 1_000
         expect(self.button).to_have_attribute("aria-pressed", str(liked).lower(), timeout=timeout)

@@ -1,0 +1,167 @@
+"""Many buttons, tabs and people: one request for a page, one visitor a browser, and each sees the others."""
+
+from playwright.sync_api import BrowserContext, expect
+
+from .conftest import NewContext, Open
+from .world import Api, Heart, button, heart, reads, requests_of, wait_told
+
+
+def test_fifty_buttons_are_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+    page = own("")
+    seen = requests_of(page)
+    _add_buttons(page, post, 50)
+    expect(page.locator("like-button .count").last).to_have_text("0")
+    assert len(reads(seen)) == 1
+    assert reads(seen)[0].count("post=") == 50
+
+
+def test_more_than_a_hundred_are_split(own: Open, api: Api, post: str) -> None:
+    page = own("")
+    seen = requests_of(page)
+    _add_buttons(page, post, 130)
+    expect(page.locator("like-button .count").last).to_have_text("0")
+    expect(page.locator("like-button .count").first).to_have_text("0")
+    assert sorted(address.count("post=") for address in reads(seen)[:2]) == [30, 100]
+
+
+def test_two_buttons_of_a_post_show_the_same(own: Open, api: Api, post: str) -> None:
+    page = own(button(post) + button(post))
+    second = Heart(page.locator("like-button").nth(1))
+    heart(page, post).tap()
+    second.shows(liked=True, count=1)
+    assert len(wait_told(page, "like")) == 1
+    second.tap()
+    heart(page, post).shows(liked=False, count=0)
+
+
+def test_another_post_is_followed(own: Open, api: Api, post: str) -> None:
+    api.add_likes(f"{post}/b", 3)
+    page = own(button(f"{post}/a", 'count="8"'))
+    heart(page, f"{post}/a").tap()
+    wait_told(page, "like")
+    page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/b")
+    heart(page, f"{post}/b").shows(liked=False, count=3)
+    page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/a")
+    heart(page, f"{post}/a").shows(liked=True, count=1)
+
+
+def test_a_button_without_a_post_says_so(own: Open, api: Api, post: str) -> None:
+    page = own("")
+    with page.expect_console_message(lambda message: message.type == "error") as said:
+        page.evaluate("document.body.append(document.createElement('like-button'))")
+    assert "`post`" in said.value.text
+    expect(page.get_by_role("button")).to_be_disabled()
+    page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", post)
+    heart(page, post).tap()
+    wait_told(page, "like")
+
+
+def test_people_see_each_other_within_a_second(own: Open, new_context: NewContext, api: Api, post: str) -> None:
+    here, there = own(button(post, "live")), own(button(post, "live"), new_context())
+    heart(there, post).shows(liked=False, count=0)
+    heart(here, post).tap()
+    wait_told(here, "like")
+    heart(there, post).shows(liked=False, count=1, within_s=1)
+    heart(there, post).tap()
+    wait_told(there, "like")
+    heart(here, post).shows(liked=True, count=2, within_s=1)
+
+
+def test_a_count_is_kept_up_with_without_being_told_to(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    api.add_likes(post)
+    heart(page, post).shows(liked=False, count=1, within_s=4)
+
+
+def test_what_is_off_screen_is_not_asked_for(own: Open, api: Api, post: str) -> None:
+    page = own(button(post, "live") + f'<p style="height: 3000px"></p>{button(f"{post}/below", "live")}')
+    heart(page, f"{post}/below").shows(liked=False, count=0)
+    seen = requests_of(page)
+    with page.expect_request("**/v1/counts?*"), page.expect_request("**/v1/counts?*"):
+        pass
+    assert all("below" not in address for address in reads(seen))
+    api.add_likes(f"{post}/below")
+    page.locator("like-button").last.scroll_into_view_if_needed()
+    heart(page, f"{post}/below").shows(liked=False, count=1)
+
+
+def test_tabs_of_a_browser_keep_up(own: Open, api: Api, post: str) -> None:
+    first, second = own(button(post)), own(button(post))
+    heart(first, post).shows(liked=False, count=0)
+    heart(second, post).tap()
+    heart(first, post).shows(liked=True, count=1)
+    heart(first, post).tap()
+    heart(second, post).shows(liked=False, count=0)
+    wait_told(first, "unlike")
+    assert api.count(post) == 0
+
+
+def test_first_taps_on_many_posts_are_one_visitor(other: Open, api: Api, post: str) -> None:
+    posts = [f"{post}/{at}" for at in range(5)]
+    page = other("".join(button(each) for each in posts))
+    visitors = []
+    page.on("response", lambda answer: visitors.append(answer.headers.get("likewise-visitor")))
+    page.evaluate("""() => {
+        for (const each of document.querySelectorAll("like-button")) each.shadowRoot.querySelector("button").click();
+    }""")
+    wait_told(page, "like", 5)
+    assert len([token for token in visitors if token]) == 1
+
+
+def test_first_taps_in_two_tabs_are_one_visitor(other: Open, api: Api, post: str) -> None:
+    tabs = [other(button(f"{post}/{at}")) for at in range(2)]
+    for at, tab in enumerate(tabs):
+        heart(tab, f"{post}/{at}").shows(liked=False, count=0)
+    for tab in tabs:
+        tab.evaluate("document.querySelector('like-button').shadowRoot.querySelector('button').click()")
+    for tab in tabs:
+        wait_told(tab, "like")
+    token = tabs[0].evaluate("(key) => localStorage.getItem(key)", f"likewise|{api.url}")
+    for at in range(2):
+        assert api.get(f"/v1/posts/{post}/{at}/like", {"Likewise-Visitor": token, "Origin": _origin(tabs[0])})["liked"]
+
+
+def test_only_so_many_records_are_kept(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    page.evaluate(
+        """(src) => {
+        for (let at = 0; at < 320; at++) {
+            const as_of = new Date(1e12 + at * 1e6).toISOString();
+            localStorage.setItem(`likewise|${src}||old/${at}`, JSON.stringify({liked: true, count: 1, as_of}));
+        }
+    }""",
+        api.url,
+    )
+    heart(page, post).tap()
+    wait_told(page, "like")
+    kept = page.evaluate("Object.keys(localStorage).filter((key) => key.split('|').length > 3)")
+    assert len(kept) == 300
+    assert f"likewise|{api.url}||{post}" in kept
+    assert f"likewise|{api.url}||old/0" not in kept
+
+
+def test_a_browser_that_stores_nothing_still_likes(own: Open, context: BrowserContext, api: Api, post: str) -> None:
+    context.add_init_script(
+        """Object.defineProperty(window, "localStorage", {get() { throw new Error("forbidden") }})"""
+    )
+    page = own(button(post))
+    heart(page, post).tap()
+    wait_told(page, "like")
+    heart(page, post).tap()
+    wait_told(page, "unlike")
+    assert api.count(post) == 0
+
+
+def _add_buttons(page, post: str, count: int) -> None:
+    page.evaluate(
+        """([markup, count]) => {
+            document.querySelector("main").innerHTML =
+                Array.from({length: count}, (_, at) => markup.replace("POST", at)).join("");
+        }""",
+        [button(f"{post}/POST"), count],
+    )
+
+
+def _origin(page) -> str:
+    return page.evaluate("location.origin")

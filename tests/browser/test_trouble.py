@@ -1,0 +1,160 @@
+"""When the server, the network or the answer fails: a like is sent again, counted once, or taken back with a word."""
+
+from playwright.sync_api import BrowserContext, Request, Route, expect
+
+from tests.conftest import wait_for
+
+from .conftest import Open
+from .world import Api, OtherSite, button, document, heart, requests_of, told, wait_told, wishes
+
+
+def test_a_server_that_is_away_rolls_back_with_a_toast(other: Open, api: Api, post: str) -> None:
+    api.add_likes(post, 4)
+    page = other(button(post))
+    warnings: list[str] = []
+    page.on("console", lambda message: message.type == "warning" and warnings.append(message.text))
+    heart(page, post).shows(liked=False, count=4)
+    api.stop()
+    heart(page, post).tap()
+    heart(page, post).shows(liked=True, count=5, within_s=1)
+    (detail,) = wait_told(page, "error")
+    assert detail == {"post": post, "status": 0, "problem": None, "reason": "unavailable"}
+    expect(heart(page, post).toast).to_contain_text("does not answer")
+    heart(page, post).shows(liked=False, count=4)
+    assert page.evaluate("bubbled") == []
+    assert len([text for text in warnings if "LIKEWISE_SITES" in text]) == 1
+
+    api.start()
+    heart(page, post).tap()
+    wait_told(page, "like")
+    expect(heart(page, post).toast).to_be_hidden()
+    heart(page, post).shows(liked=True, count=5)
+    assert api.count(post) == 5
+
+
+def test_a_server_that_comes_back_in_time_gets_the_like(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    api.stop()
+    with page.expect_event("requestfailed"):
+        heart(page, post).tap()
+    api.start()
+    wait_told(page, "like")
+    assert (api.count(post), told(page, "error")) == (1, [])
+
+
+def test_a_like_made_offline_is_sent_once_online(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    seen = requests_of(page)
+    context.set_offline(True)
+    heart(page, post).tap()
+    heart(page, post).shows(liked=True, count=1)
+    assert wishes(seen) == []
+    context.set_offline(False)
+    wait_told(page, "like")
+    assert (api.count(post), wishes(seen)) == (1, ["PUT"])
+
+
+def test_a_like_made_offline_is_sent_by_the_next_page(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    context.set_offline(True)
+    heart(page, post).tap()
+    heart(page, post).shows(liked=True, count=1)
+    page.close()
+    context.set_offline(False)
+    own(button("another-post"))
+    wait_for(lambda: api.count(post) == 1)
+
+
+def test_an_older_wish_than_a_day_is_forgotten(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).shows(liked=False, count=0)
+    record = """([key, at]) => localStorage.setItem(key, JSON.stringify(
+        {liked: false, count: 0, as_of: "", wish: {liked: true, at: Date.now() - at}}))"""
+    page.evaluate(record, [f"likewise|{api.url}||{post}", 86_400_001])
+    seen = requests_of(page)
+    page.reload()
+    heart(page, post).shows(liked=False, count=0)
+    assert wishes(seen) == []
+
+
+def test_a_lost_answer_counts_once(other: Open, api: Api, post: str) -> None:
+    page = other(button(post) + button(f"{post}/2"))
+    heart(page, f"{post}/2").tap()
+    wait_told(page, "like")  # the visitor is known now
+    page.route("**/like", _lose_the_answer, times=1)
+    heart(page, post).tap()
+    assert wait_told(page, "like", 2)[1]["count"] == 1
+    assert api.count(post) == 1
+
+
+def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
+    page = other(button(post))
+    page.route("**/like", lambda route: route.abort(), times=1)
+    seen = requests_of(page)
+    heart(page, post).tap()
+    wait_told(page, "like")
+    assert (api.count(post), wishes(seen)) == (1, ["PUT", "PUT"])
+
+
+def test_a_like_survives_leaving_the_page(own: Open, api: Api, post: str) -> None:
+    page = own(button(f"{post}/first") + button(post))
+    heart(page, f"{post}/first").tap()
+    wait_told(page, "like")  # a stranger's first like waits for the turn among tabs, a moment too long for this
+    page.evaluate("""() => {
+        document.querySelectorAll("like-button")[1].shadowRoot.querySelector("button").click();
+        location.href = "/livez";
+    }""")
+    page.wait_for_url("**/livez")
+    wait_for(lambda: api.count(post) == 1)
+
+
+def test_too_many_likes_are_refused_with_their_own_words(
+    strict_api: Api, other_site: OtherSite, context: BrowserContext, post: str
+) -> None:
+    strict_api.add_likes(post)  # the only new visitor of today
+    page = context.new_page()
+    markup = button(post, 'text-limited="Langsam, bitte."')
+    page.goto(other_site.page(document(markup, f"{strict_api.url}/like-button.js")))
+    seen = requests_of(page)
+    heart(page, post).shows(liked=False, count=1)
+    heart(page, post).tap()
+    (detail,) = wait_told(page, "error")
+    assert (detail["status"], detail["reason"], detail["problem"]["status"]) == (429, "refused", 429)
+    expect(heart(page, post).toast).to_have_text("Langsam, bitte.")
+    heart(page, post).shows(liked=False, count=1)
+    assert wishes(seen) == ["PUT"]
+
+
+def test_an_older_answer_is_ignored(own: Open, api: Api, post: str) -> None:
+    page = own(button(post, "live"))
+    heart(page, post).shows(liked=False, count=0)
+    old = api.get(f"/v1/counts?post={post}")
+    heart(page, post).tap()
+    wait_told(page, "like")
+    stale = old["counts"][0] | {"count": 77}
+    page.route("**/v1/counts?*", lambda route: route.fulfill(json={"counts": [stale]}))
+    for _ in range(2):
+        page.wait_for_event("requestfinished", _is_count)
+    heart(page, post).shows(liked=True, count=1)
+
+
+def test_it_corrects_itself_without_a_word(own: Open, api: Api, post: str) -> None:
+    api.add_likes(post, 3)
+    page = own(button(post, 'count="41" liked'))
+    heart(page, post).shows(liked=True, count=3)  # the count is known to all, the own like only to who asks
+    expect(heart(page, post).toast).to_be_hidden()
+    heart(page, post).tap()
+    wait_told(page, "unlike")
+    heart(page, post).shows(liked=False, count=3)
+
+
+def _is_count(request: Request) -> bool:
+    return "/v1/counts?" in request.url
+
+
+def _lose_the_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
