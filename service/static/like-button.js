@@ -87,7 +87,8 @@ class Site {
     const prefix = `likewise|${src}|${who}|`;
     if (!Site.all.has(prefix)) Site.all.set(prefix, new Site(src, prefix));
     const site = Site.all.get(prefix);
-    site.#token = token; // a newer one replaces what runs out
+    if (site.#token !== token) for (const like of site.likes.values()) like.isAsked = false; // the one before may have run out
+    site.#token = token;
     return site;
   }
 

@@ -4,9 +4,9 @@ import time
 
 import jwt
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from .conftest import Open
+from .conftest import NewContext, Open
 from .world import JWT_AUDIENCE, JWT_SECRET, Api, button, heart, requests_of, told, wait_told, wishes
 
 
@@ -97,21 +97,40 @@ def test_fast_taps_end_on_the_last_wish(own: Open, api: Api, post: str) -> None:
 
 def test_a_post_id_may_hold_whatever_the_service_allows(other: Open, api: Api, post: str) -> None:
     odd = f"{post}/a.b_c:d~e-f"
-    page = other(button(odd))
+    page = other(button(odd, f'src="{api.url}/"'))
     heart(page, odd).tap()
     assert wait_told(page, "like")[0]["post"] == odd
     assert api.count(odd) == 1
 
 
-def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: str, new_context) -> None:
-    claims = {"sub": "user|1", "aud": JWT_AUDIENCE, "exp": int(time.time()) + 300}
-    token = jwt.encode(claims, JWT_SECRET, "HS256")
+def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+    token = _token("user|1", 300)
     first = other(button(post, f'token="{token}"'))
     heart(first, post).tap()
     wait_told(first, "like")
     second = other(button(post, f'token="{token}"'), new_context())
     heart(second, post).shows(liked=True, count=1)
     assert first.evaluate("Object.keys(localStorage)") == [f"likewise|{api.url}|user%7C1|{post}"]
+
+
+def test_a_users_new_token_is_asked_with(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+    good, old = _token("user|2", 300), _token("user|2", -300)
+    first = other(button(post, f'token="{good}"'), new_context())
+    heart(first, post).tap()
+    wait_told(first, "like")
+    page = other(button(post, f'token="{old}"'))
+    heart(page, post).shows(liked=False, count=1)
+    page.locator("like-button").evaluate("(element, token) => element.setAttribute('token', token)", good)
+    heart(page, post).shows(liked=True, count=1)
+
+
+def test_the_own_sites_token_is_the_cookies_alone(own: Open, context: BrowserContext, api: Api, post: str) -> None:
+    page = own(button(post))
+    heart(page, post).tap()
+    wait_told(page, "like")
+    (cookie,) = [each for each in context.cookies(api.url) if each["name"] == "likewise_visitor"]
+    assert cookie["httpOnly"]
+    assert cookie["value"] not in page.evaluate("JSON.stringify({...localStorage}) + document.cookie")
 
 
 def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
@@ -133,6 +152,11 @@ def test_a_visitors_bad_token_is_forgotten(other: Open, api: Api, post: str) -> 
     heart(page, post).shows(liked=True, count=1)
     assert page.evaluate("(key) => localStorage.getItem(key)", key) not in {"1.forged", None}
     assert told(page, "error") == []
+
+
+def _token(user: str, lives_s: int) -> str:
+    claims = {"sub": user, "aud": JWT_AUDIENCE, "exp": int(time.time()) + lives_s}
+    return jwt.encode(claims, JWT_SECRET, "HS256")
 
 
 def _tap_at_once(page: Page, times: int) -> None:

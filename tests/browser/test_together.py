@@ -45,6 +45,13 @@ def test_another_post_is_followed(own: Open, api: Api, post: str) -> None:
     heart(page, f"{post}/a").shows(liked=True, count=1)
 
 
+def test_the_script_may_be_there_twice(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    page.evaluate("import('/like-button.js?again')")
+    heart(page, post).tap()
+    wait_told(page, "like")
+
+
 def test_a_button_without_a_post_says_so(own: Open, api: Api, post: str) -> None:
     page = own("")
     with page.expect_console_message(lambda message: message.type == "error") as said:
@@ -72,6 +79,27 @@ def test_a_count_is_kept_up_with_without_being_told_to(own: Open, api: Api, post
     heart(page, post).shows(liked=False, count=0)
     api.add_likes(post)
     heart(page, post).shows(liked=False, count=1, within_s=4)
+
+
+def test_what_does_not_change_is_asked_for_less_often(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+    page = own("")
+    page.clock.install()
+    _add_buttons(page, post, 1)
+    heart(page, f"{post}/0").shows(liked=False, count=0)
+    for pause_ms in (1_500, 2_250, 3_375):
+        page.clock.run_for(pause_ms - 400)
+        with page.expect_request("**/v1/counts?*") as asked:
+            page.clock.run_for(400)
+        asked.value.response()
+    page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", {configurable: true, get: () => true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    seen = requests_of(page)
+    page.clock.run_for(60_000)
+    assert reads(seen) == []
+    with page.expect_request("**/v1/counts?*"):
+        page.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')) }")
 
 
 def test_what_is_off_screen_is_not_asked_for(own: Open, api: Api, post: str) -> None:

@@ -1,5 +1,7 @@
 """When the server, the network or the answer fails: a like is sent again, counted once, or taken back with a word."""
 
+import time
+
 from playwright.sync_api import BrowserContext, Request, Route, expect
 
 from tests.conftest import wait_for
@@ -99,15 +101,20 @@ def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
     assert (api.count(post), wishes(seen)) == (1, ["PUT", "PUT"])
 
 
-def test_a_like_survives_leaving_the_page(own: Open, api: Api, post: str) -> None:
-    page = own(button(f"{post}/first") + button(post))
+def test_a_like_survives_leaving_the_page(other: Open, api: Api, other_site: OtherSite, post: str) -> None:
+    page = other(button(f"{post}/first") + button(post))
     heart(page, f"{post}/first").tap()
     wait_told(page, "like")  # a stranger's first like waits for the turn among tabs, a moment too long for this
-    page.evaluate("""() => {
-        document.querySelectorAll("like-button")[1].shadowRoot.querySelector("button").click();
-        location.href = "/livez";
-    }""")
-    page.wait_for_url("**/livez")
+    elsewhere = other_site.page("<title>Elsewhere</title>")
+    with api.paused():  # the page is gone before the preflight is answered
+        page.evaluate(
+            """(elsewhere) => {
+                document.querySelectorAll("like-button")[1].shadowRoot.querySelector("button").click();
+                location.href = elsewhere;
+            }""",
+            elsewhere,
+        )
+        expect(page).to_have_title("Elsewhere")
     wait_for(lambda: api.count(post) == 1)
 
 
@@ -139,6 +146,62 @@ def test_an_older_answer_is_ignored(own: Open, api: Api, post: str) -> None:
     for _ in range(2):
         page.wait_for_event("requestfinished", _is_count)
     heart(page, post).shows(liked=True, count=1)
+
+
+def test_a_bare_count_does_not_flicker_through_a_wish(own: Open, api: Api, post: str) -> None:
+    page = own(button(post, "live"))
+    heart(page, post).shows(liked=False, count=0)
+    held: list[Route] = []
+    page.route("**/like", lambda route: held.append(route))
+    counted = {"post": post, "count": 1, "as_of": "2999-01-01T00:00:00.000000Z"}  # the wish is in it already
+    page.route("**/v1/counts?*", lambda route: route.fulfill(json={"counts": [counted]}))
+    heart(page, post).tap()
+    for _ in range(2):
+        page.wait_for_event("requestfinished", _is_count)
+    heart(page, post).shows(liked=True, count=1)
+    held[0].continue_()
+    wait_told(page, "like")
+    heart(page, post).shows(liked=True, count=1)
+
+
+def test_a_server_says_when_to_ask_again(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    busy = {"Retry-After": "1", "Content-Type": "application/problem+json"}
+    page.route("**/like", lambda route: route.fulfill(status=503, headers=busy, json={"status": 503}), times=1)
+    at: list[float] = []
+    page.on("request", lambda request: request.method == "PUT" and at.append(time.monotonic()))
+    heart(page, post).tap()
+    wait_told(page, "like")
+    assert at[1] - at[0] >= 0.95  # without being told, it waits for 0.6 s at most
+    assert api.count(post) == 1
+
+
+def test_the_last_wish_of_two_tabs_offline_wins(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+    first, second = own(button(post)), own(button(post))
+    for tab in (first, second):
+        heart(tab, post).shows(liked=False, count=0)
+    context.set_offline(True)
+    heart(first, post).tap()
+    heart(second, post).shows(liked=True, count=1)
+    heart(second, post).tap()
+    heart(first, post).shows(liked=False, count=0)
+    heart(first, post).tap()
+    heart(second, post).shows(liked=True, count=1)
+    context.set_offline(False)
+    first.wait_for_function("() => told.length")
+    for tab in (first, second):
+        heart(tab, post).shows(liked=True, count=1)
+    assert api.count(post) == 1
+
+
+def test_a_toast_goes_by_itself(own: Open, api: Api, post: str) -> None:
+    page = own(button(post))
+    page.clock.install()
+    page.route("**/like", lambda route: route.fulfill(status=403, json={"status": 403}))
+    heart(page, post).tap()
+    expect(heart(page, post).toast).to_have_text("That was not accepted.")
+    page.clock.run_for(6_000)
+    expect(heart(page, post).toast).to_be_hidden()
 
 
 def test_it_corrects_itself_without_a_word(own: Open, api: Api, post: str) -> None:

@@ -1,7 +1,9 @@
 """What a browser test stands on: the API as a process, a site of another origin, and a heart on a page."""
 
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -56,6 +58,16 @@ class Api:
         """Stop it, as if by a crash: nothing listens on its port any more."""
         assert self.process is not None
         kill_group(self.process)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It takes connections, and answers nothing until the end."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
 
     def answers(self) -> bool:
         try:
