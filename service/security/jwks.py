@@ -13,7 +13,7 @@ from service.security.remote import Document
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a failed fetch, doubled each time
 EARLY_PAUSE_S = 10.0  # between fetches that tokens of unknown keys ask for: anybody can send those
 MAX_UNNAMED = 4  # keys tried for a token that names none: each costs a signature check
-CLOSE_S = 1.0
+CLOSE_S = 2.0  # how long close waits for the thread
 
 _log = structlog.get_logger(__name__)
 

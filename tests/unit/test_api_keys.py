@@ -66,7 +66,20 @@ def test_one_changed_character_is_nobodys_key(place, char):
 
 @pytest.mark.parametrize(
     "key",
-    ["", "lk_", "lk_blog_", KEY + "A", KEY[:-1], f" {KEY}", KEY.upper(), ENTRY, ENTRY.split(":")[2], "lk_" * 10**6],
+    [
+        "",
+        "lk_",
+        "lk_blog_",
+        KEY + "A",
+        KEY[:-1],
+        f" {KEY}",
+        KEY.upper(),
+        ENTRY,
+        ENTRY.split(":")[2],
+        "\ud800",
+        "lk_é",
+        "lk_" * 10**6,
+    ],
 )
 def test_nearly_a_key_is_none(key):
     with pytest.raises(InvalidCredentialError) as raised:

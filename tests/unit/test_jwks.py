@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from jwt.algorithms import RSAAlgorithm
 from structlog.testing import capture_logs
 
 from service.errors import ConfigurationError
@@ -94,9 +95,6 @@ def test_an_unknown_key_is_looked_for_once_in_a_while():
         server.body = jwks(jwk(OTHER_RSA, "b"))
         assert not found(keys, "b")
         wait_for(lambda: found(keys, "b"))
-        for at in range(200):
-            assert not found(keys, f"unknown-{at}")
-        keys.close()
         assert len(server.paths) == 2
 
 
@@ -105,11 +103,14 @@ def test_early_readings_keep_their_distance(monkeypatch):
     monkeypatch.setattr("service.security.jwks.monotonic", lambda: now[0])
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
         wait_for(lambda: found(keys, None) and keys._tried)
-        for seconds, readings in ((0, 2), (9.9, 2), (0.2, 3)):
-            now[0] += seconds
-            assert not found(keys, "b")
-            wait_for(lambda readings=readings: len(server.paths) == readings)
-            wait_for(lambda: not keys._wake.is_set())
+        with monkeypatch.context() as patched:
+            asked = []
+            patched.setattr(keys._wake, "set", lambda: asked.append(now[0]))
+            for seconds in (0, 5, 4.9, 0.2, 9.9, 0.2):
+                now[0] += seconds
+                assert not found(keys, "b")
+                assert not found(keys, "c")
+        assert asked == [1_000.0, pytest.approx(1_010.1), pytest.approx(1_020.2)]
 
 
 HUGE = b'{"keys": [], "x": "' + b"x" * MAX_BYTES + b'"}'
@@ -151,16 +152,22 @@ def test_a_redirect_is_not_followed(status):
 
 
 def test_a_server_that_hangs_leaves_the_old_keys(monkeypatch):
-    monkeypatch.setattr("service.security.remote.TIMEOUT_S", 0.05)
-    check_outage(lambda server: setattr(server, "hang", True))
+    def hang(server: Publisher) -> None:
+        monkeypatch.setattr("service.security.remote.TIMEOUT_S", 0.05)
+        server.hang = True
+
+    check_outage(hang, lambda: monkeypatch.setattr("service.security.remote.TIMEOUT_S", 5.0))
 
 
 def test_a_server_that_never_ends_its_answer_is_cut_off(monkeypatch):
-    monkeypatch.setattr("service.security.remote.TIMEOUT_S", 0.1)  # a byte comes each 0.01 s
-    check_outage(lambda server: setattr(server, "drip", True))
+    def drip(server: Publisher) -> None:
+        monkeypatch.setattr("service.security.remote.TIMEOUT_S", 0.1)  # a byte comes each 0.01 s
+        server.drip = True
+
+    check_outage(drip, lambda: monkeypatch.setattr("service.security.remote.TIMEOUT_S", 5.0))
 
 
-def check_outage(break_it) -> None:
+def check_outage(break_it, before_repair=lambda: None) -> None:
     with capture_logs() as logs, publishing(jwk(RSA, "a")) as server, reading(server.url, refresh_s=0.02) as keys:
         wait_for(lambda: found(keys))
         good = dict(vars(server))
@@ -170,6 +177,7 @@ def check_outage(break_it) -> None:
         wait_for(lambda: len(server.paths) >= seen + 3)
         assert (keys.ready, found(keys)) == (True, True)
         assert [line["event"] for line in logs] == ["keys of users' tokens not readable"]
+        before_repair()
         server.body, server.status, server.hang, server.drip = good["body"], 200, False, False
         wait_for(lambda: len(logs) > 1)
         assert [line["event"] for line in logs[1:]] == ["keys of users' tokens readable again"]
@@ -193,7 +201,7 @@ def test_close_ends_a_reading_that_hangs():
             keys.start()
             wait_for(lambda: server.paths)
             began = time.monotonic()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4  # its own timeout would be 5 s
 
 
 def test_pauses_grow_to_a_minute_and_differ(monkeypatch):
@@ -248,6 +256,15 @@ def test_the_path_is_asked_for_as_given():
         assert server.paths == ["/jwks.json?tenant=1", "/"]
 
 
+def test_a_document_has_a_bound_of_bytes():
+    with publishing() as server:
+        server.body = jwks(jwk(RSA, "a")).ljust(MAX_BYTES)
+        assert len(Document(server.url).read()) == MAX_BYTES
+        server.body += b" "
+        with pytest.raises(ValueError, match="more than 262144 bytes"):
+            Document(server.url).read()
+
+
 def test_a_closed_document_is_not_read():
     with publishing(jwk(RSA, "a")) as server:
         document = Document(server.url)
@@ -298,6 +315,7 @@ def test_what_a_document_may_hold():
         jwk(RSA, "a", n="é"),
         jwk(RSA, "a", e="AQ"),
         jwk(RSA, "a", d="AAAA"),
+        {"kid": "a", **RSAAlgorithm.to_jwk(RSA, as_dict=True), "key_ops": ["verify"]},
         jwk(rsa.generate_private_key(65_537, 1_024), "a"),
         jwk(RSA, "a", n="_" * 20_000),
         jwk(EC, "a", crv="P-384"),
