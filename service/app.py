@@ -12,6 +12,7 @@ from service import api
 from service.flusher import Flusher
 from service.likes import Likes
 from service.security.quotas import Quotas
+from service.security.sharing import Sharing
 from service.security.viewer import Viewers
 from service.settings import Settings
 from service.store.cluster import Cluster
@@ -21,6 +22,7 @@ from service.store.ledger import PostgresLedger
 from service.store.loads import Loader
 from service.store.queue import RedisQueue
 from service.store.shards import Shards
+from service.store.shared_windows import RedisWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,15 @@ def create_app(settings: Settings) -> Flask:
     """The WSGI application of a pod. Raises ConfigurationError."""
     opened = stores(settings)
     quotas = Quotas(settings)
+    # Sockets of its own: what pods tell each other about limits must not hold up a like.
+    windows = RedisWindows(Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000))
+    sharing = Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
     viewers = Viewers(settings, quotas)
     viewers.users.start()
     app = Flask("service", static_folder=None)
     api.register(app, likes=create_likes(opened), viewers=viewers, settings=settings)
     closing = ExitStack()
-    for close in (opened.close, viewers.close):
+    for close in (opened.close, viewers.close, windows.close, sharing.close):
         closing.callback(close)
     app.extensions["close"] = closing.close
     return app

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         default=[], description="Networks without these limits: an office, a load test. An actor's own stays."
     )
     limit_share_ms: int = Field(
-        default=500, gt=0, description="How often pods tell each other what was used; the overshoot is what fits in it."
+        default=400, gt=0, description="How often pods tell each other what was used: all know it in twice that."
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."

@@ -12,7 +12,7 @@ from service.errors import (
     UnavailableError,
 )
 
-from .api_world import SEED_KEY, memory, problem
+from .api_world import LIKE_KEY, SEED_KEY, memory, problem
 
 
 @pytest.mark.parametrize(
@@ -104,6 +104,61 @@ def test_new_visitors_of_a_network_are_limited():
     assert like("2001:db8:0:1::1").status_code == 201
     known = {"Likewise-Visitor": first.headers["Likewise-Visitor"]}
     assert like("2001:db8::9", **known).status_code == 200
+
+
+def test_an_actors_likes_are_limited_and_taking_back_never_is():
+    world = memory(actor_limit="3/minute")
+    client = world.app.test_client()
+    answers = [client.put(f"/v1/posts/{post}/like") for post in "abcde"]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429]  # the first was a new visitor's
+    refused = answers[-1]
+    assert refused.headers["RateLimit-Policy"] == '"likes-of-an-actor";q=3;w=60'
+    assert refused.headers["RateLimit"].startswith('"likes-of-an-actor";r=0;t=')
+    assert 1 <= int(refused.headers["Retry-After"]) <= 61
+    assert "likes-of-an-actor" in problem(refused)["detail"]
+    assert client.post("/api/like/e").status_code == 429
+    assert client.post("/api/likes", json={"slug": "e", "action": "like"}).status_code == 429
+    assert "e" not in world.snapshot()[0]
+    taken = [client.delete(f"/v1/posts/{post}/like") for post in "abcd" * 5]
+    assert {answer.status_code for answer in taken} == {200}
+    assert client.post("/api/likes", json={"slug": "a", "action": "unlike"}).status_code == 200
+    assert world.snapshot()[0] == {}
+    assert world.app.test_client().put("/v1/posts/e/like").status_code == 201
+
+
+def test_a_toggle_takes_back_past_the_limit():
+    client = memory(actor_limit="1/minute").app.test_client()
+    answers = [client.post("/api/like/a") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]
+    assert [answer.json["liked"] for answer in answers[:4]] == [True, False, True, False]
+
+
+def test_a_networks_likes_are_limited_by_whomever():
+    world = memory(network_limit="2/minute", unlimited_networks=["10.1.0.0/16"])
+
+    def like(address, **headers):
+        return world.app.test_client().put("/v1/posts/a/like", headers={"X-Forwarded-For": address, **headers})
+
+    assert [like("203.0.113.1").status_code for _ in range(3)] == [201, 201, 429]
+    assert [like("10.1.2.3").status_code for _ in range(9)] == [201] * 9
+    server = {"Authorization": f"Bearer {LIKE_KEY}"}
+    users = [like("203.0.113.1", **server, **{"Likewise-Actor": str(user)}) for user in range(5)]
+    assert [answer.status_code for answer in users] == [201] * 5
+
+
+def test_a_forwarded_address_from_a_stranger_is_warned_of_once(capsys):
+    world = memory(trusted_proxies=["10.0.0.0/8"])
+    for _ in range(2):
+        headers = {"X-Forwarded-For": "203.0.113.9"}
+        world.app.test_client().put("/v1/posts/a/like", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+    said = capsys.readouterr().out
+    assert said.count("LIKEWISE_TRUSTED_PROXIES") == 1
+    assert all(seen in said for seen in ("192.0.2.7", "203.0.113.9", "10.0.0.0/8"))
+
+
+def test_proxies_that_are_everyone_are_warned_of_at_the_start(capsys):
+    memory(trusted_proxies=["0.0.0.0/0"])
+    assert "trusts every address" in capsys.readouterr().out
 
 
 def test_a_client_cannot_choose_its_network():

@@ -5,12 +5,16 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 import structlog.testing
+from flask import Flask
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from service.app import create_app
 from service.security.limits import Quota
 from service.security.sharing import Sharing
+from service.security.visitor import mint
+from service.settings import Settings
 from service.sharding import SLOTS
 from service.store.cluster import Cluster
 from service.store.shared_windows import RedisWindows
@@ -143,3 +147,29 @@ def test_threads_share_by_themselves(world: World) -> None:
         for sharing in sharings:
             sharing.close()
     assert all(quota.windows.look("a", NOON).others >= 200 for quota in quotas[1:])
+
+
+def test_apps_hear_of_each_other(servers):
+    limits = {"actor_limit": "100/hour", "limit_share_ms": 20}
+    with running_app(servers.with_settings(**limits)) as first, running_app(servers.with_settings(**limits)) as second:
+        token = mint(servers.settings.secret.get_secret_value().encode())
+
+        def like(app, post):
+            return app.test_client().put(f"/v1/posts/{post}/like", headers={"Likewise-Visitor": token}).status_code
+
+        assert [like(first, f"p{at}") for at in range(101)] == [201] * 100 + [429]
+        said = []
+        wait_for(lambda: said.append(like(second, "q")) or said[-1] == 429)
+        assert len(said) < 100  # far fewer than a limit of its own allows
+        taken_back = second.test_client().delete("/v1/posts/p0/like", headers={"Likewise-Visitor": token})
+        assert (taken_back.status_code, taken_back.json["liked"]) == (200, False)
+
+
+@contextmanager
+def running_app(settings: Settings) -> Iterator[Flask]:
+    """A pod's application, closed at the end."""
+    app = create_app(settings)
+    try:
+        yield app
+    finally:
+        app.extensions["close"]()
