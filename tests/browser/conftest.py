@@ -19,7 +19,7 @@ NewContext = Callable[..., BrowserContext]
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: its loop would be in the way of others' browsers
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.fail(f"There is no Chromium at {CHROMIUM}; install it, or say where it is in LIKEWISE_TEST_CHROMIUM.")
