@@ -23,6 +23,7 @@ const TOAST_MS = 6_000;
 const RETRY_MS = [400, 1_000, 2_000];
 const LONGEST_RETRY_MS = 5_000;
 const FOREIGN_WISH_MS = 10_000; // the tab that made a wish has this long to send it
+const STORED_MS = 150; // until then another tab may not see what was stored
 const LIVE_MS = 700;
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 15_000;
@@ -114,9 +115,13 @@ class Site {
   async wish(method, post) {
     const path = `/v1/posts/${post.split("/").map(encodeURIComponent).join("/")}/like`;
     const send = () => this.#fetch(method, path, true);
-    const inTurn = () => this.#alone(async () => !this.#isKnown && [await send()]);
-    const answer = async () => (!this.#isKnown && (await inTurn())?.[0]) || send();
-    return this.#believed(answer);
+    const inTurn = (done) =>
+      this.#alone(async () => {
+        if (this.#isKnown) return done();
+        done(await send());
+        await pause(STORED_MS);
+      });
+    return this.#believed(async () => (!this.#isKnown && (await new Promise(inTurn))) || send());
   }
 
   /** Read a like again, with all others that are asked for in this microtask. */
@@ -357,7 +362,7 @@ class Like {
   }
 }
 
-const pause = (own, asked) =>
+const pause = (own, asked = 0) =>
   new Promise((done) => setTimeout(done, Math.min(LONGEST_RETRY_MS, Math.max(own * (1 + Math.random() / 2), asked))));
 
 /** Whom a JWT is about. The server checks it; here it only keeps people of one browser apart. */
