@@ -139,19 +139,25 @@ def verify(as_json: bool) -> None:
 @main.command()
 @click.option("--likes", type=int, required=True, metavar="N", help="How many, each of another visitor.")
 @click.option("--in", "duration", required=True, metavar="TIME", help="Over which time: 30s, 4m, 500ms.")
+@click.option("--profile", default="flat", show_default=True, help="Their rate over time: flat, ramp or viral.")
 @click.option("--posts", type=int, default=1, show_default=True, metavar="N", help="Posts that share the likes.")
+@click.option("--zipf", type=float, default=1.0, show_default=True, metavar="S", help="How unevenly; 0: evenly.")
+@click.option("--unlikes", type=float, default=0.0, metavar="SHARE", help="So many likes are taken back, as 0.05.")
+@click.option("--repeats", type=float, default=0.0, metavar="SHARE", help="So many likes are sent again, as 0.05.")
 @click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the likes go.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The verdict as JSON.")
-def drill(likes: int, duration: str, posts: int, url: str, json_file: Path | None) -> None:
-    """Send likes at a steady rate, then say whether each was counted once and kept; exit 1 where not."""
+@click.option("--connections", "most_connections", type=int, default=512, show_default=True, help="At most so many.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as JSON.")
+@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as a page.")
+def drill(likes: int, duration: str, **asked: Any) -> None:
+    """Send likes when they are due, then say whether each was counted once and kept; exit 1 where not."""
     from service.drill import DrillUsageError, Options, parse_duration, run
 
     try:
-        options = Options(likes, parse_duration(duration), posts, url, json_file)
-        verdict = run(options, settings_from_environment(of_local_stack=True), Console(highlight=False))
+        options = Options(likes, parse_duration(duration), **asked)
+        found = run(options, settings_from_environment(of_local_stack=True), Console(highlight=False))
     except DrillUsageError as error:
         raise click.UsageError(str(error)) from error
-    sys.exit(0 if verdict.ok else 1)
+    sys.exit(0 if found.verdict.ok else 1)
 
 
 @main.group()

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from service.drill.schedule import PROFILES
 from service.errors import LikewiseError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 MAX_LIKES = 10_000_000  # their tokens are made before the first is sent: 68 bytes each
 MAX_SECONDS = 3_600.0
+MAX_CONNECTIONS = 20_000  # an address has some 28,000 ports to give to one other
+_STEEPEST = 5.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, None: 1.0}
 
@@ -29,17 +32,38 @@ class Options:
     posts: int = 1
     url: str = DEFAULT_URL
     json_file: Path | None = None
+    html_file: Path | None = None
+    profile: str = "flat"
+    zipf: float = 1.0  # post number r gets a share like 1 / r^zipf; 0: all the same
+    unlikes: float = 0.0  # the share of likes that are taken back
+    repeats: float = 0.0  # the share of likes that are sent again
     connections: int = 64
     most_connections: int = 512
     drain_s: float = 30.0  # how long to wait for late answers, and then for what is pending
 
     def __post_init__(self) -> None:
-        if not 1 <= self.likes <= MAX_LIKES:
-            raise DrillUsageError(f"--likes must be from 1 to {MAX_LIKES:,}, not {self.likes:,}")
-        if not 1 <= self.posts <= self.likes:
-            raise DrillUsageError(f"--posts must be from 1 to the number of likes, {self.likes:,}, not {self.posts:,}")
-        if not 0 < self.seconds <= MAX_SECONDS:
-            raise DrillUsageError(f"--in must be more than 0 and at most an hour, not {self.seconds:g} s")
+        for holds, reason in (
+            (1 <= self.likes <= MAX_LIKES, f"--likes must be from 1 to {MAX_LIKES:,}, not {self.likes:,}"),
+            (
+                1 <= self.posts <= self.likes,
+                f"--posts must be from 1 to the number of likes, {self.likes:,}, not {self.posts:,}",
+            ),
+            (
+                0 < self.seconds <= MAX_SECONDS,
+                f"--in must be more than 0 and at most an hour, not {self.seconds:g} s",
+            ),
+            (self.profile in PROFILES, f"--profile must be one of {', '.join(PROFILES)}, not {self.profile!r}"),
+            (0 <= self.zipf <= _STEEPEST, f"--zipf must be from 0 to {_STEEPEST:g}, not {self.zipf:g}"),
+            (0 <= self.unlikes <= 1, f"--unlikes must be from 0 to 1, not {self.unlikes:g}"),
+            (0 <= self.repeats <= 1, f"--repeats must be from 0 to 1, not {self.repeats:g}"),
+            (self.unlikes + self.repeats <= 1, "--unlikes and --repeats are of different likes: at most 1 together"),
+            (
+                1 <= self.most_connections <= MAX_CONNECTIONS,
+                f"--connections must be from 1 to {MAX_CONNECTIONS:,}, not {self.most_connections:,}",
+            ),
+        ):
+            if not holds:
+                raise DrillUsageError(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +78,6 @@ class Target:
         """Host and port as the Host header has them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == 80 else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A flat rate: `likes` over `seconds`, whatever the server does. Times are seconds since the start."""
-
-    likes: int
-    seconds: float
-
-    def at(self, like: int) -> float:
-        """When the like, from 0 on, is due."""
-        return like * self.seconds / self.likes
-
-    def due(self, elapsed: float) -> int:
-        """How many likes are due by then."""
-        return min(self.likes, int(elapsed * self.likes / self.seconds) + 1) if elapsed >= 0 else 0
 
 
 def parse_duration(text: str) -> float:
@@ -87,6 +95,8 @@ def parse_url(url: str) -> Target:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise DrillUsageError(f"{url!r} is not an address: {error}") from error
+    if parts.scheme == "https":
+        raise DrillUsageError(f"{url!r}: the drill speaks no TLS; give it the http:// address behind what does")
     if parts.scheme != "http" or not host or not host.isascii():
         raise DrillUsageError(f"{url!r} is not an address of the form http://HOST:PORT")
     if parts.path.strip("/") or parts.query or parts.fragment or parts.username:

@@ -6,6 +6,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from service.drill.spread import LIKE
 from service.drill.tally import Tally
 
 IDLE = -1
@@ -17,11 +18,13 @@ Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """A socket and the like whose answer it waits for."""
+    """A socket and the request whose answer it waits for: of which kind, about which like, due when."""
 
     socket: socket.socket
     open: bool = False
     like: int = IDLE
+    kind: int = LIKE
+    due: float = 0.0
     data: bytes = b""
 
 
@@ -50,6 +53,10 @@ class Pool:
         """It is idle again."""
         connection.like, connection.data = IDLE, b""
         self._idle.append(connection)
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """Kind and like of the requests without answer."""
+        return [(one.kind, one.like) for one in self._all if one.like != IDLE]
 
     def grow(self, wanted: int) -> None:
         """Begin to open some of the connections that are wanted now."""
@@ -97,7 +104,7 @@ class Pool:
         return False
 
     def _refused(self) -> None:
-        self._tally.refused += 1
+        self._tally.unopened += 1
         self._open_at = time.monotonic() + _REOPEN_S
 
     def close(self, connection: Connection) -> None:

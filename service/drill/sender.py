@@ -1,33 +1,37 @@
-"""Sends likes when they are due, over keep-alive sockets, in one thread. A slow server does not slow it."""
+"""Sends requests when they are due, over keep-alive sockets, in one thread. A slow server does not slow it."""
 
 import time
 from collections import deque
 from collections.abc import Callable
 
-from service.drill.plan import Options, Schedule
+from service.drill.crowd import Crowd
+from service.drill.plan import Options
 from service.drill.pool import IDLE, Address, Connection, Pool
+from service.drill.spread import LIKE
 from service.drill.tally import Tally
 from service.drill.wire import Answer, BadAnswerError, Requests, answer_in, body_of, detail_of
 
 _LONGEST_WAIT_S = 0.05
 _TICK_S = 0.25
 
+Job = tuple[int, int, float]  # a kind of request, the like it is about, and when it was due
+
 
 class Sender:
     """One run. `run` ends when all is answered, after `stop`, or `drain_s` after the last like was due."""
 
-    def __init__(self, requests: Requests, options: Options, address: Address) -> None:
-        self.tally = Tally(options.posts)
-        self.took_s = 0.0
+    def __init__(self, requests: Requests, crowd: Crowd, options: Options, address: Address) -> None:
+        self.crowd = crowd
+        self.tally = Tally(options.likes)
+        self.begin = 0.0  # by the monotonic clock
         self._requests = requests
+        self._times = crowd.schedule.times
         self._options = options
-        self._schedule = Schedule(options.likes, options.seconds)
         self._pool = Pool(address, options.most_connections, self.tally)
         self._on_tick: Callable[[Tally], None] = lambda tally: None
-        self._again: deque[int] = deque()  # to be sent a second time
-        self._tried: set[int] = set()  # were sent a second time, or will be
-        self._begin = self._tick_at = 0.0
-        self._waiting = 0
+        self._queue: deque[Job] = deque()  # what is sent beside the schedule: second tries, and what follows a like
+        self._tried: set[tuple[int, int]] = set()  # were sent a second time, or will be
+        self._tick_at = 0.0
         self._stopping = False
 
     def stop(self) -> None:
@@ -37,13 +41,13 @@ class Sender:
     def run(self, on_tick: Callable[[Tally], None] = lambda tally: None) -> Tally:
         """Send everything; what happened. `on_tick` is told a few times a second."""
         self._on_tick = on_tick
-        self._begin = time.monotonic()
-        self._pool.open(min(self._options.connections, self._options.likes))
-        give_up = self._begin + self._options.seconds + self._options.drain_s
+        self.begin = time.monotonic()
+        self._pool.open(min(self._options.connections, self._options.most_connections, self._options.likes))
+        give_up = self.begin + self._options.seconds + self._options.drain_s
         try:
             while not self._done() and (now := time.monotonic()) < give_up:
                 self._tick(now)
-                self._send_due(now)
+                self._send_due(now - self.begin)
                 for connection in self._pool.wait(self._pause()):
                     self._ready(connection)
         finally:
@@ -52,12 +56,13 @@ class Sender:
 
     def _done(self) -> bool:
         if self._stopping:
-            return not self._waiting
-        return self.tally.sent == self._options.likes and not self._waiting and not self._again
+            return not self.tally.waiting
+        return self.tally.sent == self._options.likes and not self.tally.waiting and not self._queue
 
     def _end(self) -> None:
-        self.took_s = time.monotonic() - self._begin
-        self.tally.unanswered = self._waiting + len(self._again)
+        for job in [*self._pool.waiting(), *(job for *job, _ in self._queue if tuple(job) in self._tried)]:
+            self.tally.give_up(*job)
+        self.tally.waiting = 0
         self._pool.close_all()
         self._on_tick(self.tally)
 
@@ -70,35 +75,41 @@ class Sender:
         """Until the next like is due, if a connection is free for it."""
         if not self._pool.has_idle or self._stopping or self.tally.sent == self._options.likes:
             return _LONGEST_WAIT_S
-        until = self._begin + self._schedule.at(self.tally.sent) - time.monotonic()
+        until = self.begin + self._times[self.tally.sent] - time.monotonic()
         return min(_LONGEST_WAIT_S, max(0.0, until))
 
-    def _send_due(self, now: float) -> None:
+    def _send_due(self, elapsed: float) -> None:
         if self._stopping:
             return
-        due = self._schedule.due(now - self._begin)
-        while self._pool.has_idle and (self._again or self.tally.sent < due):
-            self._send(self._pool.take())
-        if late := len(self._again) + due - self.tally.sent:
-            self._pool.grow(late)
+        pool, tally = self._pool, self.tally
+        due = self.crowd.schedule.due(elapsed)
+        while pool.has_idle and (self._queue or tally.sent < due):
+            self._send(pool.take(), elapsed)
+        if late := len(self._queue) + due - tally.sent:
+            pool.grow(late)
 
-    def _send(self, connection: Connection) -> None:
-        connection.like = self._next()
-        self._waiting += 1
-        request = self._requests[connection.like]
+    def _send(self, connection: Connection, elapsed: float) -> None:
+        self._assign(connection, elapsed)
+        self.tally.waiting += 1
+        request = self._requests.of(connection.kind, connection.like)
         try:
-            whole = connection.socket.send(request) == len(request)
+            sent = connection.socket.send(request)
         except OSError:
-            whole = False
-        if not whole:
+            sent = 0
+        self.tally.bytes_sent += sent
+        if sent < len(request):
             self._drop(connection)
 
-    def _next(self) -> int:
-        if self._again:
-            self.tally.retried += 1
-            return self._again.popleft()
-        self.tally.sent += 1
-        return self.tally.sent - 1
+    def _assign(self, connection: Connection, elapsed: float) -> None:
+        """The queue goes first: its requests have waited longest."""
+        if self._queue:
+            connection.kind, connection.like, connection.due = self._queue.popleft()
+            self.tally.retried += (connection.kind, connection.like) in self._tried
+            return
+        like = self.tally.sent
+        connection.kind, connection.like, connection.due = LIKE, like, self._times[like]
+        self.tally.sent = like + 1
+        self.tally.sent_at.append(elapsed)
 
     def _ready(self, connection: Connection) -> None:
         try:
@@ -107,6 +118,7 @@ class Sender:
             return
         except OSError:
             data = b""
+        self.tally.bytes_received += len(data)
         if connection.like == IDLE:
             self._pool.close(connection)  # it idled too long for the server, or says what nobody asked
         else:
@@ -125,10 +137,14 @@ class Sender:
             self._drop(connection)
 
     def _answered(self, connection: Connection, answer: Answer) -> None:
-        like = connection.like
-        seconds = time.monotonic() - self._begin - self._schedule.at(like)
-        self.tally.answer(like, answer.status, seconds, again=like in self._tried, stranger=answer.stranger)
-        self._waiting -= 1
+        kind, like, at = connection.kind, connection.like, time.monotonic() - self.begin
+        self.tally.waiting -= 1
+        self.tally.strangers += answer.stranger
+        again = bool(self._tried) and (kind, like) in self._tried
+        if self.tally.answer(kind, like, answer.status, at, again=again):
+            self._follow(like, at)
+        elif kind != LIKE:
+            self.tally.followed_s.append(at - connection.due)
         if answer.status not in (200, 201):
             self.tally.details.setdefault(answer.status, detail_of(body_of(connection.data)))
         if answer.keep:
@@ -136,13 +152,18 @@ class Sender:
         else:
             self._pool.close(connection)
 
+    def _follow(self, like: int, at: float) -> None:
+        """Its actor takes the like back or sends it again, at once."""
+        if (what := self.crowd.after[like]) and not self._stopping:
+            self._queue.append((what, like, at))
+
     def _drop(self, connection: Connection) -> None:
-        like = connection.like
-        self._waiting -= 1
+        job = connection.kind, connection.like
+        self.tally.waiting -= 1
         self.tally.dropped += 1
         self._pool.close(connection)
-        if like in self._tried:
-            self.tally.lost += 1
+        if job in self._tried:
+            self.tally.lose(*job, time.monotonic() - self.begin)
         else:
-            self._tried.add(like)
-            self._again.append(like)
+            self._tried.add(job)
+            self._queue.append((*job, connection.due))

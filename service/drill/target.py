@@ -76,6 +76,31 @@ def counts(target: Target, address: Address, posts: Sequence[str]) -> dict[str, 
     return shown
 
 
+class Reader:
+    """Another reader of the target, on a connection of its own that it keeps."""
+
+    def __init__(self, target: Target, address: Address) -> None:
+        self._target = target
+        self._connection = HTTPConnection(*address[1], timeout=_TIMEOUT_S)
+
+    def count(self, post: str) -> int:
+        """What a reader sees of the post now. Raises RefusedError."""
+        try:
+            self._connection.request("GET", f"/v1/posts/{post}/count", headers={"Host": self._target.authority})
+            response = self._connection.getresponse()
+            body = response.read()
+            if response.status != 200:
+                raise RefusedError(f"a reader was answered {response.status} {detail_of(body)}".strip())
+            return int(json.loads(body)["count"])
+        except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+            self.close()  # the next look opens it again
+            raise RefusedError(f"a reader could not read: {error or type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
 def _ask(target: Target, address: Address, method: str, path: str, token: str) -> tuple[int, Any, bytes]:
     with closing(HTTPConnection(*address[1], timeout=_TIMEOUT_S)) as connection:
         headers = {"Host": target.authority} | ({HEADER: token} if token else {})

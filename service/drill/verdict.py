@@ -1,83 +1,99 @@
-"""Whether a drill went well: all likes acknowledged, and acknowledged = shown = rows for each post. Pure."""
+"""Whether a drill went well: all acknowledged, and acknowledged = Redis = rows = shown for each post. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from service.drill.expected import Expected
 from service.drill.plan import Options
-from service.drill.tally import Tally, percentiles
+from service.drill.spread import KINDS
+from service.drill.tally import Tally
 
 _EXAMPLES = 5  # of posts that disagree, in the reasons
+_GOOD = ({200, 201}, {200}, {200, 201})  # by kind of request; a repeat answered 201 has a reason of its own
+_TOO_MANY = "; a crowd at one address needs LIKEWISE_UNLIMITED_NETWORKS of the target to hold this machine's network"
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What was found after the last answer. A missing post has no likes; `pending` None: it could not be learned."""
 
-    shown: Mapping[str, int]
+    counted: Mapping[str, int]
     rows: Mapping[str, int]
+    shown: Mapping[str, int]
     pending: int | None = 0
     problems: Sequence[str] = ()
+
+    @property
+    def agree(self) -> bool:
+        """Whether all three say the same of each post."""
+        return self.counted == self.rows == self.shown
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One post, or all of them, in numbers that ought to be one. `least` to `most`: what the answers promise."""
+
+    post: str
+    acknowledged: int
+    unliked: int
+    least: int
+    most: int
+    counted: int
+    rows: int
+    shown: int
+
+    @property
+    def one_number(self) -> bool:
+        return self.least == self.most == self.counted == self.rows == self.shown
+
+    @property
+    def unknown(self) -> bool:
+        """The three agree on something that the answers allow, but do not say."""
+        return self.least < self.most and self.counted == self.rows == self.shown and self.allowed
+
+    @property
+    def allowed(self) -> bool:
+        return self.least <= self.counted <= self.most
+
+    @property
+    def promised(self) -> str:
+        """The number that was promised, or the range."""
+        return f"{self.least:,}" if self.least == self.most else f"{self.least:,} to {self.most:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A run in numbers, and the reasons why it did not go well: none where it did."""
+    """The sums of a run, and the reasons why it did not go well: none where it did. `posts`: those with most likes."""
 
-    url: str
-    likes: int
-    asked_s: float
-    took_s: float
-    sent: int
-    acknowledged: int
-    shown: int
-    rows: int
+    sums: Counts
+    posts: list[Counts]
     pending: int | None
-    answers: dict[str, int]
-    errors: dict[str, int]
-    connections: int
-    p50_ms: float | None
-    p99_ms: float | None
-    p999_ms: float | None
     interrupted: bool
-    posts: list[str]
     reasons: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         return not self.reasons
 
-    @property
-    def rate(self) -> float:
-        """Acknowledged likes a second, until the last answer."""
-        return self.acknowledged / self.took_s if self.took_s else 0.0
-
 
 def judge(
-    options: Options, posts: Sequence[str], tally: Tally, found: Observed, *, took_s: float, interrupted: bool = False
+    options: Options,
+    posts: Sequence[str],
+    tally: Tally,
+    expected: Sequence[Expected],
+    found: Observed,
+    *,
+    interrupted: bool = False,
 ) -> Verdict:
-    """The verdict of a run."""
-    times = percentiles(tally.times, 0.5, 0.99, 0.999) if tally.times else [None] * 3
-    p50, p99, p999 = (None if time is None else round(time * 1_000, 3) for time in times)
+    """The verdict of a run; `expected` has one item a post."""
+    each = [_counts(post, one, found) for post, one in zip(posts, expected, strict=True)]
     return Verdict(
-        url=options.url,
-        likes=options.likes,
-        asked_s=options.seconds,
-        took_s=round(took_s, 3),
-        sent=tally.sent,
-        acknowledged=sum(tally.acknowledged),
-        shown=sum(found.shown.get(post, 0) for post in posts),
-        rows=sum(found.rows.get(post, 0) for post in posts),
+        sums=_sum(each),
+        posts=sorted(each, key=lambda one: -one.acknowledged),
         pending=found.pending,
-        answers={str(status): count for status, count in sorted(tally.statuses.items())},
-        errors=_errors(tally),
-        connections=tally.connections,
-        p50_ms=p50,
-        p99_ms=p99,
-        p999_ms=p999,
         interrupted=interrupted,
-        posts=list(posts),
-        reasons=[*_of_answers(options, tally, interrupted), *_of_counts(posts, tally, found)],
+        reasons=[*_of_sending(options, tally, interrupted), *_of_answers(options, tally), *_of_counts(each, found)],
     )
 
 
@@ -87,48 +103,61 @@ def named(status: str) -> str:
     return f"{status} {HTTPStatus(int(status)).phrase}" if known else status
 
 
-def _errors(tally: Tally) -> dict[str, int]:
-    return {
-        "connections_refused": tally.refused,
-        "connections_dropped": tally.dropped,
-        "retried": tally.retried,
-        "lost": tally.lost,
-        "unanswered": tally.unanswered,
-        "repeated": tally.repeated,
-        "strangers": tally.strangers,
-    }
+def _counts(post: str, one: Expected, found: Observed) -> Counts:
+    there = (numbers.get(post, 0) for numbers in (found.counted, found.rows, found.shown))
+    return Counts(post, one.acknowledged, one.unliked, one.least, one.most, *there)
 
 
-def _of_answers(options: Options, tally: Tally, interrupted: bool) -> Iterable[str]:
-    acknowledged = sum(tally.acknowledged)
+def _sum(each: Sequence[Counts]) -> Counts:
+    names = ("acknowledged", "unliked", "least", "most", "counted", "rows", "shown")
+    return Counts("", *(sum(getattr(one, name) for one in each) for name in names))
+
+
+def _of_sending(options: Options, tally: Tally, interrupted: bool) -> Iterable[str]:
+    acknowledged = len(tally.acknowledged)
     if interrupted:
         yield f"interrupted after {tally.sent:,} of {options.likes:,} likes"
     elif tally.sent < options.likes:
         yield f"{options.likes - tally.sent:,} likes were never sent: no connection was free or could be opened"
     if acknowledged < tally.sent:
         yield f"{tally.sent - acknowledged:,} of {tally.sent:,} likes sent were not acknowledged"
-    for status, count in sorted(tally.statuses.items()):
-        if status not in (200, 201):
-            detail = tally.details.get(status)
-            yield f"{count:,} likes were answered {named(str(status))}" + (f", the first: {detail}" if detail else "")
+    for kind, name in enumerate(KINDS):
+        if tally.lost[kind]:
+            yield f"{tally.lost[kind]:,} {name} lost their connection twice"
+        if tally.unanswered[kind]:
+            yield f"{tally.unanswered[kind]:,} {name} had no answer {options.drain_s:g} s after the last was due"
+
+
+def _of_answers(options: Options, tally: Tally) -> Iterable[str]:
+    for kind, name in enumerate(KINDS):
+        for status, count in sorted(tally.statuses[kind].items()):
+            if status not in _GOOD[kind]:
+                detail = tally.details.get(status)
+                said = f", the first: {detail.rstrip('.')}" if detail else ""
+                yield f"{count:,} {name} were answered {named(str(status))}{said}{_TOO_MANY * (status == 429)}"
     if tally.repeated:
         yield f"{tally.repeated:,} likes were answered 200 though sent once: something on the way repeats requests"
-    if tally.lost:
-        yield f"{tally.lost:,} likes lost their connection twice"
-    if tally.unanswered:
-        yield f"{tally.unanswered:,} likes had no answer {options.drain_s:g} s after the last was due"
+    if tally.doubled:
+        yield f"{tally.doubled:,} repeats were answered 201: one actor counted twice"
     if tally.strangers:
         yield f"{tally.strangers:,} tokens were not known to the server: LIKEWISE_SECRET here is not that of every pod"
 
 
-def _of_counts(posts: Sequence[str], tally: Tally, found: Observed) -> Iterable[str]:
+def _of_counts(each: Sequence[Counts], found: Observed) -> Iterable[str]:
     yield from found.problems
     if found.pending:
         yield f"{found.pending:,} likes were still pending: not all are in Postgres yet"
-    triples = zip(posts, tally.acknowledged, strict=True)
-    each = [(post, count, found.shown.get(post, 0), found.rows.get(post, 0)) for post, count in triples]
-    wrong = [one for one in each if not one[1] == one[2] == one[3]]
-    for post, acknowledged, shown, rows in wrong[:_EXAMPLES]:
-        yield f"{post}: {acknowledged:,} likes acknowledged, {shown:,} shown, {rows:,} rows in Postgres"
+    unknown = _sum([one for one in each if one.unknown])
+    if unknown.most:
+        yield (
+            f"some outcomes are not known (lost, unanswered or 5xx): {unknown.promised} likes may count, "
+            f"and {unknown.rows:,} do"
+        )
+    wrong = [one for one in each if not one.one_number and not one.unknown]
+    for one in wrong[:_EXAMPLES]:
+        yield (
+            f"{one.post}: {one.promised} likes acknowledged{' less unlikes' if one.unliked else ''}, "
+            f"{one.counted:,} counted by Redis, {one.rows:,} rows in Postgres, {one.shown:,} shown"
+        )
     if len(wrong) > _EXAMPLES:
         yield f"{len(wrong) - _EXAMPLES:,} more posts disagree"

@@ -1,8 +1,8 @@
-"""The bytes of a like and of its answer. Pure."""
+"""The bytes of a request and of its answer. Pure."""
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.drill.plan import Target
@@ -30,20 +30,25 @@ class Answer:
 
 
 class Requests:
-    """The requests of a run, their parts made beforehand: like `i` is of visitor `i` for post `i % posts`."""
+    """The requests of a run, their parts made beforehand: like `i` is of visitor `i` for post `post_of[i]`."""
 
-    def __init__(self, target: Target, posts: Sequence[str], tokens: Iterable[str]) -> None:
-        self._heads = [
-            f"PUT /v1/posts/{post}/like HTTP/1.1\r\nHost: {target.authority}\r\n"
-            "Content-Length: 0\r\nLikewise-Visitor: ".encode()
-            for post in posts
-        ]
-        self._tokens = b"".join(token.encode() for token in tokens)
-        self._posts = len(posts)
+    def __init__(self, target: Target, posts: Sequence[str], post_of: Sequence[int], tokens: bytes) -> None:
+        puts, deletes = ([_head(method, post, target) for post in posts] for method in ("PUT", "DELETE"))
+        self._heads = [puts, deletes, puts]  # by kind: LIKE, UNLIKE, REPEAT
+        self._post_of = post_of
+        self._tokens = tokens
 
-    def __getitem__(self, like: int) -> bytes:
+    def of(self, kind: int, like: int) -> bytes:
+        """The request of this kind that is about the like."""
         start = like * TOKEN_CHARS
-        return b"%b%b\r\n\r\n" % (self._heads[like % self._posts], self._tokens[start : start + TOKEN_CHARS])
+        return b"%b%b\r\n\r\n" % (self._heads[kind][self._post_of[like]], self._tokens[start : start + TOKEN_CHARS])
+
+
+def _head(method: str, post: str, target: Target) -> bytes:
+    return (
+        f"{method} /v1/posts/{post}/like HTTP/1.1\r\nHost: {target.authority}\r\n"
+        "Content-Length: 0\r\nLikewise-Visitor: "
+    ).encode()
 
 
 def answer_in(data: bytes, *, ended: bool = False) -> Answer | None:

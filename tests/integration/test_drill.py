@@ -10,19 +10,23 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
 from service.app import Stores, create_flusher
-from service.drill import DrillUsageError, Options, Verdict, run
-from service.drill.books import Books
-from service.drill.target import RefusedError
+from service.drill import DrillUsageError, Options, Results, run
+from service.drill.books import Books, Sources, open_sources
+from service.drill.costs import meter
+from service.drill.plan import parse_url
+from service.drill.target import RefusedError, resolve
 from service.errors import ConfigurationError
 from service.local.processes import HOST, free_ports, terminate, wait_until
 from service.settings import Settings
@@ -42,6 +46,7 @@ def serving(settings: Settings) -> Iterator[str]:
         "LIKEWISE_SHARDS": str(settings.shards),
         "LIKEWISE_SECRET": settings.secret.get_secret_value(),
         "LIKEWISE_METRICS_PORT": "0",
+        "LIKEWISE_UNLIMITED_NETWORKS": f"{HOST}/32",
     }
     argv = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn_conf.py", "-b", f"{HOST}:{port}"]
     with subprocess.Popen([*argv, "service.wsgi:app"], env=environment, start_new_session=True) as process:
@@ -80,16 +85,42 @@ def url(servers: Servers, stores: Stores) -> Iterator[str]:
         yield address
 
 
-def test_every_like_is_acknowledged_shown_and_stored(servers: Servers, url: str, tmp_path: Path) -> None:
-    file = tmp_path / "drill.json"
-    options = Options(likes=2000, seconds=2, posts=7, url=url, json_file=file)
-    verdict = run(options, servers.settings, CONSOLE)
-    assert verdict.reasons == []
-    assert (verdict.acknowledged, verdict.shown, verdict.rows, verdict.pending) == (2000, 2000, 2000, 0)
-    assert verdict.answers == {"201": 2000}
-    assert verdict.p50_ms is not None
-    written = json.loads(file.read_text())
-    assert (written["ok"], written["rows"], written["p50_ms"]) == (True, 2000, verdict.p50_ms)
+def one_number(found: Results) -> int:
+    """The number that all agree on."""
+    sums = found.verdict.sums
+    numbers = {sums.least, sums.most, sums.counted, sums.rows, sums.shown}
+    assert (found.verdict.reasons, len(numbers)) == ([], 1)
+    return numbers.pop()
+
+
+def test_every_like_is_acknowledged_counted_shown_and_stored(servers: Servers, url: str, tmp_path: Path) -> None:
+    files = tmp_path / "drill.json", tmp_path / "drill.html"
+    options = Options(2000, 2, 7, url, *files, profile="viral", repeats=0.05)
+    found = run(options, servers.settings, CONSOLE)
+    assert one_number(found) == 2000
+    assert found.verdict.pending == 0
+    assert found.answers == {"likes": {"201": 2000}, "repeats": {"200": 100}}
+    assert [note.partition(":")[0] for note in found.notes] == ["CPU is the drill's own alone"]
+    hottest = found.verdict.posts[0].acknowledged
+    assert found.answer
+    assert found.seen
+    assert found.durable
+    assert found.answer.of == 2000
+    assert [(measured.of, measured.never) for measured in (found.seen, found.durable)] == [(hottest, 0)] * 2
+    written = json.loads(files[0].read_text())
+    assert (written["ok"], written["verdict"]["sums"]["rows"]) == (True, 2000)
+    assert "One number: 2,000" in files[1].read_text()
+
+
+def test_likes_taken_back_and_sent_again_leave_one_number(servers: Servers, url: str) -> None:
+    options = Options(1000, 1, 3, url, profile="ramp", zipf=0, unlikes=0.1, repeats=0.1)
+    found = run(options, servers.settings, CONSOLE)
+    assert one_number(found) == 900
+    assert found.answers == {"likes": {"201": 1000}, "unlikes": {"200": 100}, "repeats": {"200": 100}}
+    assert found.followed
+    assert found.followed.of == 200
+    assert (found.seen, found.durable) == (None, None)
+    assert "not measured with --unlikes" in found.notes[0]
 
 
 @pytest.mark.parametrize("with_counts", [True, False])
@@ -102,11 +133,14 @@ def test_rows_that_are_gone_are_noticed(servers: Servers, stores: Stores, url: s
             done.append(remove(servers, posts[0], with_counts=with_counts))
         return books.rows(posts)
 
-    verdict = run(Options(likes=300, seconds=0.3, url=url), servers.settings, CONSOLE, rows=rows)
+    where = parse_url(url)
+    with open_sources(servers.settings, where, resolve(where)) as sources:
+        found = run(Options(300, 0.3, url=url), servers.settings, CONSOLE, replace(sources, rows=rows))
     assert done == [3]
-    assert not verdict.ok
-    assert verdict.rows == 297
-    assert verdict.reasons == [f"{verdict.posts[0]}: 300 likes acknowledged, 300 shown, 297 rows in Postgres"]
+    post = found.verdict.posts[0].post
+    assert found.verdict.reasons == [
+        f"{post}: 300 likes acknowledged, 300 counted by Redis, 297 rows in Postgres, 300 shown"
+    ]
 
 
 def remove(servers: Servers, post: str, *, with_counts: bool) -> int:
@@ -147,16 +181,20 @@ class Target:
     url: str
     seen: Counter[bytes]
 
-    def drill(self, likes: int, seconds: float = 0.1, **more: float) -> Verdict:
-        options = Options(likes, seconds, url=self.url, **more)  # type: ignore[arg-type]
-        return run(options, SETTINGS, CONSOLE, counts=self.held, rows=self.held, pending=lambda posts: 0)
+    def drill(self, likes: int, seconds: float = 0.1, **more: Any) -> Results:
+        def held(posts: Sequence[str]) -> dict[str, int]:
+            return {posts[0]: self.seen.total()}
 
-    def held(self, posts: Sequence[str]) -> dict[str, int]:
-        return {posts[0]: self.seen.total()}
+        def count(post: str) -> int:
+            return self.seen.total()
+
+        sources = Sources(held, held, held, pending=lambda posts: 0, reader=count, stored=count)
+        return run(Options(likes, seconds, url=self.url, **more), SETTINGS, CONSOLE, sources)
 
 
 @contextmanager
-def target(answer: Callable[[int], int], delay_s: float = 0) -> Iterator[Target]:
+def target(answer: Callable[[int], int], delay_s: float = 0, garbage: bytes = b"") -> Iterator[Target]:
+    """It holds a token once, unless it answers 299: then it counts twice and says 201."""
     lock, stopped, asked = threading.Lock(), threading.Event(), Counter[str]()
     held = Counter[bytes]()
 
@@ -175,7 +213,12 @@ def target(answer: Callable[[int], int], delay_s: float = 0) -> Iterator[Target]
                 if status <= 0:
                     return
                 with lock:
-                    held[fields[-1]] |= status == 201 and not probe
+                    if not probe:
+                        held[fields[-1]] = 2 if status == 299 else held[fields[-1]] | (status == 201)
+                if garbage and not probe:
+                    self.wfile.write(garbage)
+                    return
+                status = 201 if status == 299 else status
                 self.wfile.write(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n" % status + b'{"detail":"No"}')
 
     class Server(socketserver.ThreadingTCPServer):
@@ -194,10 +237,37 @@ def target(answer: Callable[[int], int], delay_s: float = 0) -> Iterator[Target]
 
 def test_refusals_are_reported() -> None:
     with target(lambda number: 503 if number % 4 == 0 else 201) as fake:
-        verdict = fake.drill(40)
-    assert verdict.answers == {"201": 30, "503": 10}
-    assert verdict.acknowledged == verdict.rows == 30
-    assert "10 likes were answered 503 Service Unavailable, the first: No" in verdict.reasons
+        found = fake.drill(40)
+    assert found.answers == {"likes": {"201": 30, "503": 10}}
+    assert found.verdict.reasons == [
+        "10 of 40 likes sent were not acknowledged",
+        "10 likes were answered 503 Service Unavailable, the first: No",
+        "some outcomes are not known (lost, unanswered or 5xx): 30 to 40 likes may count, and 30 do",
+    ]
+
+
+def test_limits_of_the_target_are_reported_with_their_setting() -> None:
+    with target(lambda number: 429 if number > 30 else 201) as fake:
+        found = fake.drill(40)
+    assert found.verdict.sums.most == 30
+    assert "10 likes were answered 429 Too Many Requests, the first: No; a crowd at one" in found.verdict.reasons[1]
+    assert "LIKEWISE_UNLIMITED_NETWORKS" in found.verdict.reasons[1]
+
+
+def test_a_target_that_counts_twice_is_noticed() -> None:
+    with target(lambda number: 299 if number == 7 else 201) as fake:
+        found = fake.drill(40)
+    assert found.verdict.sums.acknowledged == 40
+    assert "40 likes acknowledged, 41 counted by Redis, 41 rows in Postgres, 41 shown" in found.verdict.reasons[0]
+
+
+def test_a_target_that_answers_garbage_is_noticed() -> None:
+    with target(lambda number: 201, garbage=b"SSH-2.0-OpenSSH\r\n") as fake:
+        found = fake.drill(5)
+    assert (found.errors["lost"], found.errors["connections_dropped"], found.verdict.sums.least) == (5, 10, 0)
+    assert "some outcomes are not known (lost, unanswered or 5xx): 0 to 5 likes may count, and 5 do" in (
+        found.verdict.reasons
+    )
 
 
 def test_a_target_that_refuses_from_the_start_gets_no_load() -> None:
@@ -224,50 +294,67 @@ def refusing() -> Iterator[str]:
 
 def test_a_dropped_like_is_sent_again_once() -> None:
     with target(lambda number: 0 if number == 5 else 201) as fake:
-        verdict = fake.drill(40)
-    assert verdict.reasons == []
-    assert (verdict.errors["connections_dropped"], verdict.errors["retried"]) == (1, 1)
+        found = fake.drill(40)
+    assert one_number(found) == 40
+    assert (found.errors["connections_dropped"], found.errors["retried"]) == (1, 1)
 
 
 def test_a_like_dropped_twice_is_lost() -> None:
     with target(lambda number: 0) as fake:
-        verdict = fake.drill(10)
-    assert (verdict.errors["lost"], verdict.errors["retried"], verdict.acknowledged) == (10, 10, 0)
-    assert "10 likes lost their connection twice" in verdict.reasons
+        found = fake.drill(10)
+    assert (found.errors["lost"], found.errors["retried"], found.verdict.sums.acknowledged) == (10, 10, 0)
+    assert "10 likes lost their connection twice" in found.verdict.reasons
+    assert found.answer is None
 
 
 def test_a_slow_target_is_timed_from_when_likes_were_due() -> None:
     with target(lambda number: 201, delay_s=0.05) as fake:
-        verdict = fake.drill(20, connections=2, most_connections=2)
-    assert verdict.ok
-    assert verdict.connections == 2
-    assert verdict.p99_ms is not None
-    assert verdict.p99_ms > 350  # ten in turn on each connection, all due in the first 100 ms
+        found = fake.drill(20, connections=2, most_connections=2)
+    assert one_number(found) == 20
+    assert found.connections == 2
+    assert found.answer
+    assert found.answer.p99_ms
+    assert found.answer.p99_ms > 350  # ten in turn on each connection, all due in the first 100 ms
 
 
 def test_more_connections_are_opened_while_all_are_busy() -> None:
     with target(lambda number: 201, delay_s=0.05) as fake:
-        verdict = fake.drill(20, connections=1, most_connections=10)
-    assert verdict.ok
-    assert 2 <= verdict.connections <= 10
+        found = fake.drill(20, connections=1, most_connections=10)
+    assert one_number(found) == 20
+    assert 2 <= found.connections <= 10
 
 
 def test_silence_is_waited_for_so_long_and_no_longer() -> None:
     with target(lambda number: -1 if number > 5 else 201) as fake:
-        verdict = fake.drill(10, drain_s=0.2)
-    assert verdict.errors["unanswered"] == 5
-    assert "5 likes had no answer 0.2 s after the last was due" in verdict.reasons
+        found = fake.drill(10, drain_s=0.2)
+    assert found.errors["unanswered"] == 5
+    assert "5 likes had no answer 0.2 s after the last was due" in found.verdict.reasons
 
 
-def test_ctrl_c_says_what_there_was_and_still_compares() -> None:
+def test_ctrl_c_says_what_there_was_and_still_compares(tmp_path: Path) -> None:
     def answer(number: int) -> int:
         if number == 10:
             os.kill(os.getpid(), signal.SIGINT)
         return 201
 
+    file = tmp_path / "drill.html"
     with target(answer) as fake:
-        verdict = fake.drill(10_000, seconds=100)
-    assert 10 <= verdict.sent < 10_000
-    assert verdict.acknowledged == verdict.rows == verdict.sent
-    assert verdict.reasons == [f"interrupted after {verdict.sent:,} of 10,000 likes"]
+        found = fake.drill(10_000, seconds=100, html_file=file)
+    assert 10 <= found.sent < 10_000
+    assert found.verdict.sums.acknowledged == found.verdict.sums.rows == found.sent
+    assert found.verdict.reasons == [f"interrupted after {found.sent:,} of 10,000 likes"]
+    assert f"interrupted after {found.sent:,} of 10,000 likes" in file.read_text()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_cpu_of_the_local_stack_is_measured_where_it_is_the_target(tmp_path: Path) -> None:
+    with target(lambda number: 201) as fake:
+        (tmp_path / "run").mkdir()
+        for part in ("nginx", "valkey-0", "valkey-1"):  # all of it is this process, here
+            note = {"pid": os.getpid(), "born": psutil.Process().create_time()}
+            (tmp_path / "run" / f"{part}.json").write_text(json.dumps(note))
+        (tmp_path / "run" / "api.json").write_text("cut sho")
+        settings = SETTINGS.model_copy(update={"state_dir": tmp_path})
+        costs = meter(settings, parse_url(fake.url)).read()
+        assert (set(costs.cpu_s), costs.missing) == ({"nginx", "valkey", "drill"}, "")
+        assert set(meter(settings, parse_url(f"http://{HOST}:1")).read().cpu_s) == {"drill"}

@@ -1,15 +1,14 @@
-"""The pure parts of the drill: what was asked, the schedule, bytes, percentiles and the verdict."""
+"""The pure parts of the drill before it starts: what was asked, tokens, bytes."""
 
-import math
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from service.drill.plan import DrillUsageError, Options, Schedule, Target, parse_duration, parse_url, post_names
-from service.drill.tally import Tally, percentiles
-from service.drill.verdict import Observed, Verdict, judge
+from service.drill.plan import DrillUsageError, Options, Target, parse_duration, parse_url, post_names
+from service.drill.spread import LIKE, REPEAT, UNLIKE
+from service.drill.tokens import sign
 from service.drill.wire import Answer, BadAnswerError, Requests, answer_in, body_of, detail_of
+from service.security.visitor import TOKEN_CHARS, actor_of
 
 POSTS = ["one", "two"]
 CREATED = b"HTTP/1.1 201 CREATED\r\nContent-Length: 2\r\n\r\n{}"
@@ -37,9 +36,15 @@ def test_what_is_no_duration(text: str) -> None:
         ({"seconds": 7200}, "--in"),
         ({"posts": 0}, "--posts"),
         ({"posts": 101}, "--posts"),
+        ({"profile": "sine"}, "--profile"),
+        ({"zipf": -1}, "--zipf"),
+        ({"unlikes": 1.1}, "--unlikes"),
+        ({"repeats": -0.1}, "--repeats"),
+        ({"unlikes": 0.6, "repeats": 0.6}, "at most 1 together"),
+        ({"most_connections": 0}, "--connections"),
     ],
 )
-def test_options_have_bounds(changes: dict[str, int], reason: str) -> None:
+def test_options_have_bounds(changes: dict[str, float], reason: str) -> None:
     with pytest.raises(DrillUsageError, match=reason):
         Options(**{"likes": 100, "seconds": 1} | changes)  # type: ignore[arg-type]
 
@@ -64,28 +69,24 @@ def test_runs_have_posts_of_their_own() -> None:
     assert set(post_names(1)).isdisjoint(post_names(1))
 
 
-def test_a_flat_schedule() -> None:
-    schedule = Schedule(likes=100, seconds=10)
-    assert (schedule.at(0), schedule.at(50)) == (0, 5)
-    assert [schedule.due(elapsed) for elapsed in (-1, 0, 0.05, 0.11, 9.99, 60)] == [0, 1, 1, 2, 100, 100]
-    assert all(schedule.due(schedule.at(like) + 1e-9) == like + 1 for like in range(100))
-
-
-def test_percentiles_are_values_that_were_seen() -> None:
-    values = [float(number) for number in range(1000, 0, -1)]
-    assert percentiles(values, 0, 0.5, 0.99, 0.999, 1) == [1, 500, 990, 999, 1000]
-    assert percentiles([7.0], 0.5, 0.999) == [7, 7]
-    assert all(math.isnan(value) for value in percentiles([], 0.5, 0.99))
-
-
 def test_a_request_is_of_its_visitor_and_post() -> None:
-    tokens = [letter * 68 for letter in "abc"]
-    requests = Requests(Target("host", 81), POSTS, tokens)
-    head, _, rest = requests[2].partition(b"\r\n")
+    tokens = b"".join(letter * 68 for letter in (b"a", b"b", b"c"))
+    requests = Requests(Target("host", 81), POSTS, [0, 1, 0], tokens)
+    head, _, rest = requests.of(LIKE, 2).partition(b"\r\n")
     assert head == b"PUT /v1/posts/one/like HTTP/1.1"
     assert rest.endswith(b"Likewise-Visitor: " + b"c" * 68 + b"\r\n\r\n")
     assert b"Host: host:81\r\n" in rest
-    assert requests[1].startswith(b"PUT /v1/posts/two/like ")
+    assert requests.of(LIKE, 1).startswith(b"PUT /v1/posts/two/like ")
+    assert requests.of(REPEAT, 2) == requests.of(LIKE, 2)
+    assert requests.of(UNLIKE, 2) == requests.of(LIKE, 2).replace(b"PUT", b"DELETE", 1)
+
+
+def test_each_visitor_has_a_token_of_its_own() -> None:
+    secret, told = b"s" * 32, list[int]()
+    tokens = sign(secret, 5_003, told.append)
+    actors = {actor_of(secret, tokens[at : at + TOKEN_CHARS].decode()) for at in range(0, len(tokens), TOKEN_CHARS)}
+    assert (len(actors), None in actors) == (5_003, False)
+    assert told == [5_000, 5_003]
 
 
 @pytest.mark.parametrize("cut", range(len(CREATED)))
@@ -123,81 +124,3 @@ def test_what_a_refusal_says(data: bytes, detail: str) -> None:
 def test_what_is_no_answer(data: bytes) -> None:
     with pytest.raises(BadAnswerError):
         answer_in(data)
-
-
-def run_of(likes: int, status: int = 201, **changes: Any) -> Tally:
-    tally = Tally(len(POSTS), sent=likes, **changes)
-    for like in range(likes):
-        tally.answer(like, status, 0.001 * like, again=False, stranger=False)
-    return tally
-
-
-def verdict_of(tally: Tally, found: Observed, *, interrupted: bool = False) -> Verdict:
-    options = Options(likes=10, seconds=1, posts=2)
-    return judge(options, POSTS, tally, found, took_s=2, interrupted=interrupted)
-
-
-def both(first: int, second: int) -> Observed:
-    held = {"one": first, "two": second}
-    return Observed(shown=held, rows=held)
-
-
-def test_one_number_is_well() -> None:
-    verdict = verdict_of(run_of(10), both(5, 5))
-    assert verdict.ok
-    assert (verdict.acknowledged, verdict.shown, verdict.rows, verdict.rate) == (10, 10, 10, 5)
-    assert (verdict.p50_ms, verdict.p99_ms, verdict.p999_ms) == (4, 9, 9)
-    assert verdict.answers == {"201": 10}
-
-
-def test_equal_sums_do_not_hide_two_posts_that_disagree() -> None:
-    verdict = verdict_of(run_of(10), both(6, 4))
-    assert len(verdict.reasons) == 2
-    assert "one: 5 likes acknowledged, 6 shown, 6 rows" in verdict.reasons[0]
-
-
-def test_a_lost_row_is_said() -> None:
-    verdict = verdict_of(run_of(10), Observed(shown={"one": 5, "two": 5}, rows={"one": 5, "two": 4}, pending=1))
-    assert verdict.reasons == [
-        "1 likes were still pending: not all are in Postgres yet",
-        "two: 5 likes acknowledged, 5 shown, 4 rows in Postgres",
-    ]
-
-
-def test_refusals_are_said() -> None:
-    verdict = verdict_of(run_of(10, 503), both(0, 0))
-    assert verdict.reasons == [
-        "10 of 10 likes sent were not acknowledged",
-        "10 likes were answered 503 Service Unavailable",
-    ]
-    assert verdict.p50_ms is None
-
-
-def test_what_the_first_refusal_said_is_said() -> None:
-    verdict = verdict_of(run_of(10, 503, details={503: "Redis is full."}), both(0, 0))
-    assert "10 likes were answered 503 Service Unavailable, the first: Redis is full." in verdict.reasons
-
-
-def test_an_interrupted_run_never_is_well() -> None:
-    verdict = verdict_of(run_of(4), both(2, 2), interrupted=True)
-    assert verdict.reasons == ["interrupted after 4 of 10 likes"]
-
-
-def test_likes_never_sent_are_said() -> None:
-    assert "6 likes were never sent" in verdict_of(run_of(4), both(2, 2)).reasons[0]
-
-
-def test_200_counts_only_where_it_was_sent_again() -> None:
-    tally = Tally(2, sent=2)
-    tally.answer(0, 200, 0.1, again=True, stranger=False)
-    tally.answer(1, 200, 0.1, again=False, stranger=False)
-    assert tally.acknowledged == [1, 0]
-    assert any("though sent once" in reason for reason in verdict_of(tally, both(1, 1)).reasons)
-
-
-def test_what_was_lost_or_unknown_is_said() -> None:
-    tally = run_of(10, lost=1, unanswered=2, strangers=3)
-    reasons = " ".join(verdict_of(tally, both(5, 5)).reasons)
-    assert "1 likes lost their connection twice" in reasons
-    assert "2 likes had no answer" in reasons
-    assert "3 tokens were not known" in reasons
