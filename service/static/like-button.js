@@ -1,11 +1,7 @@
 /**
  * <like-button post="hello-world" src="https://likes.example"></like-button>
  *
- * Attributes  post; src (default: where this file is from); count, liked (as the server rendered them); token (a user's JWT);
- *             live (follow others each 0.7 s); the texts below.
- * Events      like, unlike {post, liked, count} once the server has it; error {post, status, problem, reason}, not bubbling.
- * Parts       button, liked, heart, count, toast. Properties: each `--likewise-` below.
- * Nothing jumps where the page gives what stands in the same box: min-width: 5.5em; min-height: 44px.
+ * Attributes, events and properties are in docs/button.md. From above: memory, a service, a like, the element.
  */
 const TEXTS = {
   "label-like": "Like", // the name stays with the state in aria-pressed, unless `label-liked` is given
@@ -88,7 +84,7 @@ class Site {
     const prefix = `likewise|${src}|${who}|`;
     if (!Site.all.has(prefix)) Site.all.set(prefix, new Site(src, prefix));
     const site = Site.all.get(prefix);
-    if (site.#token !== token) for (const like of site.likes.values()) like.isAsked = false; // the one before may have run out
+    if (site.#token !== token) for (const like of site.likes.values()) like.isAsked = false; // the last may have run out
     site.#token = token;
     return site;
   }
@@ -212,7 +208,7 @@ class Site {
 
   #met(visitor, isKnown) {
     if (this.#token) return;
-    if (!this.#isForeign) isKnown && memory.set(this.#key, "cookie"); // which no script can see: only that there is one
+    if (!this.#isForeign) isKnown && memory.set(this.#key, "cookie"); // no script sees more of it
     else if (visitor) memory.set(this.#key, visitor);
   }
 
@@ -403,11 +399,14 @@ svg {
   fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; overflow: visible;
 }
 [aria-pressed=true] svg { fill: var(--likewise-color, #e0245e); stroke: var(--likewise-color, #e0245e) }
-.count { min-width: var(--likewise-count-width, 3ch); font-variant-numeric: tabular-nums; text-align: start; white-space: nowrap }
+.count {
+  min-width: var(--likewise-count-width, 3ch); font-variant-numeric: tabular-nums; text-align: start; white-space: nowrap;
+}
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
 .toast {
   position: fixed; inset: auto 0 1.5rem; z-index: 2147483647; box-sizing: border-box; width: fit-content;
-  max-width: min(32rem, 100vw - 2rem); margin: 0 auto; padding: .75em 1.25em; border: 1px solid transparent; border-radius: .5em;
+  max-width: min(32rem, 100vw - 2rem); margin: 0 auto; padding: .75em 1.25em;
+  border: 1px solid transparent; border-radius: .5em;
   background: var(--likewise-toast-background, CanvasText); color: var(--likewise-toast-color, Canvas);
   font: inherit; font-size: 1rem; line-height: 1.4; text-align: start; box-shadow: 0 .25rem 1rem #0004;
 }
@@ -432,14 +431,16 @@ const watcher = new IntersectionObserver((entries) => {
   for (const site of Site.all.values()) site.plan();
 });
 
-const HEART = "M12 20.5C5 15.6 2 12 2 8.4 2 5.4 4.3 3 7.2 3 9.1 3 11 4 12 5.7 13 4 14.9 3 16.8 3 19.7 3 22 5.4 22 8.4c0 3.6-3 7.2-10 12.1z";
+const HEART =
+  "M12 20.5C5 15.6 2 12 2 8.4 2 5.4 4.3 3 7.2 3 9.1 3 11 4 12 5.7" +
+  " 13 4 14.9 3 16.8 3 19.7 3 22 5.4 22 8.4c0 3.6-3 7.2-10 12.1z";
 
 export class LikeButton extends HTMLElement {
   static observedAttributes = ["post", "src", "token", "count", "liked", "live", "label-liked", ...Object.keys(TEXTS)];
   #label = make("span", { class: "unseen" });
   #count = make("span", { class: "count", part: "count" });
   #heart = make("svg", { part: "heart", viewBox: "0 0 24 24", "aria-hidden": "true" }, make("path", { d: HEART }));
-  #button = make("button", { type: "button", part: "button", "aria-pressed": "false" }, this.#heart, this.#label, " ", this.#count);
+  #button = make("button", { type: "button", part: "button" }, this.#heart, this.#label, " ", this.#count);
   #status = make("span", { class: "unseen", role: "status" });
   #toast = make("div", { class: "toast", part: "toast", role: "alert", popover: "manual", hidden: "" });
   #view = { element: this, render: () => this.#render(), toast: (why) => this.#say(why) };
