@@ -8,7 +8,7 @@ next look.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -37,21 +37,26 @@ class Looks:
         self.problem = self.problem or problem
 
 
-def levels(tally: Tally, post_of: Sequence[int], post: int, *, doubtful: bool) -> list[tuple[int, int]]:
+def levels(tally: Tally, post_of: Sequence[int], post: int, *, doubtful: bool) -> Iterator[tuple[int, int]]:
     """Each acknowledged like of the post with the count that proves it to be counted.
 
     `doubtful`: likes of unknown outcome may have counted; where it is known that none did, they prove nothing.
     """
     out = {REFUSED} if doubtful else {REFUSED, UNKNOWN}
     counts = (at == post and outcome not in out for at, outcome in zip(post_of, tally.outcomes, strict=True))
-    sent_before = list(accumulate(counts, initial=0))
+    sent_before = array("I", accumulate(counts, initial=0))
     pairs = zip(tally.acknowledged, tally.sent_then, strict=True)
-    return [(like, sent_before[sent]) for like, sent in pairs if post_of[like] == post]
+    return ((like, sent_before[sent]) for like, sent in pairs if post_of[like] == post)
 
 
-def covered(needed: Sequence[tuple[int, int]], looks: Looks) -> tuple[list[tuple[int, float]], int]:
+def covered(needed: Iterable[tuple[int, int]], looks: Looks) -> tuple[Iterator[tuple[int, float]], int]:
     """Each like with the time of the first look that proves it; and how many likes no look proves."""
-    highest = list(accumulate(looks.counts, max))
-    places = [(like, bisect_left(highest, level)) for like, level in needed]
-    proven = [(like, looks.at[place]) for like, place in places if place < len(highest)]
-    return proven, len(needed) - len(proven)
+    highest = array("q", accumulate(looks.counts, max))
+    proven, places, never = array("I"), array("I"), 0
+    for like, level in needed:
+        if (place := bisect_left(highest, level)) < len(highest):
+            proven.append(like)
+            places.append(place)
+        else:
+            never += 1
+    return ((like, looks.at[place]) for like, place in zip(proven, places, strict=True)), never

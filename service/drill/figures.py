@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_SHARES = (0.0, *(round(1 - 10 ** (-step / 4), 7) for step in range(1, 21)))  # 0 to 99.999 %, closer near the end
-_STEPS = 60  # of a chart's time axis, at least
+_SHARES = (0.0, *(round(1 - 10 ** (-step / 10), 7) for step in range(1, 51)))  # 0 to 99.999 %, closer near the end
+_STEPS = 30  # of a chart's time axis, at least
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def results(
         },
         sent_bytes_per_like=_each(tally.bytes_sent, acknowledged),
         received_bytes_per_like=_each(tally.bytes_received, acknowledged),
-        series=_series(options, schedule, tally),
+        series=_series(options, schedule, tally, cut=verdict.interrupted),
         machine=machine,
         notes=_notes(options, watched, costs),
     )
@@ -110,9 +110,9 @@ def _looked(watched: Watched | None, sender: Sender) -> list[Times | None]:
     crowd = sender.crowd
     if watched is None or crowd.watched is None:
         return [None, None]
-    needed = levels(sender.tally, crowd.post_of, crowd.watched, doubtful=watched.doubtful)
     found = []
     for looks in (watched.reader, watched.stored):
+        needed = levels(sender.tally, crowd.post_of, crowd.watched, doubtful=watched.doubtful)
         proven, never = covered(needed, looks)
         found.append(times((at - sender.begin - crowd.schedule.at(like) for like, at in proven), never))
     return found
@@ -152,9 +152,10 @@ def _each(total: int, count: int) -> float | None:
     return round(total / count, 1) if count else None
 
 
-def _series(options: Options, schedule: Schedule, tally: Tally) -> Series:
+def _series(options: Options, schedule: Schedule, tally: Tally, *, cut: bool) -> Series:
+    """Until the end of the time, or of a run that was cut short, and of its answers."""
     step_s = step_of(options.seconds)
-    last = max([options.seconds, *tally.answered_at[-1:], *tally.sent_at[-1:], *tally.refused_at[-1:]])
+    last = max([0.0 if cut else options.seconds, *tally.answered_at[-1:], *tally.sent_at[-1:], *tally.refused_at[-1:]])
     steps = int(last / step_s) + 1
     due = [schedule.at(like) for like in tally.acknowledged]
     took = (at - then for then, at in zip(due, tally.answered_at, strict=True))

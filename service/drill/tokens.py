@@ -8,7 +8,7 @@ from service.security.visitor import ID_BYTES, TOKEN_CHARS, mint
 _CHUNK = 5_000  # random bytes are asked for so many at once; then progress is told
 
 
-def sign(secret: bytes, count: int, on_progress: Callable[[int], None] = lambda done: None) -> bytes:
+def sign(secret: bytes, count: int, on_progress: Callable[[int], None] = lambda done: None) -> bytearray:
     """The tokens of `count` visitors, one after another: each has TOKEN_CHARS bytes."""
     tokens = bytearray()
     for first in range(0, count, _CHUNK):
@@ -18,4 +18,4 @@ def sign(secret: bytes, count: int, on_progress: Callable[[int], None] = lambda 
         tokens += "".join(made).encode()
         on_progress(first + size)
     assert len(tokens) == count * TOKEN_CHARS
-    return bytes(tokens)
+    return tokens

@@ -32,7 +32,7 @@ class Answer:
 class Requests:
     """The requests of a run, their parts made beforehand: like `i` is of visitor `i` for post `post_of[i]`."""
 
-    def __init__(self, target: Target, posts: Sequence[str], post_of: Sequence[int], tokens: bytes) -> None:
+    def __init__(self, target: Target, posts: Sequence[str], post_of: Sequence[int], tokens: bytes | bytearray) -> None:
         puts, deletes = ([_head(method, post, target) for post in posts] for method in ("PUT", "DELETE"))
         self._heads = [puts, deletes, puts]  # by kind: LIKE, UNLIKE, REPEAT
         self._post_of = post_of
@@ -41,7 +41,7 @@ class Requests:
     def of(self, kind: int, like: int) -> bytes:
         """The request of this kind that is about the like."""
         start = like * TOKEN_CHARS
-        return b"%b%b\r\n\r\n" % (self._heads[kind][self._post_of[like]], self._tokens[start : start + TOKEN_CHARS])
+        return self._heads[kind][self._post_of[like]] + self._tokens[start : start + TOKEN_CHARS] + _END
 
 
 def _head(method: str, post: str, target: Target) -> bytes:
