@@ -1,6 +1,7 @@
 """Many buttons, tabs and people: one request for a page, one visitor a browser, and each sees the others."""
 
-from playwright.sync_api import BrowserContext, expect
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
 
 from .conftest import NewContext, Open
 from .world import Api, Heart, button, heart, reads, requests_of, wait_told
@@ -134,7 +135,11 @@ def test_tabs_of_a_browser_keep_up(own: Open, api: Api, post: str) -> None:
     assert api.count(post) == 0
 
 
-def test_first_taps_on_many_posts_are_one_visitor(other: Open, api: Api, post: str) -> None:
+@pytest.mark.parametrize("locks", ["navigator.locks", "undefined"])  # over plain HTTP there are none
+def test_first_taps_on_many_posts_are_one_visitor(
+    locks: str, other: Open, context: BrowserContext, api: Api, post: str
+) -> None:
+    context.add_init_script(f"Object.defineProperty(navigator, 'locks', {{value: {locks}}})")
     posts = [f"{post}/{at}" for at in range(5)]
     page = other("".join(button(each) for each in posts))
     visitors = []
@@ -191,7 +196,7 @@ def test_a_browser_that_stores_nothing_still_likes(own: Open, context: BrowserCo
     assert api.count(post) == 0
 
 
-def _add_buttons(page, post: str, count: int) -> None:
+def _add_buttons(page: Page, post: str, count: int) -> None:
     page.evaluate(
         """([markup, count]) => {
             document.querySelector("main").innerHTML =
@@ -201,5 +206,5 @@ def _add_buttons(page, post: str, count: int) -> None:
     )
 
 
-def _origin(page) -> str:
-    return page.evaluate("location.origin")
+def _origin(page: Page) -> str:
+    return str(page.evaluate("location.origin"))
