@@ -58,15 +58,18 @@ def answers(found: Results) -> str:
 def errors(found: Results) -> str:
     """What went wrong on the way."""
     rows = [[MEANING[name], f"{count:,}"] for name, count in found.errors.items() if count]
-    return card("Trouble on the way", table(["", ""], rows) if rows else "<p>None: nothing refused, lost or late.</p>")
+    return card(
+        "Trouble on the way",
+        table(["", ""], rows) if rows else "<p>None: every connection held, and every request was answered.</p>",
+    )
 
 
 def posts(posts: Sequence[Counts]) -> str:
     """Those that disagree first; what all names begin with is said once, as a phone is narrow."""
     common = posts[0].post.rpartition("-")[0]
     rows = [
-        [one.post.removeprefix(common), one.promised, f"{one.counted:,}", f"{one.rows:,}", f"{one.shown:,}"]
-        for one in sorted(posts, key=lambda one: one.one_number)[:_POSTS]
+        [one.post.removeprefix(common), f"{one.net:,}", f"{one.counted:,}", f"{one.rows:,}", f"{one.shown:,}"]
+        for one in sorted(posts, key=lambda one: one.agree)[:_POSTS]
     ]
     left = f", and {len(posts) - _POSTS:,} more" if len(posts) > _POSTS else ""
     heads = ["", "acknowledged", "Redis", "Postgres", "readers"]
@@ -90,6 +93,7 @@ def card(title: str, inside: str) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows below heads; a head may be empty."""
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads) if any(heads) else ""
+    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    top = f"<thead><tr>{top}</tr></thead>" if any(heads) else ""
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table>{top}<tbody>{body}</tbody></table></div>'

@@ -32,7 +32,8 @@ class Axis:
 
 def linear(highest: float, label: Callable[[float], str]) -> Axis:
     """From 0 to a round number that is not below the highest."""
-    step = _round_step(highest or 1.0)
+    highest = highest or 1.0
+    step = _round_step(highest)
     top = max(step, math.ceil(highest / step - 1e-9) * step)
     ticks = [(at * step, label(at * step)) for at in range(round(top / step) + 1)]
     return Axis(lambda value: value / top, ticks)

@@ -37,7 +37,10 @@ def _headline(found: Results) -> str:
         return f"One number: {sums.counted:,}"
     if found.verdict.interrupted:
         return f"Interrupted after {found.sent:,} likes"
-    return "Not well" if sums.one_number else "Not one number"
+    if not all(post.agree for post in found.verdict.posts):
+        return "Not one number"
+    missing = found.sent - found.acknowledged
+    return f"{missing:,} likes not acknowledged" if missing else "Not well"
 
 
 def _top(found: Results) -> str:
@@ -53,16 +56,13 @@ def _top(found: Results) -> str:
 
 
 def _sums(sums: Counts) -> Iterable[str]:
-    less = f"{sums.acknowledged:,} less {sums.unliked:,} taken back" if sums.unliked else ""
-    numbers = (
-        ("Acknowledged", sums.promised, less),
-        ("Counted by Redis", f"{sums.counted:,}", ""),
-        ("Rows in Postgres", f"{sums.rows:,}", ""),
-        ("Seen by readers", f"{sums.shown:,}", ""),
-    )
-    for name, number, more in numbers:
-        small = f"<small>{more}</small>" if more else ""
-        yield f'<div class="{"same" * (number == sums.promised)}"><dt>{name}</dt><dd>{number}{small}</dd></div>'
+    small = [f"{sums.acknowledged:,} less {sums.unliked:,} taken back"] if sums.unliked else []
+    small += [f"{sums.promised} may count"] if sums.least < sums.most else []
+    more = "".join(f"<small>{line}</small>" for line in small)
+    yield f'<div class="same"><dt>Acknowledged</dt><dd>{sums.net:,}{more}</dd></div>'
+    numbers = (("Counted by Redis", sums.counted), ("Rows in Postgres", sums.rows), ("Seen by readers", sums.shown))
+    for name, number in numbers:
+        yield f'<div class="{"same" * (number == sums.net)}"><dt>{name}</dt><dd>{number:,}</dd></div>'
 
 
 def _items(lines: Sequence[str]) -> str:

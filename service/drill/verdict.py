@@ -44,7 +44,18 @@ class Counts:
     shown: int
 
     @property
+    def net(self) -> int:
+        """Likes acknowledged, less those taken back."""
+        return self.acknowledged - self.unliked
+
+    @property
+    def agree(self) -> bool:
+        """Whether all is as acknowledged; what nobody knows the outcome of did not count then."""
+        return self.net == self.counted == self.rows == self.shown
+
+    @property
     def one_number(self) -> bool:
+        """Whether they agree, and nothing else could have been."""
         return self.least == self.most == self.counted == self.rows == self.shown
 
     @property

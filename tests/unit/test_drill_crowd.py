@@ -1,5 +1,6 @@
 """When likes are due, for which posts, and what follows them."""
 
+import math
 from collections import Counter
 from itertools import pairwise
 
@@ -46,6 +47,14 @@ def test_a_profile_leads_from_0_to_1_and_never_back(profile: str, one: float, ot
 def test_the_highest_rate_is_what_is_said(profile: str) -> None:
     rates = Counter(int(when) for when in Schedule(100_000, 400, profile).times)
     assert max(rates.values()) / 250 == pytest.approx(PEAKS[profile], rel=0.02)
+
+
+@given(st.floats(0, 1))
+def test_a_viral_post_is_as_the_docs_say(x: float) -> None:
+    span = 1 - math.exp(-3)
+    rising = (math.exp(3 * (4 * x - 1)) - math.exp(-3)) / span / 4
+    falling = 0.25 + 0.75 * (1 - math.exp(-4 * (x - 0.25))) / span
+    assert PROFILES["viral"](min(1.0, rising if x < 0.25 else falling)) == pytest.approx(x, abs=1e-9)
 
 
 def test_shapes() -> None:
