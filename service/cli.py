@@ -144,17 +144,18 @@ def verify(as_json: bool) -> None:
 @click.option("--zipf", type=float, default=1.0, show_default=True, metavar="S", help="How unevenly; 0: evenly.")
 @click.option("--unlikes", type=float, default=0.0, metavar="SHARE", help="So many likes are taken back, as 0.05.")
 @click.option("--repeats", type=float, default=0.0, metavar="SHARE", help="So many likes are sent again, as 0.05.")
-@click.option("--url", default="http://127.0.0.1:8080", show_default=True, help="Where the likes go.")
+@click.option("--url", metavar="URL", help="Where the likes go: http://HOST:PORT.  [default: the running local stack]")
 @click.option("--connections", "most_connections", type=int, default=512, show_default=True, help="At most so many.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as a page.")
-def drill(likes: int, duration: str, **asked: Any) -> None:
+def drill(likes: int, duration: str, url: str | None, **asked: Any) -> None:
     """Send likes when they are due, then say whether each was counted once and kept; exit 1 where not."""
-    from service.drill import DrillUsageError, Options, parse_duration, run
+    from service.drill import DrillUsageError, Options, default_url, parse_duration, run
 
     try:
-        options = Options(likes, parse_duration(duration), **asked)
-        found = run(options, settings_from_environment(of_local_stack=True), Console(highlight=False))
+        settings = settings_from_environment(of_local_stack=True)
+        options = Options(likes, parse_duration(duration), url=url or default_url(settings), **asked)
+        found = run(options, settings, Console(highlight=False))
     except DrillUsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(0 if found.verdict.ok else 1)

@@ -58,10 +58,8 @@ def answers(found: Results) -> str:
 def errors(found: Results) -> str:
     """What went wrong on the way."""
     rows = [[MEANING[name], f"{count:,}"] for name, count in found.errors.items() if count]
-    return card(
-        "Trouble on the way",
-        table(["", ""], rows) if rows else "<p>None: every connection held, and every request was answered.</p>",
-    )
+    none = "<p>None: every connection held, and every request was answered.</p>"
+    return card("Trouble on the way", table(["", ""], rows) if rows else none)
 
 
 def posts(posts: Sequence[Counts]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import socketserver
 import subprocess
 import sys
@@ -25,8 +26,10 @@ from service.app import Stores, create_flusher
 from service.drill import DrillUsageError, Options, Results, run
 from service.drill.books import Books, Sources, open_sources
 from service.drill.costs import meter
-from service.drill.plan import parse_url
-from service.drill.target import RefusedError, resolve
+from service.drill.plan import DEFAULT_URL, parse_url
+from service.drill.plan import Target as Address
+from service.drill.stack import default_url, is_target, processes
+from service.drill.target import Reader, RefusedError, resolve
 from service.errors import ConfigurationError
 from service.local.processes import HOST, free_ports, terminate, wait_until
 from service.settings import Settings
@@ -193,8 +196,10 @@ class Target:
 
 
 @contextmanager
-def target(answer: Callable[[int], int], delay_s: float = 0, garbage: bytes = b"") -> Iterator[Target]:
-    """It holds a token once, unless it answers 299: then it counts twice and says 201."""
+def target(
+    answer: Callable[[int], int], delay_s: float = 0, garbage: bytes = b"", unlike: int = 200, dies_at: int = -1
+) -> Iterator[Target]:
+    """It holds a token once, unless it answers 299: then it counts twice and says 201. It answers unlikes `unlike`."""
     lock, stopped, asked = threading.Lock(), threading.Event(), Counter[str]()
     held = Counter[bytes]()
 
@@ -202,23 +207,28 @@ def target(answer: Callable[[int], int], delay_s: float = 0, garbage: bytes = b"
         def handle(self) -> None:
             while line := self.rfile.readline():
                 fields = [line, *iter(self.rfile.readline, b"\r\n")]
-                probe = b"-1/like" in line
+                probe, takes_back = b"-1/like" in line, line.startswith(b"DELETE")
                 with lock:
                     asked["likes"] += not probe
                     number = asked["likes"]
-                status = 201 if probe else answer(number)
+                if number == dies_at:
+                    server.socket.shutdown(socket.SHUT_RDWR)  # from now on connections are refused
+                status = 201 if probe else unlike if takes_back else answer(number)
                 stopped.wait(delay_s)
                 if status == -1:
                     stopped.wait()
                 if status <= 0:
                     return
                 with lock:
-                    if not probe:
+                    again = status == 201 and held[fields[-1]] > 0
+                    if takes_back:
+                        held[fields[-1]] -= status == 200
+                    elif not probe:
                         held[fields[-1]] = 2 if status == 299 else held[fields[-1]] | (status == 201)
                 if garbage and not probe:
                     self.wfile.write(garbage)
                     return
-                status = 201 if status == 299 else status
+                status = 200 if again else 201 if status == 299 else status
                 self.wfile.write(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n" % status + b'{"detail":"No"}')
 
     class Server(socketserver.ThreadingTCPServer):
@@ -292,6 +302,46 @@ def refusing() -> Iterator[str]:
             thread.join()
 
 
+def test_unlikes_and_repeats_of_a_target_that_keeps_its_word() -> None:
+    with target(lambda number: 201) as fake:
+        found = fake.drill(40, unlikes=0.25, repeats=0.25)
+    assert one_number(found) == 30
+    assert found.answers == {"likes": {"201": 40}, "unlikes": {"200": 10}, "repeats": {"200": 10}}
+
+
+def test_unlikes_that_are_refused_still_count() -> None:
+    with target(lambda number: 201, unlike=400) as fake:
+        found = fake.drill(40, unlikes=0.25)
+    assert (found.verdict.sums.least, found.verdict.sums.rows) == (40, 40)
+    assert found.verdict.reasons == ["10 unlikes were answered 400 Bad Request, the first: No"]
+
+
+def test_unlikes_that_are_lost_make_a_range() -> None:
+    with target(lambda number: 201, unlike=0) as fake:
+        found = fake.drill(40, unlikes=0.25)
+    assert found.errors["lost"] == 10
+    assert found.verdict.reasons == [
+        "10 unlikes lost their connection twice",
+        "some outcomes are not known (lost, unanswered or 5xx): 30 to 40 likes may count, and 40 do",
+    ]
+
+
+def test_a_target_that_goes_away_is_reported() -> None:
+    with target(lambda number: 201 if number < 20 else 0, dies_at=20) as fake:
+        found = fake.drill(2_000, seconds=0.5, drain_s=0.3)
+    assert found.errors["connections_refused"] > 0
+    assert found.sent < 2_000
+    assert f"{2_000 - found.sent:,} likes were never sent: no connection was free or could be opened" in (
+        found.verdict.reasons
+    )
+
+
+def test_a_reader_that_cannot_read_says_why() -> None:
+    where = Address("127.0.0.1", free_ports(1)[0])
+    with pytest.raises(RefusedError, match="Connection refused"):
+        Reader(where, (socket.AF_INET, (where.host, where.port))).count("post")
+
+
 def test_a_dropped_like_is_sent_again_once() -> None:
     with target(lambda number: 0 if number == 5 else 201) as fake:
         found = fake.drill(40)
@@ -358,3 +408,9 @@ def test_the_cpu_of_the_local_stack_is_measured_where_it_is_the_target(tmp_path:
         costs = meter(settings, parse_url(fake.url)).read()
         assert (set(costs.cpu_s), costs.missing) == ({"nginx", "valkey", "drill"}, "")
         assert set(meter(settings, parse_url(f"http://{HOST}:1")).read().cpu_s) == {"drill"}
+        assert is_target(processes(settings), parse_url(fake.url))
+        assert default_url(settings) != DEFAULT_URL
+
+
+def test_without_a_local_stack_the_usual_address_is_the_target(tmp_path: Path) -> None:
+    assert default_url(SETTINGS.model_copy(update={"state_dir": tmp_path})) == DEFAULT_URL

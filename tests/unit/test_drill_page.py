@@ -38,6 +38,7 @@ def made_up(
     unlikes: float = 0.0,
     interrupted: bool = False,
     posts: int = 12,
+    counted: str = "most",
 ) -> Results:
     """So many likes were sent and answered after 5 to 204 ms; each reader is `off` by so many."""
     options = Options(LIKES, 10, posts, unlikes=unlikes, profile="viral")
@@ -54,7 +55,7 @@ def made_up(
         looks.add(crowd.schedule.at(like) + 1, sum(post == crowd.watched for post in crowd.post_of[: like + 1]))
     looks.fail("<away>")
     promised = expected(tally, crowd.post_of, options.posts)
-    held = {name: one.most + off for name, one in zip(names, promised, strict=True)}
+    held = {name: getattr(one, counted) + off for name, one in zip(names, promised, strict=True)}
     found = Observed(counted=held, rows=held, shown=held)
     verdict = judge(options, names, tally, promised, found, interrupted=interrupted)
     costs = Costs({"api": 0.1, "drill": 0.02})
@@ -87,7 +88,7 @@ class Whole(HTMLParser):
         (made_up(off=1), "Not one number"),
         (made_up(status=503), "Not one number"),
         (made_up(status=404), "200 likes not acknowledged"),
-        (made_up(status=503, off=-LIKES), "Not one number"),
+        (made_up(status=503, counted="least"), "200 likes not acknowledged"),
         (made_up(answered=50, interrupted=True), "Interrupted after 50 likes"),
         (made_up(answered=1, interrupted=True), "Interrupted after 1 likes"),
         (made_up(answered=0, interrupted=True), "Interrupted after 0 likes"),
