@@ -8,6 +8,7 @@ from flask import Response
 from service.api.answers import SHARED
 from service.api.older import MAX_SEED
 from service.api.schemas import (
+    FIRST,
     LOCALE,
     NONE_MATCH,
     POST,
@@ -92,7 +93,7 @@ def _likes() -> Node:
     return {
         "/v1/posts/{post}/like": path
         | {
-            "put": _does("like", "Like a post, once", put),
+            "put": _does("like", "Like a post, once", put) | {"parameters": [FIRST]},
             "delete": _does("unlike", "Take a like back", {"200": like, **wrong}),
             "get": _does("liked", "Ask for the viewer's like", {"200": like, **wrong}),
         },

@@ -4,7 +4,7 @@ from typing import Any
 
 from service.api.problems import TYPE_PREFIX
 from service.likes import MAX_ID_BYTES
-from service.security.viewer import ACTOR_HEADER
+from service.security.viewer import ACTOR_HEADER, MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER
 from service.security.visitor import HEADER
 
 Node = dict[str, Any]
@@ -130,6 +130,12 @@ WHO: list[Node] = [
         "description": "The user that an API key with the scope `like` likes for: what a JWT has as `sub`.",
     },
 ]
+FIRST: Node = {
+    "name": NONCE_HEADER,
+    "in": "header",
+    "schema": {"type": "string", "minLength": MIN_NONCE_CHARS, "maxLength": MAX_NONCE_CHARS},
+    "description": "Random, of a first like: sent again with it, the like is the same new visitor's.",
+}
 NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",

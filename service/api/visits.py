@@ -3,13 +3,13 @@
 from flask import Flask, Response, g, request
 
 from service.security.sites import OWN
-from service.security.viewer import ACTOR_HEADER, Viewers, Visit
+from service.security.viewer import ACTOR_HEADER, NONCE_HEADER, Viewers, Visit
 from service.security.visitor import HEADER
 
 _EXPOSED = f"{HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
-    "Access-Control-Allow-Headers": f"Authorization, Content-Type, If-None-Match, {HEADER}, {ACTOR_HEADER}",
+    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {NONCE_HEADER}, {HEADER}, {ACTOR_HEADER}",
     "Access-Control-Max-Age": "7200",  # the longest that every browser keeps one
     "Cache-Control": "no-store",
 }

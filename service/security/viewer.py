@@ -19,6 +19,8 @@ from service.settings import Settings
 
 COOKIE = "likewise_visitor"
 ACTOR_HEADER = "Likewise-Actor"  # whom a server's key likes for
+NONCE_HEADER = "Idempotency-Key"  # of a first like: sent again, it is the same new visitor's
+MIN_NONCE_CHARS, MAX_NONCE_CHARS = 16, 100  # one that can be guessed would make two people one
 COOKIE_AGE_S = 400 * 86_400  # the longest a browser keeps one
 _BEARER = "bearer "
 
@@ -77,8 +79,9 @@ class Visit:
         address = self._viewers.clients.address(self._environ)
         network = "" if self._is_free(address) else network_of(address)
         if actor is None:
+            nonce = self._nonce()
             self._allowances = quotas.spend_new(network)
-            actor = self._mint()
+            actor = self._mint(nonce)
         else:
             quotas.spend_like(actor, network)
         return actor
@@ -138,8 +141,8 @@ class Visit:
             self.set_cookie(COOKIE, "", 0)  # no script can delete it, and it would be refused for ever
             raise
 
-    def _mint(self) -> str:
-        self._token = self._viewers.visitors.mint(self.site)
+    def _mint(self, nonce: str) -> str:
+        self._token = self._viewers.visitors.mint(self.site, nonce)
         self._found = self._token.split(".")[1]
         return self._found
 
@@ -151,6 +154,14 @@ class Visit:
     def _bearer(self) -> str:
         sent: str = self._environ.get("HTTP_AUTHORIZATION", "")
         return sent[len(_BEARER) :].strip() if sent[: len(_BEARER)].lower() == _BEARER else ""
+
+    def _nonce(self) -> str:
+        nonce: str = self._environ.get("HTTP_IDEMPOTENCY_KEY", "")
+        if nonce and not _NONCE.fullmatch(nonce):
+            raise InvalidInputError(
+                NONCE_HEADER, f"{NONCE_HEADER} is not {MIN_NONCE_CHARS} to {MAX_NONCE_CHARS} of ! to ~"
+            )
+        return nonce
 
     def _need_name(self, actor: str | None) -> None:
         """A server that likes for users and forgets to say for whom must not become a new visitor each time."""

@@ -19,6 +19,7 @@ TOKEN_CHARS = 68  # "1." + 22 of the id + "." + 43 of the signature
 _VERSION = "1"
 _ID_CHARS = 22
 _DOMAIN = b"likewise visitor 1 "  # the same secret may sign other things: none of them passes for a visitor
+_NONCE_DOMAIN = b"likewise first like 1 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,12 @@ class VisitorKeys:
         self._current = signing_secret(settings)
         self._previous = _previous_secret(settings)
 
-    def mint(self, site: str = OWN) -> str:
-        """A new visitor's token."""
-        return mint(self._current, site=site)
+    def mint(self, site: str = OWN, nonce: str = "") -> str:
+        """A new visitor's token; the same one for the same nonce, so that a first like may be sent again."""
+        if not nonce:
+            return mint(self._current, site=site)
+        drawn = hmac.digest(self._current, b"%b%b %b" % (_NONCE_DOMAIN, site.encode(), nonce.encode()), "sha256")
+        return mint(self._current, drawn[:ID_BYTES], site=site)
 
     def read(self, token: str, site: str = OWN) -> Visitor | None:
         """Whom the token was made for at this site; None where it is forged, cut short or another site's."""

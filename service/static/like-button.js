@@ -186,7 +186,7 @@ class Site {
   async #fetch(method, path, isOwn) {
     const request = { method, cache: "no-cache", keepalive: method !== "GET", signal: AbortSignal.timeout(TIMEOUT_MS) };
     try {
-      const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#who() : { credentials: "omit" }) });
+      const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#who(method) : { credentials: "omit" }) });
       const body = await response.json().catch((reason) => {
         if (response.ok) throw reason; // cut off: as good as none
       });
@@ -198,18 +198,27 @@ class Site {
     }
   }
 
-  /** Who asks: a user by JWT, a visitor by the cookie of the own site, or by a stored token on others. */
-  #who() {
+  /** A user by JWT, a visitor by the cookie of the own site, or by a stored token on others. */
+  #who(method) {
     if (this.#token) return { credentials: "omit", headers: { Authorization: `Bearer ${this.#token}` } };
-    if (!this.#isForeign) return { credentials: "same-origin" };
     const visitor = memory.get(this.#key);
-    return { credentials: "omit", headers: visitor ? { [VISITOR]: visitor } : {} };
+    const headers = {};
+    if (visitor && this.#isForeign) headers[VISITOR] = visitor;
+    else if (!visitor && method === "PUT") headers["Idempotency-Key"] = this.#nonce();
+    return { credentials: this.#isForeign ? "omit" : "same-origin", headers };
+  }
+
+  /** The same for each try of a first like: a lost answer makes no second visitor. */
+  #nonce() {
+    const key = this.#key + "|first";
+    if (!memory.get(key)) memory.set(key, crypto.getRandomValues(new BigUint64Array(2)).join("-"));
+    return memory.get(key);
   }
 
   #met(visitor, isKnown) {
-    if (this.#token) return;
-    if (!this.#isForeign) isKnown && memory.set(this.#key, "cookie"); // no script sees more of it
-    else if (visitor) memory.set(this.#key, visitor);
+    if (this.#token || !(this.#isForeign ? visitor : isKnown)) return;
+    memory.set(this.#key, this.#isForeign ? visitor : "cookie");
+    memory.set(this.#key + "|first", null);
   }
 
   #warn() {

@@ -92,6 +92,14 @@ def test_a_lost_answer_counts_once(other: Open, api: Api, post: str) -> None:
     assert api.count(post) == 1
 
 
+def test_a_strangers_first_like_counts_once_though_its_answer_is_lost(other: Open, api: Api, post: str) -> None:
+    page = other(button(post))
+    page.route("**/like", _lose_the_answer, times=1)
+    heart(page, post).tap()
+    assert wait_told(page, "like")[0]["count"] == 1
+    assert api.count(post) == 1
+
+
 def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
     page = other(button(post))
     page.route("**/like", lambda route: route.abort(), times=1)

@@ -183,6 +183,23 @@ def test_a_cookie_counts_on_pages_of_ours_only(world):
     assert len(world.counter.likers["a"]) == 2
 
 
+def test_a_first_like_sent_again_is_the_same_visitors(world):
+    nonce = {"Idempotency-Key": "0123456789abcdef", "Origin": SITE}
+    first, again = (world.app.test_client().put(LIKE, headers=nonce) for _ in range(2))
+    assert [first.status_code, again.status_code, again.json["count"]] == [201, 200, 1]
+    assert first.headers["Likewise-Visitor"] == again.headers["Likewise-Visitor"]
+    for other in ({"Origin": OTHER_SITE}, {"Idempotency-Key": "fedcba9876543210"}):
+        assert world.app.test_client().put(LIKE, headers=nonce | other).status_code == 201
+    assert len(world.counter.likers["a"]) == 3
+
+
+@pytest.mark.parametrize("nonce", ["1", "x" * 15, "x" * 101])
+def test_a_nonce_that_others_may_have_is_refused(world, nonce):
+    answer = world.app.test_client().put(LIKE, headers={"Idempotency-Key": nonce})
+    assert (answer.status_code, problem(answer)["field"]) == (400, "Idempotency-Key")
+    assert world.snapshot()[0] == {}
+
+
 def test_a_changed_secret_keeps_visitors_who_they_are():
     old, new = SECRET, SECRET[::-1]
     token = mint(old.encode(), bytes(16))
