@@ -6,6 +6,7 @@ from service.api import demo, forms, metrics
 from service.api.bodies import READ_BYTES, read_body
 from service.api.counts import CountsView, CountView
 from service.api.health import ReadyView, livez
+from service.api.hotpath import HotPath
 from service.api.likes import LikesView, LikeView
 from service.api.older import SlugView, ToggleView
 from service.api.openapi import openapi
@@ -23,6 +24,7 @@ def register(app: Flask, *, likes: Likes, viewers: Viewers, settings: Settings) 
     """Give the app every route of the API and its errors."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
+    app.wsgi_app = HotPath(app.wsgi_app, likes, viewers)  # type: ignore[method-assign]
     answer_problems(app)
     app.before_request(metrics.start_clock)
     app.before_request(read_body)

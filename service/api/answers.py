@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 from babel import Locale
@@ -11,11 +12,24 @@ from service.api.display import ENGLISH, display, locale_of, preferred_locale
 from service.likes import Standing
 
 SHARED = "public, max-age=1"
+_LIKE = b'{"post":"%b","liked":%b,"count":%d,"display":%b,"approximate":%b,"as_of":"%b"}'
 
 
 def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
     """A standing with the viewer's own state: never kept by anyone."""
     return _json({**_own(standing, _locale()), **more}, status, "no-store")
+
+
+def viewers_body(standing: Standing, locale: Locale) -> bytes:
+    """What `of_viewer` says, as the hot path sends it: the same bytes, for a tenth of the cost."""
+    return _LIKE % (
+        standing.post.encode(),  # holds nothing that JSON would escape
+        b"true" if standing.liked else b"false",
+        standing.count,
+        _shown(standing.count, locale),
+        b"true" if standing.approximate else b"false",
+        as_of(standing.as_of_us).encode(),
+    )
 
 
 def of_viewers(standings: list[Standing]) -> Response:
@@ -39,7 +53,21 @@ def of_counts(standings: list[Standing]) -> Response:
 def as_of(moment_us: int) -> str:
     """µs since 1970 as ISO 8601 in UTC; whole µs, so two answers can be put in order as text."""
     seconds, micros = divmod(moment_us, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def _shown(count: int, locale: Locale) -> bytes:
+    return _quoted(display(count, locale))
+
+
+@lru_cache(maxsize=16_384)
+def _quoted(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode()
 
 
 def _own(standing: Standing, locale: Locale) -> dict[str, object]:

@@ -17,6 +17,7 @@ ANSWER_SECONDS = Histogram(
 PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
 
 _NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
+_LIKE_SECONDS = ANSWER_SECONDS.labels("like")
 _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
 
 
@@ -24,6 +25,11 @@ def count_wish(standing: Standing) -> Standing:
     """Count a like or an unlike by what it changed, and hand it on."""
     (_NEW if standing.changed else _SAME)[standing.liked].inc()
     return standing
+
+
+def observe_like(seconds: float) -> None:
+    """Note how long the hot path took."""
+    _LIKE_SECONDS.observe(seconds)
 
 
 def start_clock() -> None:

@@ -6,6 +6,7 @@ from service.security.sites import OWN
 from service.security.viewer import ACTOR_HEADER, NONCE_HEADER, Viewers, Visit
 from service.security.visitor import HEADER
 
+VISIT, ERROR = "likewise.visit", "likewise.error"  # in the environ: what the hot path found out already
 _EXPOSED = f"{HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
@@ -24,7 +25,9 @@ def receive_visits(app: Flask, viewers: Viewers) -> None:
     """Turn away what foreign pages wish, answer preflights, and hand tokens back with each answer."""
 
     def arrive() -> Response | None:
-        g.visit = viewers.arrive(request.environ)
+        g.visit = request.environ.get(VISIT) or viewers.arrive(request.environ)
+        if error := request.environ.get(ERROR):
+            raise error
         asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
         return Response(status=204, headers=_PREFLIGHT) if asked and viewers.sites.trusts(visit().site) else None
 
@@ -38,13 +41,18 @@ def receive_visits(app: Flask, viewers: Viewers) -> None:
     app.after_request(leave)
 
 
+def cors_headers(viewers: Viewers, origin: str) -> list[tuple[str, str]]:
+    """What lets a page of this origin read the answer; nothing where we don't trust it."""
+    if not viewers.sites.trusts(origin):
+        return []
+    return [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED)]
+
+
 def _with_cors(response: Response, viewers: Viewers) -> Response:
     if not viewers.sites:
         return response
-    origin = request.headers.get("Origin", OWN)
-    if viewers.sites.trusts(origin) and "Access-Control-Allow-Origin" not in response.headers:
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+    if "Access-Control-Allow-Origin" not in response.headers:
+        response.headers.update(cors_headers(viewers, request.headers.get("Origin", OWN)))
     if response.headers.get("Cache-Control") != "no-store":
         response.vary.add("Origin")
     return response

@@ -1,7 +1,6 @@
 """Who is behind a request: a user, a user that a server names, or a visitor; and whether they may like now."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from werkzeug.http import dump_cookie, parse_cookie
@@ -10,7 +9,7 @@ from service.errors import ForbiddenError, InvalidCredentialError, InvalidInputE
 from service.security.actors import actor_of_user
 from service.security.api_keys import ApiKey, ApiKeys, is_key
 from service.security.limits import Allowance
-from service.security.networks import Clients, network_of
+from service.security.networks import Clients
 from service.security.quotas import Quotas
 from service.security.sites import OWN, Sites
 from service.security.users import Users
@@ -52,6 +51,7 @@ class Visit:
         self.site = site
         self._viewers = viewers
         self._environ = environ
+        self._bearer = _bearer(environ)
         self._found: str | None = None
         self._looked = False
         self._token = ""  # for the visitor to keep
@@ -76,8 +76,8 @@ class Visit:
         actor = self.known()
         self._need_name(actor)
         quotas = self._viewers.quotas
-        address = self._viewers.clients.address(self._environ)
-        network = "" if self._is_free(address) else network_of(address)
+        # A server that likes for users is one address for many people.
+        network = "" if self.may("like") else self._viewers.clients.network(self._environ)
         if actor is None:
             nonce = self._nonce()
             self._allowances = quotas.spend_new(network)
@@ -88,7 +88,8 @@ class Visit:
 
     def may(self, scope: str) -> bool:
         """Whether an API key of this request has the scope."""
-        return self._key is not None and self._key.may(scope)
+        key = self._key()
+        return key is not None and key.may(scope)
 
     def hand_back(self) -> list[tuple[str, str]]:
         """Headers of the answer, also of an error's: who tries again must be the same person."""
@@ -104,15 +105,15 @@ class Visit:
 
     def set_cookie(self, name: str, value: str, age_s: int | None) -> None:
         """Hand a cookie back with the answer, for `age_s` seconds or (None) the browser's session; 0 deletes it."""
-        name, secure = self._cookie_name(name), self._is_https
+        name, secure = self._cookie_name(name), self._viewers.clients.is_https(self._environ)
         self._cookies.append(dump_cookie(name, value, max_age=age_s, httponly=True, samesite="Lax", secure=secure))
 
     def _find(self) -> str | None:
         named = self._environ.get("HTTP_LIKEWISE_ACTOR")
         if named is not None:
             return self._of_server(named)
-        if self._key is None and (bearer := self._bearer()):
-            return self._viewers.users.actor_of(bearer)
+        if self._bearer and not self._key():
+            return self._viewers.users.actor_of(self._bearer)
         if token := self._environ.get("HTTP_LIKEWISE_VISITOR"):
             return self._of_token(token)
         return self._of_cookie()
@@ -146,14 +147,8 @@ class Visit:
         self._found = self._token.split(".")[1]
         return self._found
 
-    @cached_property
     def _key(self) -> ApiKey | None:
-        bearer = self._bearer()
-        return self._viewers.keys.find(bearer) if is_key(bearer) else None
-
-    def _bearer(self) -> str:
-        sent: str = self._environ.get("HTTP_AUTHORIZATION", "")
-        return sent[len(_BEARER) :].strip() if sent[: len(_BEARER)].lower() == _BEARER else ""
+        return self._viewers.keys.find(self._bearer) if self._bearer and is_key(self._bearer) else None
 
     def _nonce(self) -> str:
         nonce: str = self._environ.get("HTTP_IDEMPOTENCY_KEY", "")
@@ -171,10 +166,6 @@ class Visit:
                 ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user that the key likes for"
             )
 
-    def _is_free(self, address: str) -> bool:
-        """Of a server that likes for users, and from listed networks: one address is many people there."""
-        return self.may("like") or self._viewers.clients.is_unlimited(address)
-
     def _handed_token(self) -> list[tuple[str, str]]:
         """A page of ours gets a cookie that no script reads; other sites' pages a header; programs both."""
         if self.site == OWN:
@@ -182,10 +173,11 @@ class Visit:
         is_own_page = self.site == OWN and "HTTP_SEC_FETCH_SITE" in self._environ
         return [] if is_own_page else [(HEADER, self._token)]
 
-    @cached_property
-    def _is_https(self) -> bool:
-        return self._viewers.clients.is_https(self._environ)
-
     def _cookie_name(self, name: str) -> str:
         """Over TLS `__Host-` keeps other hosts of a domain from setting it."""
-        return f"__Host-{name}" if self._is_https else name
+        return f"__Host-{name}" if self._viewers.clients.is_https(self._environ) else name
+
+
+def _bearer(environ: Mapping[str, Any]) -> str:
+    sent: str | None = environ.get("HTTP_AUTHORIZATION")
+    return sent[len(_BEARER) :].strip() if sent and sent[: len(_BEARER)].lower() == _BEARER else ""

@@ -24,6 +24,7 @@ from service.store.loads import Loader, Query, arguments
 from service.store.shards import Moved, NewLife, Shards
 
 LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
+_MOST_ITEMS = 1_000  # of one function call: Lua unpacks some thousand values at most
 _OP = {True: "+", False: "-", None: "?"}
 _BLIND = ("blind",)
 _NOTHING = ("",)
@@ -164,7 +165,7 @@ class RedisCounter:
         if not calls:
             return
         groups = _grouped(calls)
-        commands = [self._command(key[0], group, asking=key[1]) for key, group in groups.items()]
+        commands = [self._command(shard, group, asking=asking) for shard, asking, group in groups]
         try:
             asked = any(isinstance(call.outcome, Moved) and call.outcome.ask for call in calls)
             replies, replicas = self._exchange(node, commands, calls, asked)
@@ -172,7 +173,7 @@ class RedisCounter:
             for call in calls:
                 call.outcome = Moved(str(error))
             return
-        for group, reply in zip(groups.values(), replies, strict=True):
+        for (_, _, group), reply in zip(groups, replies, strict=True):
             _deliver(group, reply)
         for call in calls:
             if call.replicated and call.done and not replicas:
@@ -209,12 +210,16 @@ class RedisCounter:
         raise NotDurableError()
 
 
-def _grouped(calls: list[_Call]) -> dict[tuple[int, bool], list[_Call]]:
+def _grouped(calls: list[_Call]) -> list[tuple[int, bool, list[_Call]]]:
     """By shard, questions apart from wishes: questions are answered by a full Redis too."""
     groups: dict[tuple[int, bool], list[_Call]] = {}
     for call in calls:
         groups.setdefault((call.shard, call.wish.liked is None), []).append(call)
-    return groups
+    return [
+        (shard, asking, group[first : first + _MOST_ITEMS])
+        for (shard, asking), group in groups.items()
+        for first in range(0, len(group), _MOST_ITEMS)
+    ]
 
 
 def _deliver(calls: list[_Call], reply: Any) -> None:

@@ -20,22 +20,22 @@ class RedisQueue:
 
     def __init__(self, shards: Shards, held: Sequence[int], settled_ttl_s: int) -> None:
         self._shards = shards
-        self._held = held
+        self.shards = held
         self._ttl_s = settled_ttl_s
 
-    def poll(self, owner: str, lease_ms: int) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
         """One pipeline a node; a node that is away is said and left out. `owner` '' only looks."""
         polled: list[Polled] = []
         moved = False
-        for node, shards in self._by_node().items():
-            commands = [self._shards.command("poll", shard, owner, lease_ms) for shard in shards]
+        for node, asked in self._by_node(self.shards if shards is None else shards).items():
+            commands = [self._shards.command("poll", shard, owner, lease_ms) for shard in asked]
             try:
                 replies = self._shards.call(node, commands)
             except CounterUnavailableError as error:
-                log.warning("redis node away", reason=str(error), shards=len(shards))
+                log.warning("redis node away", reason=str(error), shards=len(asked))
                 moved = True
                 continue
-            for shard, reply in zip(shards, replies, strict=True):
+            for shard, reply in zip(asked, replies, strict=True):
                 if isinstance(reply, list):
                     polled.append(_polled(shard, reply))
                 else:
@@ -44,9 +44,9 @@ class RedisQueue:
             self._shards.cluster.refresh()
         return polled
 
-    def _by_node(self) -> dict[Node, list[int]]:
+    def _by_node(self, shards: Sequence[int]) -> dict[Node, list[int]]:
         by_node: dict[Node, list[int]] = defaultdict(list)
-        for shard in self._held:
+        for shard in shards:
             try:
                 by_node[self._shards.node(shard)].append(shard)
             except CounterUnavailableError:

@@ -3,9 +3,9 @@
 import pytest
 
 from service.errors import ConfigurationError
-from service.security.networks import client_address, is_trusted, network_of, parse_networks
+from service.security.networks import Networks, client_address, network_of
 
-TRUSTED = parse_networks(["127.0.0.1/32", "::1/128", "10.0.0.0/8"], "trusted_proxies")
+TRUSTED = Networks(["127.0.0.1/32", "::1/128", "10.0.0.0/8"], "trusted_proxies")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_networks_are_addresses_or_a_64(address, network):
 
 
 def test_trust_is_by_network():
-    trusted = [is_trusted(peer, TRUSTED) for peer in ("10.9.9.9", "::ffff:10.0.0.1", "11.0.0.1", "", "x")]
+    trusted = [TRUSTED.hold(peer) for peer in ("10.9.9.9", "::ffff:10.0.0.1", "11.0.0.1", "", "x")]
     assert trusted == [True, True, False, False, False]
 
 
 def test_a_network_that_is_none_is_named():
     with pytest.raises(ConfigurationError, match=r"LIKEWISE_TRUSTED_PROXIES.*10\.0\.0\.0/33"):
-        parse_networks(["10.0.0.0/33"], "trusted_proxies")
+        Networks(["10.0.0.0/33"], "trusted_proxies")

@@ -53,73 +53,99 @@ local function read_post(key)
   return b and {b = tonumber(b), r = tonumber(r), p = tonumber(p), k = tonumber(k), e = e}
 end
 
-local function install(shard, item)
-  local c, l = shard.prefix .. 'c:' .. item.post, shard.prefix .. 'l:' .. item.post
-  redis.call('UNLINK', l, shard.prefix .. 'u:' .. item.post)
-  redis.call('HSET', c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
-  if item.members then redis.call('SADD', l, '*', unpack(item.members)) end
-  expire(shard.prefix, item.post, shard.ttl)
-  return {b = tonumber(item.base), r = tonumber(item.rev), p = 0, k = 0, e = shard.life}
+-- What a batch knows of one post: each thing is asked for once, however many of its items are of that post.
+local function new_post(shard, name)
+  local prefix = shard.prefix
+  local post = {name = name, c = prefix .. 'c:' .. name, l = prefix .. 'l:' .. name, u = prefix .. 'u:' .. name,
+    actors = {}, wished = {}}
+  post.base = read_post(post.c)
+  post.stale = not post.base or (post.base.e ~= shard.life and post.base.k == 0)
+  return post
 end
 
--- Whether the actor likes the post: liked, known; loads what the caller brought.
-local function membership(shard, item, post)
-  local l, u = shard.prefix .. 'l:' .. item.post, shard.prefix .. 'u:' .. item.post
-  local found = redis.call('SMISMEMBER', l, item.actor, '*')
-  if found[1] == 1 then return true, true, found[2] == 1 end
-  if found[2] == 1 then return false, true, true end
-  if redis.call('SISMEMBER', u, item.actor) == 1 then return false, true, false end
-  if not item.fresh then return false, false, false end
-  redis.call('SADD', item.known and l or u, item.actor)
-  if post.k == 0 then expire(shard.prefix, item.post, shard.ttl) end
-  return item.known, true, false
+local function install(shard, post, item)
+  redis.call('UNLINK', post.l, post.u)
+  redis.call('HSET', post.c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
+  if item.members then redis.call('SADD', post.l, '*', unpack(item.members)) end
+  expire(shard.prefix, post.name, shard.ttl)
+  post.base = {b = tonumber(item.base), r = tonumber(item.rev), p = 0, k = 0, e = shard.life}
+  post.stale = false
 end
 
-local function enqueue(shard, item, post, op, weight)
+-- post.liked: whether each actor of the batch likes it; nil where Redis can't know, as the set is not complete.
+local function read_members(post)
+  local found = redis.call('SMISMEMBER', post.l, '*', unpack(post.actors))
+  local absent = {}
+  post.liked, post.complete = {}, found[1] == 1
+  for i, actor in ipairs(post.actors) do
+    if found[i + 1] == 1 then post.liked[actor] = true
+    elseif post.complete then post.liked[actor] = false
+    else absent[#absent + 1] = actor end
+  end
+  if #absent == 0 then return end
+  found = redis.call('SMISMEMBER', post.u, unpack(absent))
+  for i, actor in ipairs(absent) do
+    if found[i] == 1 then post.liked[actor] = false end
+  end
+end
+
+-- What the caller loaded of an actor whom Redis could not know.
+local function learn(shard, post, item)
+  redis.call('SADD', item.known and post.l or post.u, item.actor)
+  if post.base.k == 0 then expire(shard.prefix, post.name, shard.ttl) end
+  post.liked[item.actor] = item.known
+end
+
+local function enqueue(shard, post, item, weight)
   shard.ver = math.max(shard.ver + 1, shard.now)
-  shard.changed = true
-  shard.entry_bytes = 40 + #item.post + #item.actor
+  shard.entry_bytes = 40 + #post.name + #item.actor
   redis.call('XADD', shard.prefix .. 'q', digits(shard.ver) .. '-0',
-    'post', item.post, 'actor', item.actor, 'op', op, 'weight', weight)
-  if post.k == 0 then persist(shard.prefix, item.post) end
-  post.p, post.k = post.p + weight, post.k + 1
-  redis.call('HSET', shard.prefix .. 'c:' .. item.post, 'p', post.p, 'k', post.k)
+    'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight)
+  if post.base.k == 0 then persist(shard.prefix, post.name) end
+  post.base.p, post.base.k = post.base.p + weight, post.base.k + 1
+  post.wished[item.actor] = item.op
+  post.changed = true
 end
 
-local function like(shard, item, post, liked)
-  enqueue(shard, item, post, '+', liked and 0 or 1)
-  redis.call('SADD', shard.prefix .. 'l:' .. item.post, item.actor)
-  redis.call('SREM', shard.prefix .. 'u:' .. item.post, item.actor)
-end
-
-local function unlike(shard, item, post, liked, complete)
-  enqueue(shard, item, post, '-', liked and -1 or 0)
-  redis.call('SREM', shard.prefix .. 'l:' .. item.post, item.actor)
-  if not complete then redis.call('SADD', shard.prefix .. 'u:' .. item.post, item.actor) end
-end
-
-local function answer_one(shard, item)
-  local post = read_post(shard.prefix .. 'c:' .. item.post)
-  if not post or (post.e ~= shard.life and post.k == 0) then
+local function answer_one(shard, post, item)
+  if post.stale then
     if not item.fresh then return MISS, 0 end
-    post = install(shard, item)
+    install(shard, post, item)
   end
-  if item.actor == '' then return 0, post.b + post.p end
-  local liked, known, complete = membership(shard, item, post)
-  local status = 0
-  if not known then
-    if not item.blind then return MISS, 0 end
-    status = APPROXIMATE
-  end
-  local settled = known and post.e == shard.life
+  local base = post.base
+  if item.actor == '' then return 0, base.b + base.p end
+  if not post.liked then read_members(post) end
+  if post.liked[item.actor] == nil and item.fresh then learn(shard, post, item) end
+  local known, liked = post.liked[item.actor] ~= nil, post.liked[item.actor] or false
+  if not known and not item.blind then return MISS, 0 end
+  local status = known and 0 or APPROXIMATE
   local wanted = item.op == '+'
-  if item.op == '?' or (settled and liked == wanted) then
-    return status + (liked and LIKED or 0), post.b + post.p
+  if item.op == '?' or (known and base.e == shard.life and liked == wanted) then
+    return status + (liked and LIKED or 0), base.b + base.p
   end
   if queued_total > shard.queue_bytes then return FULL, 0 end
-  if wanted then like(shard, item, post, liked) else unlike(shard, item, post, liked, complete) end
-  if liked ~= wanted then status = status + CHANGED end
-  return status + (wanted and LIKED or 0), post.b + post.p
+  enqueue(shard, post, item, liked == wanted and 0 or (wanted and 1 or -1))
+  post.liked[item.actor] = wanted
+  return status + (liked ~= wanted and CHANGED or 0) + (wanted and LIKED or 0), base.b + base.p
+end
+
+-- Where the set is not complete, `u` says who took a like back.
+local function move(post, from, into, actors)
+  if #actors == 0 then return end
+  if into == post.l or not post.complete then redis.call('SADD', into, unpack(actors)) end
+  if from == post.l or not post.complete then redis.call('SREM', from, unpack(actors)) end
+end
+
+local function write_post(post)
+  if not post.changed then return end
+  local likers, others = {}, {}
+  for actor, op in pairs(post.wished) do
+    local side = op == '+' and likers or others
+    side[#side + 1] = actor
+  end
+  move(post, post.u, post.l, likers)
+  move(post, post.l, post.u, others)
+  redis.call('HSET', post.c, 'p', post.base.p, 'k', post.base.k)
 end
 
 -- An item: op, post, actor, load, and where load is 'loaded': life, d, base, rev, known, members (-1: not whole), ...
@@ -136,23 +162,35 @@ local function next_item(args, at, shard)
   return item, at + members
 end
 
--- ARGV: queue_bytes, ttl (s), touch ('1' writes even if nothing changed, for WAIT), items...
+-- The items in their order, and their posts by name.
+local function read_items(args, first, shard)
+  local items, posts = {}, {}
+  local at, item = first, nil
+  while at <= #args do
+    item, at = next_item(args, at, shard)
+    items[#items + 1] = item
+    posts[item.post] = posts[item.post] or new_post(shard, item.post)
+    local actors = posts[item.post].actors
+    if item.actor ~= '' then actors[#actors + 1] = item.actor end
+  end
+  return items, posts
+end
+
+-- ARGV: queue_bytes, ttl (s), touch ('1' writes even if nothing changed, for WAIT), items: at most some thousand.
 -- Answers {life, d, µs, last version, status, count, status, count, ...} or {'NEWLIFE', candidate}.
 local function wish(keys, args)
   local ver, life, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
   if not is_ours(name) then return newlife(keys[1]) end
   local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), life = life, d = d, now = micros(),
-    queue_bytes = tonumber(args[1]), ttl = args[2], changed = args[3] == '1'}
+    queue_bytes = tonumber(args[1]), ttl = args[2]}
+  local items, posts = read_items(args, 4, shard)
   local answer = {life, d, 0, 0}
-  local at, item = 4, nil
-  while at <= #args do
-    item, at = next_item(args, at, shard)
-    local status, count = answer_one(shard, item)
-    answer[#answer + 1] = status
-    answer[#answer + 1] = count
+  for i, item in ipairs(items) do
+    answer[2 * i + 3], answer[2 * i + 4] = answer_one(shard, posts[item.post], item)
   end
-  if shard.changed then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
+  for _, post in pairs(posts) do write_post(post) end
   if shard.entry_bytes then estimate(shard.prefix, shard.entry_bytes) end
+  if shard.entry_bytes or args[3] == '1' then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
   answer[3], answer[4] = digits(math.max(shard.now, shard.ver)), digits(shard.ver)
   return answer
 end
