@@ -47,7 +47,7 @@ def exact(end: float, label: Callable[[float], str]) -> Axis:
 
 
 def logarithmic(lowest: float, highest: float, label: Callable[[float], str]) -> Axis:
-    """From a 1 or 3 of a decade that is not above the lowest to one that is not below the highest."""
+    """From a 1 or 3 of a decade that is not above the lowest to one that is not below the highest; both above 0."""
     first, last = math.floor(2 * math.log10(lowest)), math.ceil(2 * math.log10(highest) - 1e-9)
     last = max(last, first + 2)
     values = [(half, (3 if half % 2 else 1) * 10.0 ** (half // 2)) for half in range(first, last + 1)]

@@ -87,7 +87,7 @@ def _answer_times(found: Results) -> str:
         Line(name, color, [(_middle(found, at), ms) for at, ms in enumerate(values)])
         for name, color, values in (("p50", "c", series.p50_ms), ("p99", "d", series.p99_ms))
     ]
-    seen = [ms for line in lines for _, ms in line.points if ms]
+    seen = [ms for line in lines for _, ms in line.points if ms and ms > 0]
     if not seen:
         return card("Answer, by when the like was due", "<p>No like was acknowledged.</p>")
     return chart(
@@ -98,7 +98,7 @@ def _answer_times(found: Results) -> str:
 def _how_long(found: Results) -> str:
     measured = _measured(found)
     lines = [Line(MEASURED[name], _COLORS[name], one.curve) for name, one in measured.items()]
-    seen = [ms for line in lines for _, ms in line.points if ms]
+    seen = [ms for line in lines for _, ms in line.points if ms and ms > 0]
     if not seen:
         return card("From due to done", "<p>No like was acknowledged.</p>")
     finest = max(one.of for one in measured.values())

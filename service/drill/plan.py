@@ -38,7 +38,7 @@ class Options:
     unlikes: float = 0.0  # the share of likes that are taken back
     repeats: float = 0.0  # the share of likes that are sent again
     connections: int = 64
-    most_connections: int = 512
+    most_connections: int = 256
     drain_s: float = 30.0  # how long to wait for late answers, and then for what is pending
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ def made_up(
     interrupted: bool = False,
     posts: int = 12,
     counted: str = "most",
+    too_soon: float = 0,
 ) -> Results:
     """So many likes were sent and answered after 5 to 204 ms; each reader is `off` by so many."""
     options = Options(LIKES, 10, posts, unlikes=unlikes, profile="viral")
@@ -52,7 +53,8 @@ def made_up(
         if crowd.after[like] == UNLIKE:
             tally.answer(UNLIKE, like, 200, 10, again=False)
             tally.followed_s.append(0.01)
-        looks.add(crowd.schedule.at(like) + 1, sum(post == crowd.watched for post in crowd.post_of[: like + 1]))
+        seen = sum(post == crowd.watched for post in crowd.post_of[: like + 1])
+        looks.add(crowd.schedule.at(like) + 1 - too_soon, seen)
     looks.fail("<away>")
     promised = expected(tally, crowd.post_of, options.posts)
     held = {name: getattr(one, counted) + off for name, one in zip(names, promised, strict=True)}
@@ -86,6 +88,7 @@ class Whole(HTMLParser):
         (made_up(unlikes=0.1), "One number: 180"),
         (made_up(posts=1), "One number: 200"),
         (made_up(off=1), "Not one number"),
+        (made_up(off=1, too_soon=30), "Not one number"),  # what counts twice seems to count before it is sent
         (made_up(status=503), "Not one number"),
         (made_up(status=404), "200 likes not acknowledged"),
         (made_up(status=503, counted="least"), "200 likes not acknowledged"),
