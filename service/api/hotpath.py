@@ -28,24 +28,24 @@ class HotPath:
     """WSGI around the Flask application, which answers what is unusual, and errors."""
 
     def __init__(self, app: "WSGIApplication", likes: Likes, viewers: Viewers) -> None:
-        self._app = app
+        self.app = app
         self._likes = likes
         self._viewers = viewers
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         if method not in {"PUT", "DELETE"} or _has_body(environ):
-            return self._app(environ, start_response)
+            return self.app(environ, start_response)
         found = _PATH.fullmatch(environ.get("RAW_URI") or environ.get("REQUEST_URI") or "")
         if found is None:
-            return self._app(environ, start_response)
+            return self.app(environ, start_response)
         began = time.perf_counter()
         try:
             environ[VISIT] = visit = self._viewers.arrive(environ)
             status, body = self._wish(method, valid_id(found[1], "post"), visit, environ)
         except LikewiseError as error:
             environ[ERROR] = error
-            return self._app(environ, start_response)
+            return self.app(environ, start_response)
         observe_like(time.perf_counter() - began)
         start_response(_LINES[status], self._headers(visit, environ, body))
         return [body]
