@@ -65,7 +65,7 @@ def nines(finest: float) -> Axis:
     shares = [0.5, *(round(1 - 10.0**-power, 9) for power in range(1, int(end + 1e-9) + 1))]
     return Axis(
         lambda share: min(1.0, -math.log10(max(1 - share, 1 / max(finest, 10))) / end),
-        [(share, f"{100 * share:.9g} %") for share in shares],
+        [(share, f"{100 * share:.9g}" + " %" * (share == 0.5)) for share in shares],  # short, for a phone
     )
 
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
@@ -42,66 +43,68 @@ def run(options: Options, settings: Settings, console: Console, sources: Sources
     address = target.resolve(where)
     *posts, probe = post_names(options.posts + 1)
     target.try_out(where, address, secret, probe)
-    machine = describe()
+    allow_sockets(options.most_connections)
     with ExitStack() as stack:
         sources = sources or stack.enter_context(open_sources(settings, where, address))
         sources.check(posts)
         crowd = crowd_of(options)
-        with Progressing(console, options.likes, "signing") as progress:
-            requests = Requests(where, posts, crowd.post_of, sign(secret, options.likes, progress.show))
-        console.print(f"{options.likes:,} likes in {options.seconds:g} s to {options.url}", soft_wrap=True)
-        allow_sockets(options.most_connections)
-        sender, costs = Sender(requests, crowd, options, address), meter(settings, where)
-        watches = _watches(sources, posts, crowd.watched)
-        verdict = _fire(sender, options, posts, sources, watches, costs, console)
-    watched = _watched(watches, verdict)
-    found = results(sender, options, verdict, watched, costs.read(), machine)
+        requests = Requests(where, posts, crowd.post_of, _sign(secret, options, console))
+        sender = Sender(requests, crowd, options, address)
+        found = _Run(options, console, posts, sources, sender).conduct(meter(settings, where))
     show_results(console, found)
     _write(options, found)
     return found
 
 
-def _watches(sources: Sources, posts: Sequence[str], watched: int | None) -> list[Watch]:
-    if watched is None:
-        return []
-    post = posts[watched]
-    return [
-        Watch("reader", lambda: sources.reader(post)),
-        Watch("stored", lambda: sources.stored(post), rest=_REST),
-    ]
+def _sign(secret: bytes, options: Options, console: Console) -> bytearray:
+    with Progressing(console, options.likes, "signing") as progress:
+        return sign(secret, options.likes, progress.show)
 
 
-def _fire(
-    sender: Sender,
-    options: Options,
-    posts: Sequence[str],
-    sources: Sources,
-    watches: Sequence[Watch],
-    costs: Meter,
-    console: Console,
-) -> Verdict:
-    """Send, wait and compare; looking on all the while."""
-    crowd, tally = sender.crowd, sender.tally
-    with ExitStack() as stack:
-        pressed = stack.enter_context(_ctrl_c(sender))
-        for watch in watches:
-            stack.enter_context(watch)
-        with Progressing(console, options.likes, "likes") as progress:
-            sender.run(show_tally(progress, crowd.schedule))
-        costs.sent()
-        found = _wait(options, posts, sources, pressed, console)
-        promised = expected(tally, crowd.post_of, options.posts)
-        for watch in watches:
-            watch.wait_for(promised[crowd.watched or 0].acknowledged, _LAST_LOOKS_S)
-    return judge(options, posts, tally, promised, found, interrupted=pressed.is_set())
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is prepared and may be sent."""
 
+    options: Options
+    console: Console
+    posts: Sequence[str]
+    sources: Sources
+    sender: Sender
 
-def _wait(
-    options: Options, posts: Sequence[str], sources: Sources, pressed: threading.Event, console: Console
-) -> Observed:
-    console.print("waiting until nothing is pending")
-    before = pressed.is_set()  # a Ctrl-C that ended the sending does not end the waiting
-    return observe(posts, sources, options.drain_s, hurry=lambda: pressed.is_set() and not before)
+    def conduct(self, costs: Meter) -> Results:
+        """Send, wait and compare; looking on all the while."""
+        machine, crowd, tally = describe(), self.sender.crowd, self.sender.tally
+        with ExitStack() as stack:
+            pressed = stack.enter_context(_ctrl_c(self.sender))
+            watches = [stack.enter_context(watch) for watch in self._watches()]
+            self._send()
+            costs.sent()
+            found = self._wait(pressed)
+            promised = expected(tally, crowd.post_of, self.options.posts)
+            for watch in watches:
+                watch.wait_for(promised[crowd.watched or 0].acknowledged, _LAST_LOOKS_S)
+        verdict = judge(self.options, self.posts, tally, promised, found, interrupted=pressed.is_set())
+        return results(self.sender, self.options, verdict, _watched(watches, verdict), costs.read(), machine)
+
+    def _watches(self) -> list[Watch]:
+        if self.sender.crowd.watched is None:
+            return []
+        post = self.posts[self.sender.crowd.watched]
+        return [
+            Watch("reader", lambda: self.sources.reader(post)),
+            Watch("stored", lambda: self.sources.stored(post), rest=_REST),
+        ]
+
+    def _send(self) -> None:
+        options = self.options
+        self.console.print(f"{options.likes:,} likes in {options.seconds:g} s to {options.url}", soft_wrap=True)
+        with Progressing(self.console, options.likes, "likes") as progress:
+            self.sender.run(show_tally(progress, self.sender.crowd.schedule))
+
+    def _wait(self, pressed: threading.Event) -> Observed:
+        self.console.print("waiting until nothing is pending")
+        before = pressed.is_set()  # a Ctrl-C that ended the sending does not end the waiting
+        return observe(self.posts, self.sources, self.options.drain_s, lambda: pressed.is_set() and not before)
 
 
 def _watched(watches: Sequence[Watch], verdict: Verdict) -> Watched | None:

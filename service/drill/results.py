@@ -173,6 +173,8 @@ def _notes(options: Options, watched: Watched | None, costs: Costs) -> list[str]
         for who, looks in (("a reader", watched.reader), ("Postgres", watched.stored)):
             if looks.failed:
                 notes.append(f"{looks.failed:,} looks of {who} failed, the first: {looks.problem}")
+    if costs.cpu_s.get("api", 0) and costs.cpu_s[DRILL] > costs.cpu_s["api"] / 2:
+        notes.append("the drill took more than half of the API's CPU: on this machine it slowed the API down")
     if costs.missing:
         notes.append(f"CPU is the drill's own alone: {costs.missing}")
     return notes

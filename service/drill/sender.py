@@ -60,8 +60,13 @@ class Sender:
         return self.tally.sent == self._options.likes and not self.tally.waiting and not self._queue
 
     def _end(self) -> None:
-        for job in [*self._pool.waiting(), *(job for *job, _ in self._queue if tuple(job) in self._tried)]:
-            self.tally.give_up(*job)
+        for kind, like in self._pool.waiting():
+            self.tally.give_up(kind, like)
+        for kind, like, _ in self._queue:
+            if (kind, like) in self._tried:
+                self.tally.give_up(kind, like)
+            elif not self._stopping:
+                self.tally.never_sent[kind] += 1
         self.tally.waiting = 0
         self._pool.close_all()
         self._on_tick(self.tally)

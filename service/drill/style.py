@@ -39,7 +39,8 @@ table{width:100%;border-collapse:collapse}
 th,td{padding:5px 0 5px 12px;text-align:right;border-top:1px solid var(--rule);font-weight:400}
 td:not(:first-child){white-space:nowrap}
 th:first-child,td:first-child{text-align:left;padding-left:0;overflow-wrap:anywhere}
-tbody:first-child tr:first-child td,thead th{border:0;color:var(--soft);font-size:13px}
+tbody:first-child tr:first-child td{border:0}
+thead th{border:0;color:var(--soft);font-size:13px}
 .wide{overflow-x:auto}
 .bar{display:grid;grid-template-columns:84px 1fr 74px;gap:10px;align-items:center;padding:4px 0}
 .bar i{height:14px;border-radius:3px;background:var(--b);min-width:2px}.bar.own i{background:var(--f)}

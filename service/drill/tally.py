@@ -34,6 +34,7 @@ class Tally:
     perhaps_unliked: list[int] = field(default_factory=list)  # may have been taken back
     lost: list[int] = field(default_factory=_zeros)  # requests lost with their connection twice
     unanswered: list[int] = field(default_factory=_zeros)  # still without answer at the end
+    never_sent: list[int] = field(default_factory=_zeros)  # what was to follow a like, and had no connection
     sent: int = 0  # likes that were sent at least once
     waiting: int = 0  # requests on the way now
     repeated: int = 0  # likes answered 200 though sent once: someone on the way sent them twice

@@ -133,6 +133,8 @@ def _of_sending(options: Options, tally: Tally, interrupted: bool) -> Iterable[s
     if acknowledged < tally.sent:
         yield f"{tally.sent - acknowledged:,} of {tally.sent:,} likes sent were not acknowledged"
     for kind, name in enumerate(KINDS):
+        if tally.never_sent[kind]:
+            yield f"{tally.never_sent[kind]:,} {name} were never sent: no connection was free or could be opened"
         if tally.lost[kind]:
             yield f"{tally.lost[kind]:,} {name} lost their connection twice"
         if tally.unanswered[kind]:

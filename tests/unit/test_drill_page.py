@@ -40,6 +40,7 @@ def made_up(
     posts: int = 12,
     counted: str = "most",
     too_soon: float = 0,
+    own_s: float = 0.02,
 ) -> Results:
     """So many likes were sent and answered after 5 to 204 ms; each reader is `off` by so many."""
     options = Options(LIKES, 10, posts, unlikes=unlikes, profile="viral")
@@ -60,7 +61,7 @@ def made_up(
     held = {name: getattr(one, counted) + off for name, one in zip(names, promised, strict=True)}
     found = Observed(counted=held, rows=held, shown=held)
     verdict = judge(options, names, tally, promised, found, interrupted=interrupted)
-    costs = Costs({"api": 0.1, "drill": 0.02})
+    costs = Costs({"api": 0.1, "drill": own_s})
     watched = None if unlikes else Watched(looks, looks, doubtful=False)
     return results(sender, options, verdict, watched, costs, {"at": "now", "cores": 2, "load_before": 0.5})
 
@@ -120,6 +121,10 @@ def test_the_json_has_every_number_of_the_page() -> None:
     assert written["answer"]["max_ms"] == pytest.approx(204)
     assert written["seen"]["of"] == written["verdict"]["posts"][0]["acknowledged"]
     assert written["notes"][0] == "1 looks of a reader failed, the first: <away>"
+
+
+def test_a_drill_that_costs_too_much_says_so() -> None:
+    assert "more than half of the API" in made_up(own_s=0.06).notes[-1]
 
 
 def test_series_of_an_interrupted_run_end_with_it() -> None:

@@ -150,11 +150,12 @@ def test_a_repeat_that_counts_is_said() -> None:
 
 
 def test_what_was_lost_or_unknown_is_said() -> None:
-    tally = run_of(10, lost=[1, 0, 2], unanswered=[2, 0, 0], strangers=3)
+    tally = run_of(10, lost=[1, 0, 2], unanswered=[2, 0, 0], never_sent=[0, 4, 0], strangers=3)
     reasons = " ".join(verdict_of(tally, all_of(5, 5)).reasons)
     assert "1 likes lost their connection twice" in reasons
     assert "2 repeats lost their connection twice" in reasons
     assert "2 likes had no answer" in reasons
+    assert "4 unlikes were never sent" in reasons
     assert "3 tokens were not known" in reasons
 
 
