@@ -8,6 +8,7 @@ from html import escape
 _WIDTH, _HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 12, 30
 _TICKS = 5
+_NINES = 5  # those after them have no room for a label
 _MOST_RULES = 8  # with more of them, only whole decades have one
 
 Points = Sequence[tuple[float, float | None]]
@@ -62,7 +63,7 @@ def logarithmic(lowest: float, highest: float, label: Callable[[float], str]) ->
 def nines(finest: float) -> Axis:
     """Shares of all: half, 90 %, 99 %, 99.9 % and so on stand equally far apart, up to `finest` of them."""
     end = max(1.0, math.log10(max(finest, 1)))
-    shares = [0.5, *(round(1 - 10.0**-power, 9) for power in range(1, int(end + 1e-9) + 1))]
+    shares = [0.5, *(round(1 - 10.0**-power, 9) for power in range(1, min(_NINES, int(end + 1e-9)) + 1))]
     return Axis(
         lambda share: min(1.0, -math.log10(max(1 - share, 1 / max(finest, 10))) / end),
         [(share, f"{100 * share:.9g}" + " %" * (share == 0.5)) for share in shares],  # short, for a phone

@@ -212,7 +212,7 @@ def target(
                     asked["likes"] += not probe
                     number = asked["likes"]
                 if number == dies_at:
-                    server.socket.shutdown(socket.SHUT_RDWR)  # from now on connections are refused
+                    server.socket.close()  # from now on connections are refused
                 status = 201 if probe else unlike if takes_back else answer(number)
                 stopped.wait(delay_s)
                 if status == -1:
