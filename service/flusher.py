@@ -150,12 +150,13 @@ class Flusher:
             shard for shard in self.queue.shards if shard in self._busy or (shard + self._rounds) % _QUIET_ROUNDS == 0
         ]
 
-    def _round(self, shards: Sequence[int] | None = None) -> None:
+    def _round(self, shards: Sequence[int] | None = None) -> int:
         self._behind = False
         try:
-            self.flush_once(shards)
+            return self.flush_once(shards)
         except (CounterUnavailableError, LedgerUnavailableError) as error:
             log.warning("flush postponed", reason=str(error))
+            return 0
 
     def flush_once(self, shards: Sequence[int] | None = None) -> int:
         """Store what every leased shard, or some, hold; how many entries were settled."""

@@ -65,6 +65,13 @@ def post_fork(server: Any, worker: Any) -> None:
         _metrics_socket.close()
 
 
+def post_worker_init(worker: Any) -> None:
+    """Let the hot path answer on the worker's sockets, as long as it is not told to stop."""
+    hot_path = getattr(worker.wsgi, "extensions", {}).get("hot_path")
+    if hot_path is not None:
+        hot_path.worker = worker
+
+
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the app's sockets and pools while greenlets still run; at interpreter exit it is too late."""
     close = getattr(worker.wsgi, "extensions", {}).get("close")

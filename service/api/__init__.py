@@ -24,7 +24,8 @@ def register(app: Flask, *, likes: Likes, viewers: Viewers, settings: Settings) 
     """Give the app every route of the API and its errors."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
-    app.wsgi_app = HotPath(app.wsgi_app, likes, viewers)  # type: ignore[method-assign]
+    app.extensions["hot_path"] = hot_path = HotPath(app.wsgi_app, likes, viewers)
+    app.wsgi_app = hot_path  # type: ignore[method-assign]
     answer_problems(app)
     app.before_request(metrics.start_clock)
     app.before_request(read_body)

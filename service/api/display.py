@@ -11,23 +11,17 @@ from werkzeug.http import parse_accept_header
 ENGLISH = Locale("en")
 MAX_TAG_CHARS = 35  # BCP 47 asks software to keep tags of this length
 MAX_HEADER_CHARS = 400
-_DIGITS_SHOWN = 4  # at most, in any locale ("1234万"): a rising count finds its form made already, nine times in ten
 
 
 def display(count: int, locale: Locale) -> str:
     """`count` in the locale's compact form: one decimal below ten units, none from there, as Intl does."""
-    cut = 10 ** max(0, len(str(count)) - _DIGITS_SHOWN)
-    return _compact(count // cut * cut, locale)
+    step, decimals = _step(len(str(count)), locale)
+    return _compact(count // step * step, decimals, locale)
 
 
-@lru_cache(maxsize=16_384)
-def _compact(count: int, locale: Locale) -> str:
-    unit = _unit(count, locale)
-    digits = 1 if unit > 1 and count < 10 * unit else 0
-    step = unit // 10 if digits else unit
-    return format_compact_decimal(
-        Decimal(count // step * step), locale=locale, fraction_digits=digits, numbering_system="default"
-    )
+@lru_cache(maxsize=4_096)
+def _compact(count: int, decimals: int, locale: Locale) -> str:
+    return format_compact_decimal(Decimal(count), locale=locale, fraction_digits=decimals, numbering_system="default")
 
 
 @lru_cache(maxsize=1_024)
@@ -51,6 +45,14 @@ def preferred_locale(accept_language: str) -> Locale:
     wanted = parse_accept_header(accept_language, LanguageAccept)
     found = (locale_of(tag) for tag, quality in wanted if quality > 0)
     return next((locale for locale in found if locale), ENGLISH)
+
+
+@lru_cache(maxsize=4_096)
+def _step(digits: int, locale: Locale) -> tuple[int, int]:
+    """What a number of so many digits is cut off to a multiple of, and the decimals it then has."""
+    smallest = 10 ** (digits - 1)
+    unit = _unit(smallest, locale)
+    return (unit // 10, 1) if unit > 1 and smallest < 10 * unit else (unit, 0)
 
 
 def _unit(count: int, locale: Locale) -> int:

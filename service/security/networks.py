@@ -86,7 +86,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
     An entry that is no address ends the search: what is left of it was written by a client.
     """
     known = bare(peer)
-    hops = iter(reversed(forwarded_for.split(","))) if forwarded_for else iter(())
+    hops = iter(reversed(forwarded_for.split(",")))
     while known and trusted.hold(known):
         before = bare(next(hops, ""))
         if not before:
@@ -105,6 +105,8 @@ def network_of(address: str) -> str:
 
 def bare(text: str) -> str:
     """An address without port, brackets or zone, IPv4-mapped ones as IPv4; empty where it is none."""
+    if not text:
+        return ""
     try:
         inet_pton(AF_INET, text)
     except (OSError, ValueError):  # an embedded NUL is a ValueError

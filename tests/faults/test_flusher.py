@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -81,10 +81,10 @@ class Careless:
     def __init__(self, stores: Stores, seed: int) -> None:
         self._queue = stores.queue
         self._chance = random.Random(seed)
-        self.read, self.renew = stores.queue.read, stores.queue.renew
+        self.read, self.renew, self.shards = stores.queue.read, stores.queue.renew, stores.queue.shards
 
-    def poll(self, owner: str, lease_ms: int) -> list[Polled]:
-        return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms)]
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+        return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms, shards)]
 
     def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
         threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
