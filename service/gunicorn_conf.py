@@ -23,7 +23,7 @@ def _cores() -> int:
 
 bind = "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY") or _cores())
-worker_class = "gevent"
+worker_class = "service.worker.Worker"  # gevent, with a fast lane for likes and counts
 worker_connections = 4_000  # live streams hold one each
 backlog = 2_048
 keepalive = 75  # seconds; above the upstream idle time of any NGINX in front, else it answers 502
@@ -63,13 +63,6 @@ def post_fork(server: Any, worker: Any) -> None:
     """A worker must not hold the metrics port: it may outlive the arbiter for a moment."""
     if _metrics_socket is not None:
         _metrics_socket.close()
-
-
-def post_worker_init(worker: Any) -> None:
-    """Let the hot path answer on the worker's sockets, as long as it is not told to stop."""
-    hot_path = getattr(worker.wsgi, "extensions", {}).get("hot_path")
-    if hot_path is not None:
-        hot_path.worker = worker
 
 
 def worker_exit(server: Any, worker: Any) -> None:

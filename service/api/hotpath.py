@@ -7,13 +7,7 @@ path, no query and no body. The contract suite runs with and without this.
 import re
 import time
 from collections.abc import Iterable
-from email.utils import formatdate
-from functools import lru_cache
-from socket import socket
 from typing import TYPE_CHECKING
-
-from gunicorn.workers.base import Worker
-from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from service.api.answers import viewers_body
 from service.api.display import preferred_locale
@@ -35,9 +29,12 @@ class HotPath:
 
     def __init__(self, app: "WSGIApplication", likes: Likes, viewers: Viewers) -> None:
         self.app = app
-        self.worker: Worker | None = None  # gunicorn's, where answers may go straight to its socket
         self._likes = likes
         self._viewers = viewers
+
+    def takes(self, method: str, target: str) -> bool:
+        """Whether a request without a body, for this path and query as sent, is answered here."""
+        return method != "GET" and _PATH.fullmatch(target) is not None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -54,10 +51,7 @@ class HotPath:
             environ[ERROR] = error
             return self.app(environ, start_response)
         observe_like(time.perf_counter() - began)
-        headers = self._headers(visit, environ, body)
-        if self.worker and self.worker.alive and _stays_open(environ):
-            return _send(environ["gunicorn.socket"], _LINES[status], headers, body)
-        start_response(_LINES[status], headers)
+        start_response(_LINES[status], self._headers(visit, environ, body))
         return [body]
 
     def _wish(self, method: str, post: str, visit: Visit, environ: "WSGIEnvironment") -> tuple[int, bytes]:
@@ -85,22 +79,3 @@ class HotPath:
 
 def _has_body(environ: "WSGIEnvironment") -> bool:
     return environ.get("CONTENT_LENGTH", "0") not in {"0", ""} or "HTTP_TRANSFER_ENCODING" in environ
-
-
-def _stays_open(environ: "WSGIEnvironment") -> bool:
-    return environ["SERVER_PROTOCOL"] == "HTTP/1.1" and environ.get("HTTP_CONNECTION", "keep-alive") == "keep-alive"
-
-
-def _send(connection: socket, line: str, headers: list[tuple[str, str]], body: bytes) -> Iterable[bytes]:
-    """Answer in one write. gunicorn would make two, and check each header again."""
-    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    data = f"HTTP/1.1 {line}\r\nDate: {_date(int(time.time()))}\r\n{fields}\r\n".encode("latin-1") + body
-    sent = connection.send(data)
-    if sent < len(data):
-        connection.sendall(data[sent:])
-    return ALREADY_HANDLED  # type: ignore[return-value]  # a mark, by which gunicorn knows
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)

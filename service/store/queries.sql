@@ -1,4 +1,5 @@
 -- Named statements of the ledger, loaded by service/store/queries.py. {likes} is the partition of one shard.
+-- OFFSET 0 keeps a look-up by its whole key one: as a join, the planner may use a part of the key and read all of a viral post.
 
 -- name: lock_shards
 -- A statement of its own: what follows must see what others committed before this lock was had.
@@ -23,14 +24,17 @@ SELECT %(shard)s, taken.next_id - missing.place, missing.post FROM missing, take
 
 -- name: store_wishes
 WITH wishes AS (
-    SELECT posts.post_id, wish.actor, wish.liked, wish.version
+    SELECT known.post_id, wish.actor, wish.liked, wish.version
     FROM unnest(%(posts)s::text[], %(actors)s::text[], %(liked)s::boolean[], %(versions)s::bigint[])
-        AS wish(post, actor, liked, version)
-    JOIN posts ON posts.shard = %(shard)s AND posts.post = wish.post
+        AS wish(post, actor, liked, version),
+    LATERAL (SELECT post_id FROM posts WHERE shard = %(shard)s AND post = wish.post OFFSET 0) AS known
 ), newer AS (
     SELECT wishes.*, coalesce(old.liked, false) AS was
     FROM wishes
-    LEFT JOIN {likes} AS old ON old.shard = %(shard)s AND old.post_id = wishes.post_id AND old.actor = wishes.actor
+    LEFT JOIN LATERAL (
+        SELECT liked, version FROM {likes} AS row
+        WHERE row.shard = %(shard)s AND row.post_id = wishes.post_id AND row.actor = wishes.actor OFFSET 0
+    ) AS old ON true
     WHERE old.version IS NULL OR old.version < wishes.version
 ), stored AS (
     INSERT INTO {likes} (shard, post_id, actor, liked, version)
@@ -49,11 +53,14 @@ SELECT post, n + seed, rev FROM posts WHERE shard = %(shard)s AND post = ANY(%(p
 UPDATE shards SET ver = greatest(ver, %(version)s) WHERE shard = %(shard)s RETURNING ver
 
 -- name: load
-SELECT ask.place, coalesce(posts.n, 0), coalesce(posts.seed, 0), coalesce(posts.rev, 0), coalesce(likes.liked, false)
+SELECT ask.place, coalesce(posts.n, 0), coalesce(posts.seed, 0), coalesce(posts.rev, 0), coalesce(own.liked, false)
 FROM unnest(%(shards)s::integer[], %(posts)s::text[], %(actors)s::text[]) WITH ORDINALITY
     AS ask(shard, post, actor, place)
 LEFT JOIN posts ON posts.shard = ask.shard AND posts.post = ask.post
-LEFT JOIN likes ON likes.shard = ask.shard AND likes.post_id = posts.post_id AND likes.actor = ask.actor
+LEFT JOIN LATERAL (
+    SELECT liked FROM likes
+    WHERE likes.shard = ask.shard AND likes.post_id = posts.post_id AND likes.actor = ask.actor OFFSET 0
+) AS own ON true
 ORDER BY ask.place
 
 -- name: load_members

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 GET = b"GET /v1/posts/a/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 COMMAND = [
     *(sys.executable, "-m", "gunicorn", "tests.contract.api_world:memory_app()"),
-    *("--bind", "127.0.0.1:0", "--worker-class", "gevent", "--keep-alive", "5"),
+    *("--bind", "127.0.0.1:0", "--worker-class", "service.worker.Worker", "--keep-alive", "5"),
     *("--no-control-socket", "--log-level", "info", "--limit-request-line", "0"),
 ]
 
@@ -128,3 +128,98 @@ def test_a_batch_of_the_longest_ids_fits(port):
     answer = talk(port, request("GET", f"/v1/counts?{asked}", "Connection: close"))
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.count(b'"count":0,') == 100
+
+
+LIKE = "/v1/posts/lane/like"
+UNUSUAL = [
+    pytest.param(["Host: x", "Transfer-Encoding: identity"], id="transfer-encoding"),
+    pytest.param(["Host: x", "Content-Length: 0", "Content-Length: 0"], id="two lengths"),
+    pytest.param(["Host: x", "Host: y"], id="two hosts"),
+    pytest.param(["X: y"], id="no host"),
+    pytest.param(["Host: x", "Likewise_Actor: 42"], id="underscore"),
+    pytest.param(["Host: x", "A : b"], id="space before the colon"),
+    pytest.param(["Host: x", "A: b", " c"], id="folded"),
+    pytest.param(["Host: x", "A: \x00"], id="NUL"),
+    pytest.param(["Host: x", "A: \xff"], id="no ASCII"),
+    pytest.param(["Host: x", "Expect: 100-continue"], id="expect"),
+    pytest.param(["Host: x", "Upgrade: h2c", "Connection: Upgrade"], id="upgrade"),
+    pytest.param(["Host: x", "Connection: close"], id="close"),
+]
+
+
+@pytest.fixture
+def lane(port: int) -> Iterator[socket.socket]:
+    """A connection that is kept open."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        yield line
+
+
+def answer(line: socket.socket) -> bytes:
+    """One answer, read to its last byte."""
+    heard = b""
+    while b"\r\n\r\n" not in heard:
+        part = line.recv(65_536)
+        assert part, heard
+        heard += part
+    head, _, body = heard.partition(b"\r\n\r\n")
+    size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < size:
+        body += line.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
+def test_the_lane_and_gunicorn_take_turns_on_one_connection(lane):
+    sent = [
+        ("PUT", LIKE, b"201"),
+        ("GET", "/livez", b"200"),
+        ("PUT", LIKE, b"201"),  # no token is sent: another visitor
+        ("POST", "/api/likes", b"400"),
+        ("DELETE", LIKE, b"200"),
+        ("PUT", "/v1/posts/a%2Fb/like", b"201"),
+        ("GET", "/nowhere", b"404"),
+        ("PUT", LIKE, b"201"),
+    ]
+    for method, path, status in sent:
+        lane.sendall(request(method, path))
+        assert answer(lane)[9:12] == status
+
+
+def test_a_lanes_answer_is_whole(lane):
+    lane.sendall(request("PUT", LIKE, "Accept-Language: de", "X-Forwarded-For: 203.0.113.9"))
+    head, _, body = answer(lane).partition(b"\r\n\r\n")
+    names = [line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
+    assert {b"date", b"content-type", b"content-length", b"cache-control", b"set-cookie"} <= set(names)
+    assert len(names) == len(set(names))
+    assert b'"liked":true' in body
+
+
+def test_requests_sent_at_once_are_answered_in_order(lane):
+    lane.sendall(request("PUT", LIKE) + request("GET", "/livez") + request("PUT", LIKE, "Connection: close"))
+    heard = _rest(lane)
+    assert [part[:3] for part in heard.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"201"]
+
+
+def test_a_head_that_comes_in_pieces(lane):
+    whole = request("PUT", LIKE)
+    for at in range(len(whole)):
+        lane.sendall(whole[at : at + 1])
+    assert answer(lane)[9:12] == b"201"
+
+
+@pytest.mark.parametrize("fields", UNUSUAL)
+def test_what_is_unusual_is_gunicorns(port, fields):
+    sent = "\r\n".join([f"PUT {LIKE} HTTP/1.1", *fields, "", ""]).encode("latin-1")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        heard = _rest(line)
+    assert heard.startswith((b"HTTP/1.1 100", b"HTTP/1.1 201", b"HTTP/1.1 4", b"HTTP/1.1 5")), heard
+    assert b"Server: gunicorn" in heard or heard.startswith(b"HTTP/1.1 4"), heard
+    assert b"42" not in heard.partition(b"\r\n\r\n")[2] or b"user:" not in heard
+
+
+def test_a_connection_that_ends_in_the_middle_harms_nobody(port):
+    for sent in (b"", b"PUT", request("PUT", LIKE)[:-2], request("PUT", LIKE)):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            line.sendall(sent)
+    assert talk(port, request("GET", "/livez", "Connection: close")).startswith(b"HTTP/1.1 200")
