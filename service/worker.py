@@ -44,15 +44,16 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         except OSError as error:
             if error.errno not in _GONE:
                 self.log.exception("Socket error processing request.")
+        except Exception:
+            self.log.exception("Error handling request")
         finally:
             util.close(client)
 
     def count_request(self) -> None:
         """As gunicorn does: a worker may be told to end after so many."""
         self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.log.info("Autorestarting worker after current request.")
-            self.alive = False
+        if self.nr >= self.max_requests:
+            self.alive: bool = False
 
 
 class _Connection:
@@ -122,7 +123,7 @@ class _Connection:
         body = b"".join(said)
         if close := getattr(said, "close", None):
             close()
-        self._client.sendall(_answer_of(*started, body, stays=self._worker.alive))
+        self._client.sendall(_answer_of(started[0], started[1], body, stays=self._worker.alive))
 
     def _through_gunicorn(self, data: bytes) -> bytes | None:
         """One request, by gunicorn from its first byte; what it read beyond, or None where the connection ends."""
@@ -136,7 +137,7 @@ class _Connection:
                 return None
             request.proxy_protocol_info = request.proxy_protocol_info or {}
             self._worker.handle_request(self._listener_name, request, self._client, self._addr)
-            return parser.unreader.take_buffered() if parser.finish_body() else None  # type: ignore[no-any-return]
+            return parser.unreader.take_buffered() if parser.finish_body() else None
         except (StopIteration, NoMoreData):
             return None
         except OSError:

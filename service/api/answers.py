@@ -12,7 +12,7 @@ from service.api.display import ENGLISH, display, locale_of, preferred_locale
 from service.likes import Standing
 
 SHARED = "public, max-age=1"
-_LIKE = b'{"post":"%b","liked":%b,"count":%d,"display":%b,"approximate":%b,"as_of":"%b"}'
+_COUNTED = b'"count":%d,"display":%b,"approximate":%b,"as_of":"%b"'  # a post's id holds nothing that JSON escapes
 
 
 def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
@@ -22,14 +22,18 @@ def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response
 
 def viewers_body(standing: Standing, locale: Locale) -> bytes:
     """What `of_viewer` says, as the hot path sends it: the same bytes, for a tenth of the cost."""
-    return _LIKE % (
-        standing.post.encode(),  # holds nothing that JSON would escape
-        b"true" if standing.liked else b"false",
-        standing.count,
-        _shown(standing.count, locale),
-        b"true" if standing.approximate else b"false",
-        as_of(standing.as_of_us).encode(),
-    )
+    liked = b"true" if standing.liked else b"false"
+    return b'{"post":"%b","liked":%b,%b}' % (standing.post.encode(), liked, _counted_bytes(standing, locale))
+
+
+def count_body(standings: list[Standing], locale: Locale) -> bytes:
+    """What `of_count` says of the first."""
+    return b'{"post":"%b",%b}' % (standings[0].post.encode(), _counted_bytes(standings[0], locale))
+
+
+def counts_body(standings: list[Standing], locale: Locale) -> bytes:
+    """What `of_counts` says."""
+    return b'{"counts":[%b]}' % b",".join([count_body([standing], locale) for standing in standings])
 
 
 def of_viewers(standings: list[Standing]) -> Response:
@@ -61,10 +65,6 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _shown(count: int, locale: Locale) -> bytes:
-    return _quoted(display(count, locale))
-
-
 @lru_cache(maxsize=16_384)
 def _quoted(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode()
@@ -83,16 +83,22 @@ def _counted(standing: Standing, locale: Locale) -> dict[str, object]:
     }
 
 
+def _counted_bytes(standing: Standing, locale: Locale) -> bytes:
+    approximate = b"true" if standing.approximate else b"false"
+    shown = _quoted(display(standing.count, locale))
+    return _COUNTED % (standing.count, shown, approximate, as_of(standing.as_of_us).encode())
+
+
 def _shared(body: dict[str, object], standings: list[Standing]) -> Response:
     response = _json(body, 200, SHARED)
-    response.set_etag(_etag(standings), weak=True)
+    response.set_etag(etag_of(standings, _locale()), weak=True)
     return response.make_conditional(request)  # type: ignore[return-value]
 
 
-def _etag(standings: list[Standing]) -> str:
-    """Weak, and without `as_of`: a count that stayed the same is not sent again."""
+def etag_of(standings: list[Standing], locale: Locale) -> str:
+    """To be sent as a weak one, as `as_of` has no part in it: a count that stayed the same is not sent again."""
     said = [(standing.post, standing.count, standing.approximate) for standing in standings]
-    return blake2b(f"{_locale()}{said}".encode(), digest_size=9).hexdigest()
+    return blake2b(f"{locale}{said}".encode(), digest_size=9).hexdigest()
 
 
 def _json(body: dict[str, object], status: int, cache_control: str) -> Response:

