@@ -1,0 +1,112 @@
+"""From what was measured to what is reported. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+Costs = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure is, and what it must be and could be; `at_least`: more is better. No numbers: for information."""
+
+    what: str
+    must: float | None = None
+    reach: tuple[float, ...] = ()
+    at_least: bool = False
+
+
+TARGETS: dict[str, Target] = {
+    "like_vs_empty_flask": Target("a durable like / an empty Flask route", 0.95, (0.80, 0.65)),
+    "like_vs_empty_flask_stock_worker": Target("a durable like / an empty Flask route in gunicorn's gevent worker"),
+    "incr_vs_like": Target("Flask + Redis INCR / a durable like", 2.5, (3.5,), at_least=True),
+    "textbook_vs_like": Target("Flask + Postgres transaction / a durable like", 5, (7,), at_least=True),
+    "read_vs_empty_flask": Target("a count from the pod / an empty Flask route", 0.60, (0.50,)),
+    "read_through_nginx_vs_empty_flask": Target("a count through NGINX / an empty Flask route", 0.10, (0.05,)),
+    "redis_pending_bytes_per_like": Target("Redis, not yet in Postgres, bytes a like", 70),
+    "redis_settled_bytes_per_like": Target("Redis, in Postgres too, bytes a like", 60),
+    "postgres_bytes_per_like": Target("Postgres with all indexes, bytes a like", 260, (180,)),
+    "growth_likers": Target("a like at many likers of the post / at 1,000", 1.1, (1.0,)),
+    "growth_posts": Target("a like over many known posts / over one", 1.3, (1.0,)),
+    "growth_new_posts": Target("a like over as many posts never seen / over one"),
+}
+
+
+def total(costs: Costs) -> float:
+    """All parts together."""
+    return sum(costs.values())
+
+
+def ratios(rounds: Sequence[Mapping[str, Costs]], over: str, under: str) -> list[float]:
+    """How one compares with the other, within each round."""
+    return [total(one[over]) / total(one[under]) for one in rounds]
+
+
+def summary(key: str, values: Sequence[float]) -> dict[str, Any]:
+    """Median and spread of a figure, with what it must be and could be."""
+    target = TARGETS[key]
+    return {
+        "median": _rounded(median(values)),
+        "min": _rounded(min(values)),
+        "max": _rounded(max(values)),
+        "rounds": len(values),
+        "must": target.must,
+        "reach": list(target.reach),
+    }
+
+
+def verdict(key: str, value: float) -> str:
+    """`reached` where the farthest goal is, `met` where the must is, else `missed`; empty where there is none."""
+    target = TARGETS[key]
+    if target.must is None:
+        return ""
+
+    def holds(bound: float) -> bool:
+        return value >= bound if target.at_least else value <= bound
+
+    if not holds(target.must):
+        return "missed"
+    return "reached" if target.reach and holds(target.reach[-1]) else "met"
+
+
+def microseconds(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, dict[str, float]]:
+    """The median cost of each kind of request: in all, and by part."""
+    found: dict[str, dict[str, float]] = {}
+    for kind in rounds[0]:
+        all_parts = {"total": median(total(one[kind]) for one in rounds)}
+        parts = {part: median(one[kind][part] for one in rounds) for part in rounds[0][kind]}
+        found[kind] = {part: round(value, 1) for part, value in (all_parts | parts).items()}
+    return found
+
+
+def with_growth(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The results, and both growth figures together."""
+    both = {"likers": results["growth_likers"]["median"], "posts": results["growth_posts"]["median"]}
+    return {**results, "growth": both}
+
+
+def _rounded(value: float) -> float:
+    return round(value, 1 if value >= 20 else 3)
+
+
+def contest_values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[float]]:
+    """The figures of a like and its peers, one a round."""
+    return {
+        "like_vs_empty_flask": ratios(rounds, "like", "empty"),
+        "like_vs_empty_flask_stock_worker": ratios(rounds, "like", "empty_stock"),
+        "incr_vs_like": ratios(rounds, "incr", "like"),
+        "textbook_vs_like": ratios(rounds, "textbook", "like"),
+        "read_vs_empty_flask": ratios(rounds, "read", "empty"),
+        "read_through_nginx_vs_empty_flask": ratios(rounds, "read_through_nginx", "empty"),
+    }
+
+
+def growth_values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[float]]:
+    """The figures of growth, one a round."""
+    return {
+        "growth_likers": ratios(rounds, "like_at_many", "like_at_few"),
+        "growth_posts": ratios(rounds, "like_over_posts", "like_at_few"),
+        "growth_new_posts": ratios(rounds, "like_over_new_posts", "like_at_few"),
+    }

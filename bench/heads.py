@@ -1,0 +1,50 @@
+"""The requests that are sent, as NGINX passes on what browsers send. Made before the clock starts."""
+
+from collections.abc import Sequence
+
+from service.drill.tokens import sign
+from service.security.visitor import TOKEN_CHARS
+
+_BROWSER = (
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
+    " Safari/537.36\r\n"
+    "Accept: */*\r\nAccept-Language: en-US,en;q=0.9\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+)
+_CLIENTS = 65_536
+
+
+def plain(method: str, path: str, count: int) -> list[bytes]:
+    """The same request `count` times, each from another client's address."""
+    return [(_head(method, path, at) + "\r\n").encode() for at in range(count)]
+
+
+def as_actors(path: str, tokens: Sequence[str]) -> list[bytes]:
+    """A like of each actor, who is believed."""
+    return [
+        f"{_head('PUT', path, at)}Content-Length: 0\r\nX-Actor: {token[2:24]}\r\n\r\n".encode()
+        for at, token in enumerate(tokens)
+    ]
+
+
+def likes(posts: Sequence[str], tokens: Sequence[str]) -> list[bytes]:
+    """A like of each visitor, of the posts in turn."""
+    return [
+        f"{_head('PUT', f'/v1/posts/{posts[at % len(posts)]}/like', at)}"
+        f"Content-Length: 0\r\nLikewise-Visitor: {token}\r\n\r\n".encode()
+        for at, token in enumerate(tokens)
+    ]
+
+
+def visitors(secret: bytes, count: int) -> list[str]:
+    """The signed tokens of new visitors."""
+    text = sign(secret, count).decode()
+    return [text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS)]
+
+
+def _head(method: str, path: str, at: int) -> str:
+    """The client's address is one of many, so that networks' limits are checked and not reached."""
+    at %= _CLIENTS
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: likes.example\r\nX-Forwarded-For: 10.{at >> 8}.{at & 255}.7\r\n"
+        f"X-Forwarded-Proto: http\r\n{_BROWSER}"
+    )

@@ -1,0 +1,169 @@
+"""Every server of a run, below one temporary directory: ours, and the peers' own. All end with the run."""
+
+import http.client
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg
+from pydantic import SecretStr
+
+from bench.cpu import Parts
+from service.local.gateway import nginx_argv
+from service.local.postgres import PostgresServer
+from service.local.processes import HOST, free_ports, make_reachable, spawn, tail, terminate, wait_until
+from service.local.valkey import ValkeyCluster
+from service.settings import Settings
+from service.store.migrate import migrate
+
+_ROOT = Path(__file__).parent.parent
+_SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"
+_MEMORY = 4 * 2**30  # a bound that is not reached: a million pending likes are to fit
+_READY_S = 60.0
+
+
+class Lab:
+    """Servers by name; `processes` has what each consists of, `ports` where it listens."""
+
+    def __init__(self, root: Path, cleanup: ExitStack) -> None:
+        self.root = root
+        self.processes: dict[str, list[psutil.Process]] = {}
+        self.ports: dict[str, int] = {}
+        self.incr_url = self.textbook_url = ""
+        self.settings = Settings(queue_bytes=_MEMORY // 2, secret=SecretStr(secrets.token_urlsafe(36)))
+        self._cleanup = cleanup
+        self._env = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+        self._flusher: subprocess.Popen[bytes] | None = None
+
+    @property
+    def secret(self) -> bytes:
+        """What signs visitors' tokens."""
+        return self.settings.secret.get_secret_value().encode()
+
+    def parts(self, *names: str) -> Parts:
+        """The processes of some servers."""
+        return {name: self.processes[name] for name in names}
+
+    def start_ours(self) -> None:
+        """Likewise as it is run: cluster, two databases, flusher, a pod with one worker, NGINX."""
+        cluster = self._cluster("redis")
+        databases = [self._database(f"postgres-{at}") for at in range(2)]
+        self.processes["postgres"] = self.processes.pop("postgres-0") + self.processes.pop("postgres-1")
+        half = self.settings.shards // 2
+        shard_map = f"0-{half - 1}={databases[0].url} {half}-{self.settings.shards - 1}={databases[1].url}"
+        self.settings = self.settings.model_copy(update={"redis_urls": cluster.urls, "shard_map": shard_map})
+        migrate(self.settings)
+        self._env |= {
+            "LIKEWISE_REDIS_URLS": ",".join(cluster.urls),
+            "LIKEWISE_SHARD_MAP": shard_map,
+            "LIKEWISE_SECRET": self.secret.decode(),
+            "LIKEWISE_QUEUE_BYTES": str(self.settings.queue_bytes),
+            "LIKEWISE_METRICS_PORT": "0",
+            "WEB_CONCURRENCY": "1",
+        }
+        self.start_flusher()
+        self._pod("pod", "service.wsgi:app", ready="/readyz")
+        self._nginx()
+
+    def start_peers(self) -> None:
+        """The peers, with a cluster and a database of their own: they don't pay for our flusher and rows."""
+        cluster = self._cluster("incr-redis")
+        database = self._database("textbook-postgres")
+        with psycopg.connect(database.url) as connection:
+            connection.execute(_SCHEMA.read_bytes())
+        self.incr_url, self.textbook_url = cluster.urls[0], database.url
+        self._env |= {"BENCH_REDIS_URL": self.incr_url, "BENCH_POSTGRES_URL": self.textbook_url}
+        self._pod("empty", "bench.peers.empty_flask:app")
+        self._pod("empty-stock", "bench.peers.empty_flask:app", "--worker-class", "gevent")
+        self._pod("incr", "bench.peers.incr:app")
+        self._pod("textbook", "bench.peers.textbook:app")
+
+    def start_flusher(self) -> None:
+        """A flusher process."""
+        self._flusher = self._run("flusher", [sys.executable, "-m", "service.cli", "flusher"], timeout_s=40)
+
+    def stop_flusher(self) -> None:
+        """End it in order; likes wait in the stream from now on."""
+        if self._flusher:
+            terminate([self._flusher], timeout_s=40)
+
+    def _cluster(self, name: str) -> ValkeyCluster:
+        cluster = ValkeyCluster(self.root / name, replicas=False, maxmemory_bytes=_MEMORY)
+        self._cleanup.callback(cluster.stop)
+        cluster.start()
+        self.processes[name] = [psutil.Process(one.pid) for one in cluster.processes]
+        return cluster
+
+    def _database(self, name: str) -> PostgresServer:
+        server = PostgresServer(self.root / name)
+        self._cleanup.callback(server.stop)
+        server.start()
+        assert server.process
+        self.processes[name] = [psutil.Process(server.process.pid)]
+        return server
+
+    def _pod(self, name: str, app: str, *more: str, ready: str = "/") -> None:
+        self.ports[name] = free_ports(1)[0]
+        config = _ROOT / "service" / "gunicorn_conf.py"
+        argv = [sys.executable, "-m", "gunicorn", "-c", str(config), "--bind", f"{HOST}:{self.ports[name]}", *more, app]
+        self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics")})
+        self._wait(name, ready)
+
+    def _nginx(self) -> None:
+        run = self.root / "nginx"
+        run.mkdir()
+        port = self.ports["nginx"] = free_ports(1)[0]
+        log = self.root / "nginx-errors.log"
+        argv = nginx_argv(run, log, port=port, api_port=self.ports["pod"], workers=1, cache=True)
+        self._run("nginx", [str(part) for part in argv], stop_signal=signal.SIGQUIT, timeout_s=3)
+        self._wait("nginx", "/readyz")
+
+    def _run(
+        self,
+        name: str,
+        argv: list[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        timeout_s: float = 10,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> subprocess.Popen[bytes]:
+        process = spawn(argv, log=self._log(name), cwd=_ROOT, env={**self._env, **(env or {})})
+        self._cleanup.callback(partial(terminate, [process], timeout_s=timeout_s, stop_signal=stop_signal))
+        self.processes[name] = [psutil.Process(process.pid)]
+        return process
+
+    def _wait(self, name: str, path: str) -> None:
+        what = f"{name} to answer {path}; its log ends: {tail(self._log(name))}"
+        wait_until(lambda: _answers(self.ports[name], path), timeout_s=_READY_S, what=what, every_s=0.1)
+
+    def _log(self, name: str) -> Path:
+        return self.root / f"{name}.log"
+
+
+@contextmanager
+def open_lab() -> Iterator[Lab]:
+    """A lab with nothing in it; whatever is started in it ends, and its directory goes."""
+    disk = Path("/var/tmp")  # noqa: S108 - /tmp may be memory, where fsync costs nothing
+    root = Path(tempfile.mkdtemp(prefix="likewise-bench-", dir=disk if os.access(disk, os.W_OK) else None))
+    make_reachable(root / "postgres")  # which runs as another account where we are root
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, root, ignore_errors=True)
+        yield Lab(root, cleanup)
+
+
+def _answers(port: int, path: str) -> bool:
+    """Whether a route or its 404 is there: all but a server that can't."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", path)
+        return connection.getresponse().status < 500
+    return False
