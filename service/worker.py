@@ -123,7 +123,10 @@ class _Connection:
         body = b"".join(said)
         if close := getattr(said, "close", None):
             close()
-        self._client.sendall(_answer_of(started[0], started[1], body, stays=self._worker.alive))
+        data = _answer_of(started[0], started[1], body, stays=self._worker.alive)
+        sent = self._client.send(data)
+        if sent < len(data):
+            self._client.sendall(data[sent:])
 
     def _through_gunicorn(self, data: bytes) -> bytes | None:
         """One request, by gunicorn from its first byte; what it read beyond, or None where the connection ends."""

@@ -1,11 +1,25 @@
 """What the API counts. Children are bound once, so counting on the hot path is one addition."""
 
+import os
 import time
 
 from flask import Response, g, request
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, values
 
 from service.likes import Standing
+
+_process = os.getpid()
+
+
+def _remember_process() -> None:
+    global _process
+    _process = os.getpid()
+
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # The library asks the kernel at each count whether it was forked; that is a tenth of a like.
+    os.register_at_fork(after_in_child=_remember_process)
+    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
 LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what they changed.", ["result"])
 ANSWER_SECONDS = Histogram(

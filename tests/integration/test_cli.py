@@ -80,3 +80,15 @@ def test_no_key_of_a_wrong_name_or_scope(servers: Servers) -> None:
         done = likewise(servers, "key", "new", *args)
         assert (done.returncode, done.stdout) == (2, "")
         assert "Error: " in done.stderr
+
+
+def test_an_error_is_one_line_of_json_and_shows_no_locals():
+    program = (
+        "import structlog; from service.cli import configure_logs; configure_logs(); password = 'top' + 'secret'\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError as error: structlog.get_logger().error('it broke', exc_info=error)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert json.loads(said)["event"] == "it broke"
+    assert "ZeroDivisionError" in json.loads(said)["exception"]
+    assert "topsecret" not in said
