@@ -80,6 +80,7 @@ def _growth(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list[
     growth = Growth(contest, _BIG, plan.likers + 1, plan.posts)
     with _step(f"{plan.posts:,} posts"):
         growth.prepare()
+        growth.round(0, max(plan.growth_requests // 4, 500))  # after a checkpoint, each page costs once more
     rounds = []
     for number in range(1, plan.rounds + 1):
         with _step(f"growth, round {number} of {plan.rounds}"):

@@ -21,6 +21,7 @@ class Growth:
     def prepare(self) -> None:
         """Each of the posts has one liker, and Redis and Postgres know it."""
         self._like(self._posts, len(self._posts))
+        self._contest.lab.vacuum()
 
     def round(self, number: int, requests: int) -> dict[str, Costs]:
         """One measurement of each; every second round the other way round."""

@@ -20,9 +20,10 @@ from pydantic import SecretStr
 from bench.cpu import Parts
 from service.local.gateway import nginx_argv
 from service.local.postgres import PostgresServer
-from service.local.processes import HOST, free_ports, make_reachable, spawn, tail, terminate, wait_until
+from service.local.processes import HOST, StartError, free_ports, make_reachable, spawn, tail, terminate, wait_until
 from service.local.valkey import ValkeyCluster
 from service.settings import Settings
+from service.store.databases import parse_shard_map
 from service.store.migrate import migrate
 
 _ROOT = Path(__file__).parent.parent
@@ -42,6 +43,7 @@ class Lab:
         self.settings = Settings(queue_bytes=_MEMORY // 2, secret=SecretStr(secrets.token_urlsafe(36)))
         self._cleanup = cleanup
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+        self._env |= {"LIKEWISE_METRICS_PORT": "0", "WEB_CONCURRENCY": "1"}
         self._flusher: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,8 +69,6 @@ class Lab:
             "LIKEWISE_SHARD_MAP": shard_map,
             "LIKEWISE_SECRET": self.secret.decode(),
             "LIKEWISE_QUEUE_BYTES": str(self.settings.queue_bytes),
-            "LIKEWISE_METRICS_PORT": "0",
-            "WEB_CONCURRENCY": "1",
         }
         self.start_flusher()
         self._pod("pod", "service.wsgi:app", ready="/readyz")
@@ -95,6 +95,12 @@ class Lab:
         """End it in order; likes wait in the stream from now on."""
         if self._flusher:
             terminate([self._flusher], timeout_s=40)
+
+    def vacuum(self) -> None:
+        """What autovacuum would do within a minute: now, and not in the middle of a round."""
+        for held in parse_shard_map(self.settings.shard_map, self.settings.shards):
+            with psycopg.connect(held.url, autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE")
 
     def _cluster(self, name: str) -> ValkeyCluster:
         cluster = ValkeyCluster(self.root / name, replicas=False, maxmemory_bytes=_MEMORY)
@@ -142,8 +148,10 @@ class Lab:
         return process
 
     def _wait(self, name: str, path: str) -> None:
-        what = f"{name} to answer {path}; its log ends: {tail(self._log(name))}"
-        wait_until(lambda: _answers(self.ports[name], path), timeout_s=_READY_S, what=what, every_s=0.1)
+        try:
+            wait_until(lambda: _answers(self.ports[name], path), timeout_s=_READY_S, what=f"{name}{path}", every_s=0.1)
+        except StartError as error:
+            raise StartError(f"{error} {tail(self._log(name))}") from error
 
     def _log(self, name: str) -> Path:
         return self.root / f"{name}.log"

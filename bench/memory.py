@@ -42,7 +42,7 @@ def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
     contest.lab.start_flusher()
     contest.drained()
     settled = _redis_bytes(stores, shard) - redis_before
-    rows = _row_bytes(stores, shard, tidy=True) - rows_before
+    rows = _row_bytes(stores, shard) - rows_before
     contest.likes += likers + 1
     contest.check_count(post, likers + 1)
     return {
@@ -63,13 +63,11 @@ def _redis_bytes(stores: Stores, shard: int) -> int:
             return int(info["used_memory"])
 
 
-def _row_bytes(stores: Stores, shard: int, *, tidy: bool = False) -> int:
-    """The shard's likes and its database's posts on disk. `tidy`: nor is anything left for later to clean up."""
+def _row_bytes(stores: Stores, shard: int) -> int:
+    """The shard's likes and its database's posts on disk."""
     settings = stores.settings
     [url] = [one.url for one in parse_shard_map(settings.shard_map, settings.shards) if shard in one.shards]
     with psycopg.connect(url, autocommit=True) as connection:
-        if tidy:
-            connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
         row = connection.execute(
             "SELECT pg_total_relation_size(%s::regclass) + pg_total_relation_size('posts')", [partition(shard)]
