@@ -132,8 +132,8 @@ class Contest:
             raise BenchError(f"{post} was liked {count:,} times and Postgres has {stored:,}; wrong: {wrong}.")
 
     def _likes(self, posts: Sequence[str], count: int) -> list[bytes]:
-        self.likes += count
-        return heads.likes(posts, heads.visitors(self.lab.secret, count))
+        first, self.likes = self.likes, self.likes + count
+        return heads.likes(posts, heads.visitors(self.lab.secret, count), first)
 
     def _drained(self, post: str) -> None:
         self.drained([shard_of(post, self.stores.settings.shards)])

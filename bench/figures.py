@@ -71,13 +71,14 @@ def verdict(key: str, value: float) -> str:
     return "reached" if target.reach and holds(target.reach[-1]) else "met"
 
 
-def microseconds(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, dict[str, float]]:
-    """The median cost of each kind of request: in all, and by part."""
-    found: dict[str, dict[str, float]] = {}
+def microseconds(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, dict[str, Any]]:
+    """The median cost of each kind of request: in all, and by part; and of each round in all."""
+    found: dict[str, dict[str, Any]] = {}
     for kind in rounds[0]:
         all_parts = {"total": median(total(one[kind]) for one in rounds)}
         parts = {part: median(one[kind][part] for one in rounds) for part in rounds[0][kind]}
         found[kind] = {part: round(value, 1) for part, value in (all_parts | parts).items()}
+        found[kind]["rounds"] = [round(total(one[kind]), 1) for one in rounds]
     return found
 
 

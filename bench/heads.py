@@ -26,10 +26,10 @@ def as_actors(path: str, tokens: Sequence[str]) -> list[bytes]:
     ]
 
 
-def likes(posts: Sequence[str], tokens: Sequence[str]) -> list[bytes]:
-    """A like of each visitor, of the posts in turn."""
+def likes(posts: Sequence[str], tokens: Sequence[str], first: int = 0) -> list[bytes]:
+    """A like of each visitor, of the posts in turn. `first`: how many were sent before, from other addresses."""
     return [
-        f"{_head('PUT', f'/v1/posts/{posts[at % len(posts)]}/like', at)}"
+        f"{_head('PUT', f'/v1/posts/{posts[at % len(posts)]}/like', first + at)}"
         f"Content-Length: 0\r\nLikewise-Visitor: {token}\r\n\r\n".encode()
         for at, token in enumerate(tokens)
     ]

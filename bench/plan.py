@@ -25,10 +25,10 @@ def parse(argv: Sequence[str] | None = None) -> Plan:
     """From the command line."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
     parser.add_argument("--rounds", type=_positive, help="rounds that count, besides one to warm up (5; quick: 2)")
-    parser.add_argument("--requests", type=_positive, help="requests of each kind in a round (20,000; quick: 4,000)")
+    parser.add_argument("--requests", type=_positive, help="requests of each kind in a round (25,000; quick: 4,000)")
     parser.add_argument("--quick", action="store_true", help="a minute's look: a tenth of the likers and posts")
     given = parser.parse_args(argv)
-    rounds, requests, size = (2, 4_000, 10) if given.quick else (5, 20_000, 1)
+    rounds, requests, size = (2, 4_000, 10) if given.quick else (5, 25_000, 1)
     return Plan(given.rounds or rounds, given.requests or requests, 1_000_000 // size, 100_000 // size, given.quick)
 
 

@@ -47,7 +47,7 @@ def test_more_is_better_only_of_what_others_cost(key: str, value: float, said: s
 
 def test_costs_are_told_in_all_and_by_part() -> None:
     told = figures.microseconds(ROUNDS)
-    assert told["like"] == {"total": 80.0, "pod": 60.0, "postgres": 20.0}
+    assert told["like"] == {"total": 80.0, "pod": 60.0, "postgres": 20.0, "rounds": [80.0, 120.0, 40.0]}
 
 
 def test_growth_is_told_together_too() -> None:
@@ -81,6 +81,8 @@ def test_a_like_is_a_request_of_a_visitor_at_an_address_of_its_own() -> None:
     sent = heads.likes(["a", "b"], tokens)
     assert [one.split()[1] for one in sent] == [b"/v1/posts/a/like", b"/v1/posts/b/like", b"/v1/posts/a/like"]
     assert all(actor_of(SECRET, token) and token.encode() in one for token, one in zip(tokens, sent, strict=True))
+    later = heads.likes(["a"], tokens, first=3)
+    assert len({one.split(b"X-Forwarded-For: ")[1].split()[0] for one in (*sent, *later)}) == 6
     assert len({one.split(b"X-Forwarded-For: ")[1].split()[0] for one in heads.plain("GET", "/", 1_000)}) == 1_000
 
 
