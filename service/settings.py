@@ -75,6 +75,7 @@ class Settings(BaseSettings):
         default=250, ge=0, description="A pod's own cache of counts; half of the promised second is left."
     )
     flush_interval_ms: int = Field(default=100, gt=0, description="How often a flusher looks at its shards.")
+    flush_age_ms: int = Field(default=500, ge=0, description="How long a shard's few likes wait for more of them.")
     flush_batch: int = Field(default=5_000, gt=0, description="Entries of one shard in one transaction.")
     lease_ms: int = Field(default=5_000, gt=0, description="A dead flusher's shards are taken over after this.")
     mint_limit: str = Field(

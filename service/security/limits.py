@@ -1,8 +1,8 @@
 """How much an actor or a network may do: decided in this process, shared with the others a moment later.
 
 What N processes allow in a window, at most: the limit, and at each process what reaches it within two sharing intervals
-(one round tells of a use, the next hears of it) and SHARE_FROM - 1 uses that are not told. Over a stretch that is no
-aligned window the sliding-window counter itself may allow up to twice the limit. See docs/adr/0006.
+(one round tells of a use, the next hears of it) and the uses that are not told: one, or a hundredth of the limit. Over
+a stretch that is no aligned window the sliding-window counter itself may allow up to twice the limit. See ADR 6.
 """
 
 import time
@@ -17,7 +17,8 @@ from service.errors import ConfigurationError, LikewiseError
 from service.security.windows import Use, Windows
 
 MAX_KEYS = 100_000
-SHARE_FROM = 2  # a viral post is a million actors with one like each: they must cost Redis nothing
+SHARE_FROM = 2  # uses at a process; a viral post is a million actors with one like each: they must cost Redis nothing
+SHARED_PART = 100  # nor must its thousands of networks, each far from its limit: a hundredth of that is told
 
 LIMITED = Counter("likewise_limited_total", "Requests refused by a limit, by its name.", ["limit"])
 UNSHARED = Counter("likewise_limits_unshared_total", "Rounds in which other processes could not be told all uses.")
@@ -77,7 +78,7 @@ class Quota:
         item = _parsed(limit_text, setting_name)
         self.name, self.limit, self.window_s = name, item.amount, item.get_expiry()
         self.clock = clock
-        self.windows = Windows(self.limit, self.window_s, max_keys=max_keys, share_from=min(SHARE_FROM, self.limit))
+        self.windows = Windows(self.limit, self.window_s, max_keys=max_keys, share_from=share_from(self.limit))
         self.before_use: Callable[[], None] | None = None
         self.refusals = LIMITED.labels(name)
 
@@ -107,6 +108,11 @@ class Quota:
     def _allowance(self, use: Use, now: float, used: int) -> Allowance:
         remaining = self.limit - used if used < self.limit else 0
         return Allowance(self.name, self.limit, self.window_s, remaining, self.windows.wait_s(use, now, used))
+
+
+def share_from(limit: int) -> int:
+    """From how many uses of a key in a window a process tells the others."""
+    return min(limit, max(SHARE_FROM, limit // SHARED_PART))
 
 
 def spend_all(asked: Sequence[tuple[Quota, str]]) -> list[Allowance]:

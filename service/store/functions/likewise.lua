@@ -32,10 +32,13 @@ local function newlife(header)
   return {'NEWLIFE', candidate}
 end
 
-local function estimate(prefix, entry_bytes)
-  local bytes = redis.call('XLEN', prefix .. 'q') * entry_bytes
+local function note_queued(prefix, bytes)
   queued_total = queued_total + bytes - (queued[prefix] or 0)
   queued[prefix] = bytes
+end
+
+local function estimate(prefix, entry_bytes)
+  note_queued(prefix, redis.call('XLEN', prefix .. 'q') * entry_bytes)
 end
 
 local function expire(prefix, post, ttl)
@@ -98,7 +101,7 @@ end
 
 local function enqueue(shard, post, item, weight)
   shard.ver = math.max(shard.ver + 1, shard.now)
-  shard.entry_bytes = 40 + #post.name + #item.actor
+  shard.added_bytes = shard.added_bytes + 40 + #post.name + #item.actor
   redis.call('XADD', shard.prefix .. 'q', digits(shard.ver) .. '-0',
     'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight)
   if post.base.k == 0 then persist(shard.prefix, post.name) end
@@ -182,15 +185,15 @@ local function wish(keys, args)
   local ver, life, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
   if not is_ours(name) then return newlife(keys[1]) end
   local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), life = life, d = d, now = micros(),
-    queue_bytes = tonumber(args[1]), ttl = args[2]}
+    queue_bytes = tonumber(args[1]), ttl = args[2], added_bytes = 0}
   local items, posts = read_items(args, 4, shard)
   local answer = {life, d, 0, 0}
   for i, item in ipairs(items) do
     answer[2 * i + 3], answer[2 * i + 4] = answer_one(shard, posts[item.post], item)
   end
   for _, post in pairs(posts) do write_post(post) end
-  if shard.entry_bytes then estimate(shard.prefix, shard.entry_bytes) end
-  if shard.entry_bytes or args[3] == '1' then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
+  note_queued(shard.prefix, (queued[shard.prefix] or 0) + shard.added_bytes)
+  if shard.added_bytes > 0 or args[3] == '1' then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
   answer[3], answer[4] = digits(math.max(shard.now, shard.ver)), digits(shard.ver)
   return answer
 end

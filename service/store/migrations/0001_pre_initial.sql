@@ -15,7 +15,7 @@ CREATE TABLE shards (
 );
 
 CREATE TABLE posts (
-    post_id    bigint      NOT NULL,
+    post_id    integer     NOT NULL,             -- a shard has at most two billion posts; a like's row is smaller for it
     n          bigint      NOT NULL DEFAULT 0,   -- rows of likes with liked
     rev        bigint      NOT NULL DEFAULT 0,   -- raised with each change of n or seed
     ver        bigint      NOT NULL DEFAULT 0,
@@ -30,13 +30,11 @@ CREATE TABLE posts (
 );
 
 CREATE TABLE likes (
-    post_id    bigint   NOT NULL,
-    version    bigint   NOT NULL,
-    shard      integer  NOT NULL,
-    visibility smallint NOT NULL DEFAULT 0,
-    flags      smallint NOT NULL DEFAULT 0,
-    liked      boolean  NOT NULL,
-    actor      text     COLLATE "C" NOT NULL,
+    version bigint   NOT NULL,
+    post_id integer  NOT NULL,
+    shard   smallint NOT NULL,
+    liked   boolean  NOT NULL,
+    actor   text     COLLATE "C" NOT NULL,
     PRIMARY KEY (shard, post_id, actor)
 ) PARTITION BY LIST (shard);
 
