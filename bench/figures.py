@@ -25,7 +25,7 @@ TARGETS: dict[str, Target] = {
     "textbook_vs_like": Target("Flask + Postgres transaction / a durable like", 5, (7,), at_least=True),
     "read_vs_empty_flask": Target("a count from the pod / an empty Flask route", 0.60, (0.50,)),
     "read_through_nginx_vs_empty_flask": Target("a count through NGINX / an empty Flask route", 0.10, (0.05,)),
-    "redis_pending_bytes_per_like": Target("Redis, not yet in Postgres, bytes a like", 70),
+    "redis_pending_bytes_per_like": Target("Redis, what a like adds while it is queued, bytes", 70),
     "redis_settled_bytes_per_like": Target("Redis, in Postgres too, bytes a like", 60),
     "postgres_bytes_per_like": Target("Postgres with all indexes, bytes a like", 260, (180,)),
     "growth_likers": Target("a like at many likers of the post / at 1,000", 1.1, (1.0,)),

@@ -46,7 +46,7 @@ def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
     contest.likes += likers + 1
     contest.check_count(post, likers + 1)
     return {
-        "redis_pending_bytes_per_like": pending / likers,
+        "redis_pending_bytes_per_like": (pending - settled) / likers,
         "redis_settled_bytes_per_like": settled / likers,
         "postgres_bytes_per_like": rows / likers,
     }

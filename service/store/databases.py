@@ -86,6 +86,10 @@ def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
         return done.value  # type: ignore[no-any-return]
 
 
+# Every statement finds its rows by key. A plan made while a table was tiny would read all of it, and is kept.
+_BY_KEY = "-c enable_seqscan=off"
+
+
 class Database:
     """One Postgres database behind a pool that opens on first use and says at once when it is away."""
 
@@ -107,7 +111,7 @@ class Database:
                 "prepare_threshold": 2,
                 "application_name": "likewise",
                 "connect_timeout": max(2, round(self._timeout_s)),
-                "options": f"-c statement_timeout={limit_ms * _STATEMENT_LIMITS} -c lock_timeout={limit_ms}",
+                "options": f"-c statement_timeout={limit_ms * _STATEMENT_LIMITS} -c lock_timeout={limit_ms} {_BY_KEY}",
             },
             configure=_remember_every_statement,
         )

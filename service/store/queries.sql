@@ -53,13 +53,15 @@ SELECT post, n + seed, rev FROM posts WHERE shard = %(shard)s AND post = ANY(%(p
 UPDATE shards SET ver = greatest(ver, %(version)s) WHERE shard = %(shard)s RETURNING ver
 
 -- name: load
-SELECT ask.place, coalesce(posts.n, 0), coalesce(posts.seed, 0), coalesce(posts.rev, 0), coalesce(own.liked, false)
+SELECT ask.place, coalesce(known.n, 0), coalesce(known.seed, 0), coalesce(known.rev, 0), coalesce(own.liked, false)
 FROM unnest(%(shards)s::integer[], %(posts)s::text[], %(actors)s::text[]) WITH ORDINALITY
     AS ask(shard, post, actor, place)
-LEFT JOIN posts ON posts.shard = ask.shard AND posts.post = ask.post
+LEFT JOIN LATERAL (
+    SELECT post_id, n, seed, rev FROM posts WHERE posts.shard = ask.shard AND posts.post = ask.post OFFSET 0
+) AS known ON true
 LEFT JOIN LATERAL (
     SELECT liked FROM likes
-    WHERE likes.shard = ask.shard AND likes.post_id = posts.post_id AND likes.actor = ask.actor OFFSET 0
+    WHERE likes.shard = ask.shard AND likes.post_id = known.post_id AND likes.actor = ask.actor OFFSET 0
 ) AS own ON true
 ORDER BY ask.place
 

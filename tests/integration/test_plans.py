@@ -5,7 +5,7 @@ import re
 import psycopg
 import pytest
 
-from service.store.databases import parse_shard_map
+from service.store.databases import _BY_KEY, parse_shard_map
 from service.store.queries import query
 from tests.conftest import SHARDS
 
@@ -25,7 +25,7 @@ LOAD = {"shards": [SHARD] * 200, "posts": ["viral"] * 200, "actors": WISHES["act
 def viral(servers):
     """A connection to a database that believes a post has one liker, and a few thousand that it does not know of."""
     held = next(held for held in parse_shard_map(servers.settings.shard_map, SHARDS) if SHARD in held.shards)
-    with psycopg.connect(held.url, autocommit=True) as connection:
+    with psycopg.connect(held.url, autocommit=True, options=_BY_KEY) as connection:
         posts = "INSERT INTO posts (shard, post_id, post) VALUES (%s, 1, 'viral'), (%s, 2, 'b'), (%s, 3, 'c')"
         connection.execute(posts, [SHARD] * 3)
         likes = "INSERT INTO likes (shard, post_id, actor, liked, version) SELECT %s, 1, 'actor-' || n, true, n "
