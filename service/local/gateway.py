@@ -88,7 +88,10 @@ http {{
 """
 
 
-_CACHE_PATH = "    proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;"
+_CACHE_PATH = """\
+    proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;
+    open_file_cache max=1000 inactive=20s;  # an answer from the cache need not open its file each time
+    open_file_cache_valid 5s;"""
 _CACHED = """\
         location ~ ^/v1/(posts/.+/count|counts)$ {
             proxy_cache counts;  # by the API's own max-age and Vary
