@@ -67,7 +67,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the app's sockets and pools while greenlets still run; at interpreter exit it is too late."""
-    close = getattr(worker.wsgi, "extensions", {}).get("close")
+    close = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("close")
     if close is not None:
         close()
 

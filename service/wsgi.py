@@ -1,7 +1,16 @@
 """The gunicorn entry point: `service.wsgi:app`, configured by the environment."""
 
+import sys
+
 from service.app import create_app
 from service.cli import configure_logs, settings_from_environment
+from service.errors import LikewiseError
+
+_APP_LOAD_ERROR = 4  # by which gunicorn knows that another try would end the same
 
 configure_logs()
-app = create_app(settings_from_environment())
+try:
+    app = create_app(settings_from_environment())
+except LikewiseError as error:
+    print(f"Likewise can't start: {error}", file=sys.stderr)  # noqa: T201 - for people, and before there is a log
+    sys.exit(_APP_LOAD_ERROR)
