@@ -44,7 +44,7 @@ class Stores:
 def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
     """The stores of a process; the queue of all shards, or of some. Raises ConfigurationError."""
     ledger = PostgresLedger(settings)
-    cluster = Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000)
+    cluster = _cluster(settings)
     shards = Shards(cluster, ledger, settings.shards)
     return Stores(
         settings=settings,
@@ -53,6 +53,10 @@ def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
         queue=RedisQueue(shards, queue_of or range(settings.shards), settings.settled_ttl_s),
         shards=shards,
     )
+
+
+def _cluster(settings: Settings) -> Cluster:
+    return Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000)
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def create_app(settings: Settings) -> Flask:
     opened = stores(settings)
     quotas = Quotas(settings)
     # Sockets of its own: what pods tell each other about limits must not hold up a like.
-    windows = RedisWindows(Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000))
+    windows = RedisWindows(_cluster(settings))
     sharing = Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
     viewers = Viewers(settings, quotas)
     viewers.users.start()

@@ -48,6 +48,13 @@ def text_of(body: dict[str, object], field: str) -> str:
     return value
 
 
+def is_like(action: str) -> bool:
+    """Whether an action is `like`; False for `unlike`, InvalidInputError for anything else."""
+    if action not in {"like", "unlike"}:
+        raise InvalidInputError("action", f"action is {action[:40]!r}; send like or unlike")
+    return action == "like"
+
+
 def _kind(value: object, given: bool) -> str:
     return f"{json.dumps(value)[:40]}" if given else "missing"
 

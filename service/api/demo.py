@@ -10,7 +10,7 @@ from flask.views import MethodView
 
 from service.api.display import ENGLISH, display
 from service.api.forms import page
-from service.api.visits import visit
+from service.api.visits import viewers_standings, visit
 from service.errors import LikewiseError
 from service.likes import Likes, Standing
 from service.security.forms import Forms
@@ -58,11 +58,9 @@ class _BlogView(MethodView):
         """How the shown posts stand; nothing where that can't be known now: a blog goes on without its counts."""
         ids = [post.id for post in shown]
         try:
-            actor = visit().known()
-            standings = self._likes.standings(ids, actor) if actor else self._likes.counts(ids)
+            return {standing.post: standing for standing in viewers_standings(self._likes, ids)}
         except LikewiseError:
             return {}
-        return {standing.post: standing for standing in standings}
 
 
 class ListingView(_BlogView):

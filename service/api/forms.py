@@ -4,11 +4,12 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from flask.views import MethodView
 
 from service.api import scripts
+from service.api.bodies import is_like
 from service.api.metrics import count_wish
 from service.api.problems import headers_of, kind_of
-from service.api.visits import visit
-from service.errors import InvalidInputError, LikewiseError
-from service.likes import Likes, Standing, valid_id
+from service.api.visits import viewers_standings, visit
+from service.errors import LikewiseError
+from service.likes import Likes, valid_id
 from service.security.forms import FIELD, Forms, return_address
 from service.security.sites import Sites
 
@@ -61,26 +62,19 @@ class FormView(MethodView):
         return redirect(back or request.path, 303)  # type: ignore[return-value]
 
     def _wish(self, post: str, action: str) -> None:
-        if action not in {"like", "unlike"}:
-            raise InvalidInputError("action", f"action is {action[:40]!r}; send like or unlike")
+        likes = is_like(action)
         self._forms.check(visit(), request.form.get(FIELD, ""))
-        if action == "like":
+        if likes:
             count_wish(self._likes.like(post, visit().liking()))
         elif actor := visit().unliking():
             count_wish(self._likes.unlike(post, actor))
 
     def _page(self, post: str, back: str) -> Response:
-        standing = viewers_standing(self._likes, post)
+        standing = viewers_standings(self._likes, [post])[0]
         return page("form.html", standing=standing, csrf=self._forms.token(visit()), back=back)
 
     def _return_to(self, wanted: str) -> str:
         return return_address(wanted, request.host, self._sites) if wanted else ""
-
-
-def viewers_standing(likes: Likes, post: str) -> Standing:
-    """The viewer's own state and the count of a post."""
-    actor = visit().known()
-    return likes.standing(post, actor) if actor else likes.counts([post])[0]
 
 
 def _refused(error: LikewiseError) -> Response:

@@ -5,7 +5,7 @@ from flask.views import MethodView
 
 from service.api import answers
 from service.api.metrics import count_wish
-from service.api.visits import visit
+from service.api.visits import viewers_standings, visit
 from service.likes import Likes, valid_id
 
 
@@ -33,9 +33,7 @@ class LikeView(MethodView):
 
     def get(self, post: str) -> Response:
         """The viewer's own state and the count."""
-        actor = visit().known()
-        standing = self._likes.standing(post, actor) if actor else self._likes.counts([post])[0]
-        return answers.of_viewer(standing)
+        return answers.of_viewer(viewers_standings(self._likes, [post])[0])
 
 
 class LikesView(MethodView):
@@ -48,5 +46,4 @@ class LikesView(MethodView):
 
     def get(self) -> Response:
         """`?post=a&post=b`, 1 to 100; answered in that order."""
-        posts, actor = request.args.getlist("post"), visit().known()
-        return answers.of_viewers(self._likes.standings(posts, actor) if actor else self._likes.counts(posts))
+        return answers.of_viewers(viewers_standings(self._likes, request.args.getlist("post")))

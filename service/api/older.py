@@ -4,9 +4,9 @@ from flask import Response, request
 from flask.views import MethodView
 
 from service.api import answers
-from service.api.bodies import json_object, text_of
+from service.api.bodies import is_like, json_object, text_of
 from service.api.metrics import count_wish
-from service.api.visits import visit
+from service.api.visits import viewers_standings, visit
 from service.errors import InvalidInputError
 from service.likes import Likes, Standing, valid_id
 
@@ -47,11 +47,9 @@ class SlugView(MethodView):
     def post(self) -> Response:
         """`{slug, action: like|unlike}`, and `likes` to start the count at."""
         body = json_object()
-        slug, action = valid_id(text_of(body, "slug"), "slug"), text_of(body, "action")
-        if action not in {"like", "unlike"}:
-            raise InvalidInputError("action", f"action is {action[:40]!r}; send like or unlike")
+        slug, likes = valid_id(text_of(body, "slug"), "slug"), is_like(text_of(body, "action"))
         self._seed(slug, _from_body(body.get("likes")))
-        return self._like(slug) if action == "like" else self._unlike(slug)
+        return self._like(slug) if likes else self._unlike(slug)
 
     def _like(self, slug: str) -> Response:
         return _with_likes(count_wish(self._likes.like(slug, visit().liking())))
@@ -63,8 +61,7 @@ class SlugView(MethodView):
         return _with_likes(count_wish(self._likes.unlike(slug, actor)))
 
     def _read(self, slug: str) -> Response:
-        actor = visit().known()
-        return _with_likes(self._likes.standing(slug, actor) if actor else self._likes.counts([slug])[0])
+        return _with_likes(viewers_standings(self._likes, [slug])[0])
 
     def _seed(self, slug: str, count: int | None) -> None:
         """Only for the key's owner; anyone else's value is passed over, as the shape always did."""

@@ -1,7 +1,10 @@
 """The visit of each request: who may enter at all, and what the answer hands back. CORS is decided here."""
 
+from collections.abc import Sequence
+
 from flask import Flask, Response, g, request
 
+from service.likes import Likes, Standing
 from service.security.sites import OWN
 from service.security.viewer import ACTOR_HEADER, NONCE_HEADER, Viewers, Visit
 from service.security.visitor import HEADER
@@ -19,6 +22,12 @@ _PREFLIGHT = {
 def visit() -> Visit:
     """Who is behind the present request."""
     return g.visit  # type: ignore[no-any-return]
+
+
+def viewers_standings(likes: Likes, posts: Sequence[str]) -> list[Standing]:
+    """How posts stand to the present viewer; where nobody is known, to nobody, and then from the cache of counts."""
+    actor = visit().known()
+    return likes.standings(posts, actor) if actor else likes.counts(posts)
 
 
 def receive_visits(app: Flask, viewers: Viewers) -> None:

@@ -188,3 +188,16 @@ def page(chromium: Browser) -> Iterator[Page]:
         page.set_default_timeout(WAIT_MS)
         yield page
         assert not errors
+
+
+def the_element_likes_and_remembers(page: Page) -> None:
+    """A tap on the page's `<like-button>` counts one, and is there after a reload."""
+    element = page.locator("like-button")
+    button, count = element.get_by_role("button"), element.locator(".count")
+    expect(count).to_have_text("0")
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.status == 201):
+        button.click()
+    expect(count).to_have_text("1")
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(count).to_have_text("1")

@@ -18,7 +18,14 @@ from playwright.sync_api import Locator, Page, Request, expect
 
 from service.local.processes import free_ports
 from tests.conftest import Servers
-from tests.examples.conftest import EXAMPLES, Server, likewise_on, program, running
+from tests.examples.conftest import (
+    EXAMPLES,
+    Server,
+    likewise_on,
+    program,
+    running,
+    the_element_likes_and_remembers,
+)
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the build
 
@@ -224,12 +231,4 @@ def test_the_button_takes_back_what_likewise_did_not_count(pod: Server, page: Pa
 
 def test_the_element_in_react(page: Page, blog: Server, post: str) -> None:
     page.goto(f"{blog.url}/element/{post}")
-    button = page.locator("like-button").get_by_role("button")
-    count = page.locator("like-button .count")
-    expect(count).to_have_text("0")
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and answer.status == 201):
-        button.click()
-    expect(count).to_have_text("1")
-    page.reload()
-    expect(button).to_have_attribute("aria-pressed", "true")
-    expect(count).to_have_text("1")
+    the_element_likes_and_remembers(page)
