@@ -28,8 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-lock: ## writes requirements.lock anew, for every Python from 3.11
+lock: ## writes both locks anew: for development on every Python from 3.11, and for the image
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -56,7 +56,13 @@ def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
 
 
 def _cluster(settings: Settings) -> Cluster:
-    return Cluster(settings.redis_urls, timeout_s=settings.redis_timeout_ms / 1000)
+    return Cluster(
+        settings.redis_urls,
+        timeout_s=settings.redis_timeout_ms / 1000,
+        username=settings.redis_username,
+        password=settings.redis_password.get_secret_value(),
+        ca_file=settings.redis_ca_file,
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -79,6 +80,15 @@ def up(port: int, replicas: bool, workers: int | None) -> None:
     from service.local.up import up as run
 
     sys.exit(run(settings_from_environment(), port=port, replicas=replicas, workers=workers, status=Probe()))
+
+
+@main.command()
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where it listens.")
+def api(bind: str) -> None:
+    """Run the API: gunicorn with WEB_CONCURRENCY workers (else one a core), until SIGTERM."""
+    config = str(Path(__file__).with_name("gunicorn_conf.py"))
+    # In place of this process: gunicorn gets the signals, and gevent an interpreter in which nothing is imported yet.
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", config, "--bind", bind, "service.wsgi:app"])  # noqa: S606
 
 
 @main.command()

@@ -20,6 +20,11 @@ class Settings(BaseSettings):
         default=["redis://127.0.0.1:7100"],
         description="Some nodes of the Redis Cluster; the others are found through them.",
     )
+    redis_username: str = Field(default="", description="Its ACL user, at all nodes. Empty: what the URLs say.")
+    redis_password: SecretStr = Field(default=SecretStr(""), description="The password. Empty: what the URLs say.")
+    redis_ca_file: str = Field(
+        default="", description="PEM file: who signs the nodes' certificates (rediss://). Empty: the system's."
+    )
     shard_map: str = Field(
         default="0-255=postgresql://127.0.0.1:5432/likewise",
         description="Which database holds which shards: `FIRST-LAST=URL`, separated by spaces. All shards, each once.",

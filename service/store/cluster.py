@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
+from redis.connection import ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
 
 from service.errors import ConfigurationError, CounterUnavailableError
@@ -60,13 +60,17 @@ class Node:
 class Cluster:
     """Which node serves which slot. A single server without cluster mode serves them all."""
 
-    def __init__(self, urls: Sequence[str], *, timeout_s: float) -> None:
+    def __init__(
+        self, urls: Sequence[str], *, timeout_s: float, username: str = "", password: str = "", ca_file: str = ""
+    ) -> None:
         if not urls:
             raise ConfigurationError("LIKEWISE_REDIS_URLS is empty; give redis://HOST:PORT of some nodes")
         try:
             self._options = [dict(parse_url(url)) for url in urls]
         except ValueError as error:
             raise ConfigurationError(f"LIKEWISE_REDIS_URLS: {error}") from error
+        self._credentials = {"username": username, "password": password}
+        self._ca_file = ca_file
         self._timeout_s = timeout_s
         self._seeds = [self._address(options) for options in self._options]
         self._nodes: dict[Address, Node] = {}
@@ -88,6 +92,9 @@ class Cluster:
 
     def _pool(self, address: Address) -> ConnectionPool:
         options = self._options[0] | {"host": address[0], "port": address[1]}
+        options |= {name: value for name, value in self._credentials.items() if value}
+        if self._ca_file and options.get("connection_class") is SSLConnection:
+            options["ssl_ca_certs"] = self._ca_file
         return ConnectionPool(
             socket_timeout=self._timeout_s,
             socket_connect_timeout=self._timeout_s,
