@@ -17,10 +17,10 @@ from service.security.viewer import Viewers
 from service.settings import Settings
 from service.store.cluster import Cluster
 from service.store.counter import RedisCounter
-from service.store.databases import parse_shard_map
 from service.store.ledger import PostgresLedger
 from service.store.loads import Loader
 from service.store.queue import RedisQueue
+from service.store.shard_map import parse_shard_map
 from service.store.shards import Shards
 from service.store.shared_windows import RedisWindows
 

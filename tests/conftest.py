@@ -14,8 +14,8 @@ from service.local.postgres import PostgresServer
 from service.local.valkey import ValkeyCluster
 from service.settings import Settings
 from service.store.cluster import Cluster
-from service.store.databases import parse_shard_map
 from service.store.migrate import migrate
+from service.store.shard_map import parse_shard_map
 
 MAXMEMORY = 256 * 2**20
 SHARDS = 16  # enough to be on every node and in both databases, few enough to poll and to migrate quickly

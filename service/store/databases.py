@@ -1,58 +1,21 @@
-"""The Postgres databases and the shards that each holds. psycopg's errors end here."""
+"""The Postgres databases, each behind a pool. psycopg's errors end here."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from service.errors import ConfigurationError, LedgerUnavailableError
+from service.errors import LedgerUnavailableError
 from service.settings import Settings
+from service.store.schema import misfit
+from service.store.shard_map import Range
 
-_PART = re.compile(r"(\d+)(?:-(\d+))?=(postgres(?:ql)?://\S+)")
 _AWAY_S = 0.5
 _STATEMENT_LIMITS = 5  # a batch may take so many times what a look-up may
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Shards `first` to `last` live in the database at `url`."""
-
-    first: int
-    last: int
-    url: str
-
-    @property
-    def shards(self) -> range:
-        return range(self.first, self.last + 1)
-
-    @property
-    def name(self) -> str:
-        """The address without user and password, for messages."""
-        info = psycopg.conninfo.conninfo_to_dict(self.url)
-        return f"{info.get('host', 'local')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
-
-
-def parse_shard_map(text: str, shards: int) -> list[Range]:
-    """`0-127=postgresql://a/b 128-255=...` as ranges. Raises ConfigurationError unless each shard has one database."""
-    ranges = []
-    for part in text.split():
-        found = _PART.fullmatch(part)
-        if not found:
-            raise ConfigurationError(f"LIKEWISE_SHARD_MAP: {part.split('@')[-1]!r} is not FIRST-LAST=postgresql://...")
-        first, last, url = found.groups()
-        ranges.append(Range(int(first), int(last or first), url))
-    held = sorted(shard for one in ranges for shard in one.shards)
-    if held != list(range(shards)):
-        raise ConfigurationError(
-            f"LIKEWISE_SHARD_MAP must name each of the shards 0 to {shards - 1} once (LIKEWISE_SHARDS is {shards})"
-        )
-    return ranges
 
 
 class _Connection(psycopg.Connection[Any]):
@@ -96,8 +59,11 @@ class Database:
     def __init__(self, held: Range, settings: Settings) -> None:
         self.range = held
         limit_ms = settings.postgres_timeout_ms
+        self._shards = settings.shards
         self._timeout_s = limit_ms / 1000
         self._away_until = 0.0
+        self._fits = False
+        self.misfit = ""  # what was found wrong with its tables: one sentence
         self._pool = ConnectionPool(
             held.url,
             min_size=0,
@@ -123,11 +89,13 @@ class Database:
         Raises LedgerUnavailableError, at once while the database was just seen away.
         """
         if time.monotonic() < self._away_until:
-            raise LedgerUnavailableError(f"Postgres {self.range.name} does not answer")
+            raise LedgerUnavailableError(self.misfit or f"Postgres {self.range.name} does not answer")
         try:
             self._pool.open()
             with self._pool.connection() as connection:
                 connection.limit_s = self._timeout_s * (1 if soon else _STATEMENT_LIMITS + 1)
+                if not self._fits:
+                    self._check_fit(connection)
                 yield connection
         except (psycopg.DataError, psycopg.IntegrityError):
             raise
@@ -137,8 +105,16 @@ class Database:
                 f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"
             ) from error
 
+    def _check_fit(self, connection: psycopg.Connection[Any]) -> None:
+        """Once, before the first use: tables of another version or another part of the shards must not be touched."""
+        self.misfit = misfit(connection, self.range, self._shards)
+        if self.misfit:
+            self._away_until = time.monotonic() + _AWAY_S
+            raise LedgerUnavailableError(self.misfit)
+        self._fits = True
+
     def check(self) -> str | None:
-        """A sentence if it does not answer."""
+        """A sentence if it does not answer, or does not fit."""
         try:
             with self.connection(soon=True) as connection:
                 connection.execute("SELECT 1")

@@ -8,9 +8,10 @@ from service.errors import ConfigurationError, LikewiseError
 from service.flusher import Batch, Committed, FencedError, RejectedError
 from service.settings import Settings
 from service.sharding import shard_of
-from service.store.databases import Database, parse_shard_map
+from service.store.databases import Database
 from service.store.loads import Base, Query
 from service.store.queries import query
+from service.store.shard_map import parse_shard_map
 
 WHOLE = 256  # a post with at most so many likers is loaded with all of them: then no actor is a miss
 

@@ -1,45 +1,26 @@
-"""Migrations: numbered SQL files, `pre` before new pods start and `post` after the last old one is gone."""
+"""`likewise migrate`: `pre` migrations run before new pods start, `post` ones after the last old pod is gone.
 
-import re
-from dataclasses import dataclass
-from importlib.resources import files
-from typing import Literal
+A `pre` migration adds what the new image needs and takes nothing from the old one, with or without the `post` ones
+before it; so old and new pods run side by side, and a rollback finds what it needs.
+"""
 
 import psycopg
 from psycopg import sql
 
 from service.errors import ConfigurationError, LedgerUnavailableError
 from service.settings import Settings
-from service.store.databases import Range, parse_shard_map
 from service.store.queries import partition
+from service.store.schema import Connection, Phase, applied, differing_shards, migrations, too_new
+from service.store.shard_map import Range, parse_shard_map
 
-Phase = Literal["pre", "post"]
-_FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 _ADVISORY_LOCK = 0x4C696B65  # "Like"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file of the migrations folder."""
-
-    number: int
-    phase: str
-    name: str
-    text: str
-
-
-def migrations() -> list[Migration]:
-    """Every migration in order."""
-    found = []
-    for file in files("service.store").joinpath("migrations").iterdir():
-        match = _FILE.fullmatch(file.name)
-        if match:
-            found.append(Migration(int(match[1]), match[2], match[3], file.read_text("utf-8")))
-    return sorted(found, key=lambda one: one.number)
-
-
 def migrate(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
-    """Bring every database up to date; safe to run twice or at once. What was done, a line each."""
+    """Bring every database up to date; safe to run twice or at once. What was done, a line each.
+
+    Raises ConfigurationError where a database is not what the shard map says, or is past this image.
+    """
     done = []
     for held in parse_shard_map(settings.shard_map, settings.shards):
         try:
@@ -50,40 +31,60 @@ def migrate(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> 
     return done
 
 
-def _migrate_one(
-    connection: psycopg.Connection[tuple[int]], held: Range, shards: int, phases: tuple[Phase, ...]
-) -> list[str]:
+def _migrate_one(connection: Connection, held: Range, shards: int, phases: tuple[Phase, ...]) -> list[str]:
     # One transaction: a migration that fails, or a machine that dies, leaves the database as it was.
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations"
-            " (number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
-        applied = {number for (number,) in connection.execute("SELECT number FROM migrations")}
-        lines = []
-        for migration in migrations():
-            if migration.phase in phases and migration.number not in applied:
-                connection.execute(migration.text.encode())
-                connection.execute("INSERT INTO migrations VALUES (%s, %s)", [migration.number, migration.name])
-                lines.append(f"{migration.number:04d} {migration.phase} {migration.name}")
+        _ensure_table(connection)
+        done = applied(connection)
+        if newer := too_new(done):
+            raise ConfigurationError(
+                f"Postgres {held.name} is past this image by migration {newer}, and can't go back: "
+                "run the newer image, or restore a backup from before it"
+            )
+        lines = _apply(connection, phases, {migration.number for migration in done})
         if "pre" in phases:
             lines += _ensure_shards(connection, held, shards)
     return lines
 
 
-def _ensure_shards(connection: psycopg.Connection[tuple[int]], held: Range, shards: int) -> list[str]:
+def _ensure_table(connection: Connection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    connection.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS phase text NOT NULL DEFAULT 'pre'")
+
+
+def _apply(connection: Connection, phases: tuple[Phase, ...], done: set[int]) -> list[str]:
+    lines = []
+    for migration in migrations():
+        if migration.phase in phases and migration.number not in done:
+            connection.execute(migration.text.encode())
+            connection.execute(
+                "INSERT INTO migrations (number, phase, name) VALUES (%s, %s, %s)",
+                [migration.number, migration.phase, migration.name],
+            )
+            lines.append(str(migration))
+    return lines
+
+
+def _ensure_shards(connection: Connection, held: Range, shards: int) -> list[str]:
+    """The shards' rows and partitions in a new database; in any other they must be there, and no others."""
     connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
     row = connection.execute("SELECT shards FROM install").fetchone()
     if row and row[0] != shards:
         raise ConfigurationError(f"{held.name} was installed with {row[0]} shards; LIKEWISE_SHARDS={shards} differs")
     present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
-    missing = [shard for shard in held.shards if shard not in present]
-    for shard in missing:
+    if present and (differs := differing_shards(held, present)):
+        raise ConfigurationError(f"{differs}; shards are not moved by changing the map")
+    if present:
+        return []
+    for shard in held.shards:
         connection.execute("INSERT INTO shards (shard) VALUES (%s)", [shard])
         connection.execute(
             sql.SQL("CREATE TABLE {} PARTITION OF likes FOR VALUES IN ({})").format(
                 sql.Identifier(partition(shard)), sql.Literal(shard)
             )
         )
-    return [f"{len(missing)} shards added, {missing[0]} to {missing[-1]}"] if missing else []
+    return [f"{len(held.shards)} shards added, {held.first} to {held.last}"]

@@ -8,7 +8,7 @@ import psycopg
 from service.app import Stores, create_flusher, create_likes
 from service.errors import UnavailableError
 from service.likes import Likes, Standing
-from service.store.databases import parse_shard_map
+from service.store.shard_map import parse_shard_map
 from service.verify import Report, verify
 from tests.conftest import wait_for
 

@@ -6,9 +6,11 @@ import threading
 import psycopg
 import pytest
 
+from service.app import create_likes, open_stores
 from service.errors import ConfigurationError, LedgerUnavailableError
 from service.store.migrate import migrate
-from tests.conftest import SHARDS, Servers
+from service.store.shard_map import parse_shard_map
+from tests.conftest import SHARDS, Servers, wait_for
 
 
 @pytest.fixture
@@ -49,3 +51,54 @@ def test_a_database_that_is_away_is_named(servers: Servers) -> None:
     away = servers.with_settings(shard_map=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/x")
     with pytest.raises(LedgerUnavailableError, match=r"127\.0\.0\.1:1/x"):
         migrate(away)
+
+
+def _applied_by_a_newer_image(servers: Servers, phase: str) -> None:
+    for held in parse_shard_map(servers.settings.shard_map, SHARDS):
+        with psycopg.connect(held.url, autocommit=True) as connection:
+            connection.execute("INSERT INTO migrations (number, phase, name) VALUES (9001, %s, 'later')", [phase])
+
+
+def _like(servers: Servers) -> int:
+    with open_stores(servers.settings) as stores:
+        return create_likes(stores).like("a-post", "user:ann").count
+
+
+def test_a_newer_image_that_only_added_is_no_hindrance(empty: Servers) -> None:
+    migrate(empty.settings)
+    _applied_by_a_newer_image(empty, "pre")
+    assert migrate(empty.settings) == []
+    assert _like(empty) == 1
+
+
+def test_no_way_back_past_a_migration_that_took_something_away(empty: Servers) -> None:
+    migrate(empty.settings)
+    _applied_by_a_newer_image(empty, "post")
+    with pytest.raises(ConfigurationError, match="past this image by migration 9001 post later, and can't go back"):
+        migrate(empty.settings)
+    with pytest.raises(LedgerUnavailableError, match="past this image by migration 9001 post later"):
+        _like(empty)
+
+
+def test_a_database_without_tables_is_said_and_waited_for(empty: Servers) -> None:
+    with open_stores(empty.settings) as stores:
+        likes = create_likes(stores)
+        with pytest.raises(LedgerUnavailableError, match=r"/fresh is not prepared: run `likewise migrate`"):
+            likes.like("a-post", "user:ann")
+        assert "is not prepared" in stores.ledger.check()[0]
+        migrate(empty.settings)
+        wait_for(lambda: not stores.ledger.check())
+        assert likes.like("a-post", "user:ann").count == 1
+
+
+def test_databases_exchanged_in_the_shard_map_are_found(empty: Servers) -> None:
+    migrate(empty.settings)
+    first, second = (held.url for held in parse_shard_map(empty.settings.shard_map, SHARDS))
+    half = SHARDS // 2
+    exchanged = f"0-{half - 1}={second} {half}-{SHARDS - 1}={first}"
+    swapped = Servers(empty.valkey, empty.postgres, empty.with_settings(shard_map=exchanged))
+    said = rf"gives Postgres \S+ the shards 0 to {half - 1}, and it holds shards {half} to {SHARDS - 1}"
+    with pytest.raises(ConfigurationError, match=said):
+        migrate(swapped.settings)
+    with pytest.raises(LedgerUnavailableError, match="LIKEWISE_SHARD_MAP gives Postgres"):
+        _like(swapped)

@@ -5,8 +5,9 @@ import re
 import psycopg
 import pytest
 
-from service.store.databases import _BY_KEY, parse_shard_map
+from service.store.databases import _BY_KEY
 from service.store.queries import query
+from service.store.shard_map import parse_shard_map
 from tests.conftest import SHARDS
 
 SHARD = 3

@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import ConfigurationError
-from service.store.databases import parse_shard_map
+from service.store.shard_map import parse_shard_map
 
 
 def test_ranges_and_single_shards() -> None:
