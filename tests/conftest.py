@@ -52,12 +52,12 @@ def settings_at(redis_urls: list[str], shard_map: str) -> Settings:
     )
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 15) -> None:
+def wait_for(condition: Callable[[], object], timeout_s: float = 15, every_s: float = 0.01) -> None:
     """Return once `condition` is true, and fail where it is not in time."""
     give_up = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < give_up, "did not come true in time"
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
 @contextmanager
