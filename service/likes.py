@@ -7,9 +7,11 @@ from typing import Protocol
 
 from service.errors import InvalidInputError
 from service.settings import Ack
+from service.telemetry.metrics import CACHED_COUNTS, SEEN_SECONDS
 
 MAX_ID_BYTES = 200
 MAX_POSTS = 100
+_HIT, _MISS = CACHED_COUNTS.labels("hit"), CACHED_COUNTS.labels("miss")
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/~-")
 
 
@@ -97,6 +99,7 @@ class Likes:
         self._ack = ack
         self._cache_s = cache_ms / 1000
         self._cache: dict[str, tuple[float, Standing]] = {}
+        self._hits = 0  # not counted yet: the next miss does, so that a hit costs nothing
 
     def like(self, post: str, actor: str) -> Standing:
         """Count the actor once. `changed` is False where the actor liked the post already."""
@@ -122,9 +125,11 @@ class Likes:
         now = time.monotonic()
         known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
         missing = [post for post in dict.fromkeys(posts) if post not in known]
+        self._hits += len(known)
         if missing:
             fresh = {standing.post: standing for standing in self._counter.standings(missing)}
             self._remember(now, fresh)
+            self._count(len(missing), time.monotonic() - now)
             known |= fresh
         return [known[post] for post in posts]
 
@@ -149,6 +154,13 @@ class Likes:
         valid_id(wish.post, "post")
         valid_id(wish.actor, "actor")
         return self._counter.wish(wish, self._ack)
+
+    def _count(self, missing: int, reading_s: float) -> None:
+        """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
+        SEEN_SECONDS.observe(self._cache_s + reading_s)
+        _MISS.inc(missing)
+        _HIT.inc(self._hits)
+        self._hits = 0
 
     def _remember(self, now: float, fresh: dict[str, Standing]) -> None:
         if len(self._cache) > 10_000:  # a crawler over an archive must not grow a pod

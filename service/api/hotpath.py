@@ -13,7 +13,7 @@ from babel import Locale
 
 from service.api.answers import SHARED, count_body, counts_body, etag_of, viewers_body
 from service.api.display import preferred_locale
-from service.api.metrics import count_wish, observe_hot
+from service.api.metrics import BEGAN, count_wish, observe_hot
 from service.api.visits import ERROR, VISIT, cors_headers
 from service.likes import Likes, valid_id
 from service.security.viewer import Viewers
@@ -51,6 +51,7 @@ class HotPath:
             environ[ERROR] = error
             answer = None
         if answer is None:
+            environ[BEGAN] = began
             return self.app(environ, start_response)
         observe_hot(environ["REQUEST_METHOD"] == "GET", time.perf_counter() - began)
         status, headers, body = answer

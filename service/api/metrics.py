@@ -1,38 +1,16 @@
-"""What the API counts. Children are bound once, so counting on the hot path is one addition."""
+"""When the API counts what: likes by what they changed, answers by their route and time, problems by status."""
 
-import os
 import time
 
 from flask import Response, g, request
-from prometheus_client import Counter, Histogram, values
 
 from service.likes import Standing
+from service.telemetry.metrics import ANSWER_SECONDS, LIKES, PROBLEMS
 
-_process = os.getpid()
-
-
-def _remember_process() -> None:
-    global _process
-    _process = os.getpid()
-
-
-if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # The library asks the kernel at each count whether it was forked; that is a tenth of a like.
-    os.register_at_fork(after_in_child=_remember_process)
-    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
-
-LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what they changed.", ["result"])
-ANSWER_SECONDS = Histogram(
-    "likewise_answer_seconds",
-    "From the request's headers read to its answer made, by route.",
-    ["route"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-)
-PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
-
+BEGAN = "likewise.began"  # in the environ: when the hot path began on what it then left to Flask
 _NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
-_LIKE_SECONDS, _COUNT_SECONDS = ANSWER_SECONDS.labels("like"), ANSWER_SECONDS.labels("count")
 _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
+_LIKE_SECONDS, _COUNT_SECONDS = ANSWER_SECONDS.labels("like"), ANSWER_SECONDS.labels("count")
 
 
 def count_wish(standing: Standing) -> Standing:
@@ -48,7 +26,7 @@ def observe_hot(is_read: bool, seconds: float) -> None:
 
 def start_clock() -> None:
     """Note when the request began."""
-    g.began = time.perf_counter()
+    g.began = request.environ.get(BEGAN) or time.perf_counter()
 
 
 def observe(response: Response) -> Response:

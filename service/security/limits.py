@@ -11,17 +11,14 @@ from threading import Lock
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse_many
-from prometheus_client import Counter
 
 from service.errors import ConfigurationError, LikewiseError
 from service.security.windows import Use, Windows
+from service.telemetry.metrics import LIMITED
 
 MAX_KEYS = 100_000
 SHARE_FROM = 2  # uses at a process; a viral post is a million actors with one like each: they must cost Redis nothing
 SHARED_PART = 100  # nor must its thousands of networks, each far from its limit: a hundredth of that is told
-
-LIMITED = Counter("likewise_limited_total", "Requests refused by a limit, by its name.", ["limit"])
-UNSHARED = Counter("likewise_limits_unshared_total", "Rounds in which other processes could not be told all uses.")
 
 lock = Lock()  # one for all quotas: several are spent in one step, of some microseconds
 

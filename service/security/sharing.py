@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from service.security.limits import UNSHARED, Quota, lock
+from service.security.limits import Quota, lock
+from service.telemetry.metrics import UNSHARED
 
 BATCH = 256  # keys in one exchange: some milliseconds of this process, then others get their turn
 CLOSE_S = 1.0

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from service.errors import ConfigurationError, CounterUnavailableError
 from service.sharding import SLOTS
+from service.store.failures import note_redis
 
 Command = tuple[Any, ...]
 Address = tuple[str, int]
@@ -33,6 +34,7 @@ class Node:
             try:
                 return self._round_trip(commands)
             except _LOST as error:
+                note_redis(error)
                 self._connection.disconnect()
                 raise CounterUnavailableError(f"Redis {self.address[0]}:{self.address[1]}: {error}") from error
             except BaseException:
@@ -49,6 +51,7 @@ class Node:
         try:
             return self._connection.read_response()
         except redis.ResponseError as error:
+            note_redis(error)
             return error
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from service.store.cluster import Command, Node
 from service.store.coalescer import Coalescer
 from service.store.loads import Loader, Query, arguments
 from service.store.shards import Moved, NewLife, Shards
+from service.telemetry.metrics import BATCH_WISHES
 
 LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
 _MOST_ITEMS = 1_000  # of one function call: Lua unpacks some thousand values at most
@@ -164,6 +165,7 @@ class RedisCounter:
         calls = [call for call in calls if call.deadline > now]
         if not calls:
             return
+        BATCH_WISHES.observe(len(calls))
         groups = _grouped(calls)
         commands = [self._command(shard, group, asking=asking) for shard, asking, group in groups]
         try:

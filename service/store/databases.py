@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from service.errors import LedgerUnavailableError
 from service.settings import Settings
+from service.store.failures import note_postgres
 from service.store.schema import misfit
 from service.store.shard_map import Range
 
@@ -31,8 +32,8 @@ class _Connection(psycopg.Connection[Any]):
             raise
 
 
-class _NoAnswerError(psycopg.OperationalError):
-    pass
+class _NoAnswerError(psycopg.errors.QueryCanceled):
+    """Cancelled here, as the server hangs."""
 
 
 def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
@@ -97,9 +98,11 @@ class Database:
                 if not self._fits:
                     self._check_fit(connection)
                 yield connection
-        except (psycopg.DataError, psycopg.IntegrityError):
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            note_postgres(error)
             raise
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
+            note_postgres(error)
             self._away_until = time.monotonic() + _AWAY_S
             raise LedgerUnavailableError(
                 f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"

@@ -2,7 +2,6 @@
 
 import pytest
 
-from service.api.metrics import LIKES
 from service.errors import (
     CounterUnavailableError,
     LedgerUnavailableError,
@@ -11,6 +10,7 @@ from service.errors import (
     QueueFullError,
     UnavailableError,
 )
+from service.telemetry.metrics import LIKES
 
 from .api_world import LIKE_KEY, SEED_KEY, memory, problem
 

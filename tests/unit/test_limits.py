@@ -13,7 +13,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.errors import ConfigurationError
-from service.security.limits import LIMITED, LimitedError, Quota, headers_of, spend_all
+from service.security.limits import LimitedError, Quota, headers_of, spend_all
+from service.telemetry.metrics import LIMITED
 from tests.pods import NOON, Clock, allowed
 
 STEPS = st.one_of(st.sampled_from([0.0, 0.001, 1.0, 30.0, 59.999, 60.0, 120.0]), st.floats(0, 150))

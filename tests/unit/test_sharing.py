@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.security.limits import UNSHARED, LimitedError, Quota
+from service.security.limits import LimitedError, Quota
 from service.security.sharing import BATCH, Sharing
+from service.telemetry.metrics import UNSHARED
 from tests.conftest import wait_for
 from tests.pods import NOON, Board, Clock, overshoot, pods_at, round_of, taken
 

@@ -1,0 +1,54 @@
+"""What each process counts. Children are bound once, so counting is an addition; docs/watching.md explains each metric.
+
+In a pod several workers count, and gunicorn's first process serves the sum; a flusher is one process.
+"""
+
+import os
+
+from prometheus_client import Counter, Histogram, values
+
+_process = os.getpid()
+
+
+def _remember_process() -> None:
+    global _process
+    _process = os.getpid()
+
+
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # The library asks the kernel at each count whether it was forked; that is a tenth of a like.
+    os.register_at_fork(after_in_child=_remember_process)
+    values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
+
+LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what they changed.", ["result"])
+PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
+ANSWER_SECONDS = Histogram(
+    "likewise_answer_seconds",
+    "From the request's headers read to its answer made, by route.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+SEEN_SECONDS = Histogram(
+    "likewise_seen_seconds",
+    "For how long, at most, a like is missing from the counts that this process answers, at each reading of Redis.",
+    buckets=(0.1, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2, 5),
+)
+CACHED_COUNTS = Counter(
+    "likewise_count_cache_total", "Counts asked for, by whether the process' cache had them.", ["result"]
+)
+BATCH_WISHES = Histogram(
+    "likewise_batch_wishes",
+    "Likes, unlikes and questions that left for a Redis node as one batch.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+LIMITED = Counter("likewise_limited_total", "Requests refused by a limit, by its name.", ["limit"])
+UNSHARED = Counter("likewise_limits_unshared_total", "Rounds in which other processes could not be told all uses.")
+REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls of Redis that failed, by kind.", ["kind"])
+POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres that failed, by kind.", ["kind"])
+
+REDIS_KINDS = ("connection", "timeout", "moved", "loading", "readonly", "full", "other")
+POSTGRES_KINDS = ("connection", "timeout", "refused", "other")
+for _kind in REDIS_KINDS:  # a series that starts at its first error has no rate of it
+    REDIS_ERRORS.labels(_kind)
+for _kind in POSTGRES_KINDS:
+    POSTGRES_ERRORS.labels(_kind)
