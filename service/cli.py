@@ -93,12 +93,15 @@ def api(bind: str) -> None:
 
 @main.command()
 @click.option("--phase", type=click.Choice(["pre", "post", "all"]), default="all", show_default=True)
-def migrate(phase: str) -> None:
+@click.option("--list", "only_list", is_flag=True, help="Print what is left to do, a line each, and do nothing.")
+def migrate(phase: str, only_list: bool) -> None:
     """Bring every database up to date; safe to run twice."""
     from service.store.migrate import migrate as run
+    from service.store.migrate import pending
 
-    done = run(settings_from_environment(), ("pre", "post") if phase == "all" else (phase,))  # type: ignore[arg-type]
-    for line in done or ["every database is up to date"]:
+    phases: Any = ("pre", "post") if phase == "all" else (phase,)
+    lines = (pending if only_list else run)(settings_from_environment(), phases)
+    for line in lines or ([] if only_list else ["every database is up to date"]):
         click.echo(line)
 
 

@@ -4,6 +4,9 @@ A `pre` migration adds what the new image needs and takes nothing from the old o
 before it; so old and new pods run side by side, and a rollback finds what it needs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg import sql
 
@@ -23,12 +26,29 @@ def migrate(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> 
     """
     done = []
     for held in parse_shard_map(settings.shard_map, settings.shards):
-        try:
-            with psycopg.connect(held.url, autocommit=True, connect_timeout=10) as connection:
-                done += [f"{held.name}: {line}" for line in _migrate_one(connection, held, settings.shards, phases)]
-        except psycopg.OperationalError as error:
-            raise LedgerUnavailableError(f"Postgres {held.name}: {str(error).strip()}") from error
+        with _connected(held) as connection:
+            done += [f"{held.name}: {line}" for line in _migrate_one(connection, held, settings.shards, phases)]
     return done
+
+
+def pending(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
+    """The migrations that `migrate` would apply, a line each; changes nothing."""
+    left = []
+    for held in parse_shard_map(settings.shard_map, settings.shards):
+        with _connected(held) as connection:
+            prepared = connection.execute("SELECT to_regclass('migrations')").fetchone() != (None,)
+            done = {migration.number for migration in applied(connection)} if prepared else set()
+        left += [f"{held.name}: {one}" for one in migrations() if one.phase in phases and one.number not in done]
+    return left
+
+
+@contextmanager
+def _connected(held: Range) -> Iterator[Connection]:
+    try:
+        with psycopg.connect(held.url, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise LedgerUnavailableError(f"Postgres {held.name}: {str(error).strip()}") from error
 
 
 def _migrate_one(connection: Connection, held: Range, shards: int, phases: tuple[Phase, ...]) -> list[str]:

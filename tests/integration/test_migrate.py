@@ -8,7 +8,7 @@ import pytest
 
 from service.app import create_likes, open_stores
 from service.errors import ConfigurationError, LedgerUnavailableError
-from service.store.migrate import migrate
+from service.store.migrate import migrate, pending
 from service.store.shard_map import parse_shard_map
 from tests.conftest import SHARDS, Servers, wait_for
 
@@ -37,6 +37,15 @@ def test_twice_and_at_once(empty: Servers) -> None:
     assert sum("0001 pre initial" in line for line in lines) == 2  # once in each database
     assert sum("shards added" in line for line in lines) == 2
     assert migrate(empty.settings) == []
+
+
+def test_what_is_left_to_do_is_told_without_doing_it(empty: Servers) -> None:
+    left = pending(empty.settings)
+    assert sum("0001 pre initial" in line for line in left) == 2
+    assert pending(empty.settings) == left
+    assert not any(" post " in line for line in pending(empty.settings, ("pre",)))
+    migrate(empty.settings)
+    assert pending(empty.settings) == []
 
 
 def test_another_number_of_shards_is_refused(empty: Servers) -> None:
