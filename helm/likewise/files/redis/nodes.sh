@@ -1,0 +1,45 @@
+# shellcheck shell=sh
+# How the cluster's pods are found and asked. NAME is the StatefulSet's, SERVICE its headless Service's.
+
+local_address=127.0.0.1
+
+say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }
+
+ordinals() { seq 0 $((PODS - 1)); }
+
+address_of() { # ORDINAL: where the pod is now, by DNS; the pod need not be ready
+  getent hosts "$NAME-$1.$SERVICE" | awk '{ print $1; exit }'
+}
+
+ask() { # ADDRESS COMMAND...: the reply; fails where there is none, or an error
+  to=$1
+  shift
+  timeout 3 valkey-cli -e -h "$to" "$@" 2>/dev/null
+}
+
+table_of() { # ADDRESS: its CLUSTER NODES
+  ask "$1" CLUSTER NODES
+}
+
+# A line `ordinal address id host` for each pod that answers. DNS may be some seconds old, and an address may be
+# another pod's by now, of another cluster even: the password and the announced name tell.
+survey() {
+  for ordinal in $(ordinals); do
+    at=$(address_of "$ordinal")
+    [ -n "$at" ] || continue
+    printf 'CLUSTER MYID\nCONFIG GET cluster-announce-human-nodename\n' | ask "$at" |
+      awk -v ordinal="$ordinal" -v at="$at" -v pod="$NAME-$ordinal" '
+        NR == 1 { id = $1 }
+        NR == 3 && length(id) == 40 && index($1, pod ".") == 1 { print ordinal, at, id, substr($1, length(pod) + 2) }'
+  done
+}
+
+# ADDRESS PEERS: make the node at ADDRESS do what it should do next, given the survey in the file PEERS.
+tend() {
+  table_of "$1" | awk -f "$SCRIPTS/plan.awk" -v pods="$PODS" -v primaries="$PRIMARIES" "$2" - |
+    while read -r command; do
+      # shellcheck disable=SC2086  # a command is words
+      reply=$(ask "$1" $command) || reply="refused: ${reply:-no reply}"
+      say "$1: $command: $(printf '%s' "$reply" | head -n 1)"
+    done
+}
