@@ -1,0 +1,41 @@
+"""What values.schema.json says of `settings`, made from the settings themselves."""
+
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from service.settings import Settings
+
+SECRET = {"secret", "previous_secret", "api_keys", "jwt_keys", "redis_password"}
+FROM_OTHER_VALUES = {
+    "redis_urls", "redis_username", "redis_ca_file", "shard_map",
+    "metrics_host", "metrics_port", "trace_endpoint", "trace_ratio",
+}  # fmt: skip
+OF_THE_LOCAL_STACK = {"state_dir"}
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON schema of the section: every setting that is no secret and that no other value gives."""
+    refused = SECRET | FROM_OTHER_VALUES | OF_THE_LOCAL_STACK
+    fields = {name: _schema_of(field) for name, field in Settings.model_fields.items() if name not in refused}
+    return {"type": "object", "additionalProperties": False, "properties": fields}
+
+
+def _schema_of(field: FieldInfo) -> dict[str, Any]:
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return {"enum": list(get_args(kind))}
+    if get_origin(kind) is list:
+        return {"type": ["string", "array"], "items": {"type": "string"}}
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null"}
+    if kind not in names:
+        raise TypeError(f"{kind}: say here how values write it")
+    return {"type": names[kind], **_bounds(field)}
+
+
+def _bounds(field: FieldInfo) -> dict[str, Any]:
+    words = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+    return {
+        word: getattr(one, bound) for one in field.metadata for bound, word in words.items() if hasattr(one, bound)
+    }
