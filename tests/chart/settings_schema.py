@@ -36,6 +36,4 @@ def _schema_of(field: FieldInfo) -> dict[str, Any]:
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:
     words = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-    return {
-        word: getattr(one, bound) for one in field.metadata for bound, word in words.items() if hasattr(one, bound)
-    }
+    return {word: getattr(one, bound) for one in field.metadata for bound, word in words.items() if hasattr(one, bound)}
