@@ -1,36 +1,65 @@
-"""gunicorn's gevent worker with a fast lane: likes and counts, as buttons send them, past gunicorn's parser.
-
-A request takes the lane only where its whole head is one that can't be read in two ways: plain names and values, no
-body, nothing about the connection itself. All others are handed to gunicorn, with every byte that was read.
-"""
+"""gunicorn's gevent worker with a lane of its own for likes and counts, and a way to go that loses no request."""
 
 import errno
-import re
 import time
-from collections.abc import Iterable
-from email.utils import formatdate
-from functools import lru_cache
-from io import BytesIO
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from gunicorn import http, util
-from gunicorn.http.errors import NoMoreData
-from gunicorn.http.parser import Parser
-from gunicorn.http.wsgi import base_environ
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-_HEAD: Final = re.compile(
-    rb"(GET|PUT|DELETE) (/v1/[!-~]+) HTTP/1\.1\r\n((?:[A-Za-z][A-Za-z0-9-]*: ?[\x20-\x7e]*\r\n)+)\r\n"
-)
-_HEAD_BYTES = 16 * 1024
-_FOR_GUNICORN = frozenset(
-    {"HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE", "HTTP_TE", "HTTP_TRAILER", "HTTP_HTTP2_SETTINGS"}
-)
+from service.lane import Connection
+
+# What a proxy does not know yet, it still sends here. It learns of the end by /readyz, by `Connection: close`, or by
+# the listener's end; the time left to it is a margin, as a pod's preStop has told it long before.
+ACCEPT_S = 1.0
+LINGER_S = 2.0
+_HEARTBEAT_S = 1.0
 _GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What gunicorn asks of a listener."""
+
+    name: Any
+
+    def getsockname(self) -> Any:
+        return self.name
+
+
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves a connection request by request, in the lane or through gunicorn."""
+    """Serves connections until it is told to stop, or has answered `max_requests`."""
+
+    def init_process(self) -> None:
+        """Before the application is loaded: gunicorn patches sockets and threads in here."""
+        self._told = Event()
+        self._connections: set[Connection] = set()
+        super().init_process()
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM: the pod ends, or gunicorn has another worker in this one's place."""
+        self.alive: bool = False
+        self._told.set()
+
+    def run(self) -> None:
+        """Serve until told to stop, then part with each connection."""
+        if self.cfg.is_ssl:
+            super().run()
+            return
+        pool = Pool(self.worker_connections)
+        servers = [self._server(listener, pool) for listener in self.sockets]
+        for server in servers:
+            server.start()
+        while self.alive:
+            self.notify()
+            self._told.wait(_HEARTBEAT_S)
+        self._part(servers, pool)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """One connection, until either side ends it."""
@@ -39,152 +68,64 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             super().handle(listener, client, addr)
             return
         client.setblocking(1)
+        connection = Connection(self, hot, listener, client, addr)
+        self._connections.add(connection)
         try:
-            _Connection(self, hot, listener, client, addr).serve()
+            connection.serve()
         except OSError as error:
             if error.errno not in _GONE:
                 self.log.exception("Socket error processing request.")
         except Exception:
             self.log.exception("Error handling request")
         finally:
+            self._connections.discard(connection)
             util.close(client)
+
+    def timeout_ctx(self) -> gevent.Timeout:
+        """How long a connection may be idle."""
+        return gevent.Timeout(self.cfg.keepalive if self.alive else LINGER_S, False)
 
     def count_request(self) -> None:
         """As gunicorn does: a worker may be told to end after so many."""
         self.nr += 1
         if self.nr >= self.max_requests:
-            self.alive: bool = False
+            self.alive = False
+
+    def _server(self, listener: Any, pool: Pool) -> StreamServer:
+        listener.setblocking(1)
+        # By name: a connection that was accepted last may begin when the listener is closed already.
+        server = StreamServer(listener, handle=partial(self.handle, _Named(listener.getsockname())), spawn=pool)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        return server
+
+    def _part(self, servers: list[StreamServer], pool: Pool) -> None:
+        """Answer what still arrives, telling each connection that it ends; then end the idle ones, then the rest."""
+        began = time.monotonic()
+        if self._told.is_set():
+            self._say_stopping()
+            gevent.sleep(ACCEPT_S)
+        for server in servers:
+            _close(server)
+        pool.join(LINGER_S - ACCEPT_S)
+        for connection in list(self._connections):
+            connection.hang_up()
+        while pool and time.monotonic() - began < self.cfg.graceful_timeout:
+            self.notify()
+            pool.join(_HEARTBEAT_S)
+        if pool:
+            self.log.warning("%s connections were still busy after %s s", len(pool), self.cfg.graceful_timeout)
+            pool.kill(timeout=1)
+
+    def _say_stopping(self) -> None:
+        stopping = getattr(self.wsgi, "extensions", {}).get("stopping")
+        if stopping is not None:
+            stopping()
 
 
-class _Connection:
-    def __init__(self, worker: Worker, hot: Any, listener: Any, client: Any, addr: tuple[str, int]) -> None:
-        self._worker = worker
-        self._hot = hot
-        self._client = client
-        self._addr = addr
-        self._listener_name = listener.getsockname()
-        self._environ = _environ_of(worker, self._listener_name, addr)
-        self._parser: Parser | None = None
-
-    def serve(self) -> None:
-        rest = b""
-        while True:
-            data = rest or self._receive()
-            if not data:
-                return
-            environ = self._in_lane(data)
-            if environ is None:
-                left = self._through_gunicorn(data)
-                if left is None:
-                    return
-                rest = left
-            else:
-                rest = b""
-                self._answer(environ)
-            if not self._worker.alive:
-                return
-
-    def _receive(self) -> bytes:
-        with self._worker.timeout_ctx():
-            return self._client.recv(_HEAD_BYTES)  # type: ignore[no-any-return]
-        return b""  # idle for as long as `keepalive` allows
-
-    def _in_lane(self, data: bytes) -> dict[str, Any] | None:
-        head = _HEAD.fullmatch(data)
-        if head is None or not self._hot.takes(method := head[1].decode(), target := head[2].decode()):
-            return None
-        fields: dict[str, Any] = {}
-        lines = head[3].decode().split("\r\n")
-        for line in lines[:-1]:
-            name, _, value = line.partition(":")
-            fields["HTTP_" + name.upper().replace("-", "_")] = value.strip(" ")
-        if len(fields) != len(lines) - 1 or not _is_plain(fields):
-            return None
-        path, _, query = target.partition("?")
-        return {
-            **self._environ,
-            **fields,
-            "REQUEST_METHOD": method,
-            "RAW_URI": target,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "wsgi.input": BytesIO(),
-        }
-
-    def _answer(self, environ: dict[str, Any]) -> None:
-        """Ask the application, and send what it says in one write."""
-        self._worker.count_request()
-        started: list[Any] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
-            started[:] = status, headers
-
-        said: Iterable[bytes] = self._worker.wsgi(environ, start_response)
-        body = b"".join(said)
-        if close := getattr(said, "close", None):
-            close()
-        data = _answer_of(started[0], started[1], body, stays=self._worker.alive)
-        sent = self._client.send(data)
-        if sent < len(data):
-            self._client.sendall(data[sent:])
-
-    def _through_gunicorn(self, data: bytes) -> bytes | None:
-        """One request, by gunicorn from its first byte; what it read beyond, or None where the connection ends."""
-        request = None
-        parser = self._parser = self._parser or http.get_parser(self._worker.cfg, self._client, self._addr)
-        parser.unreader.unread(data)
-        try:
-            with self._worker.timeout_ctx():
-                request = next(parser)
-            if request is None:
-                return None
-            request.proxy_protocol_info = request.proxy_protocol_info or {}
-            self._worker.handle_request(self._listener_name, request, self._client, self._addr)
-            return parser.unreader.take_buffered() if parser.finish_body() else None
-        except (StopIteration, NoMoreData):
-            return None
-        except OSError:
-            raise
-        except BaseException as error:
-            self._worker.handle_error(request, self._client, self._addr, error)
-            return None
-
-
-def _environ_of(worker: Worker, listener: tuple[str, int], addr: tuple[str, int]) -> dict[str, Any]:
-    """What all requests of a connection have in common (PEP 3333)."""
-    return {
-        **base_environ(worker.cfg),
-        "wsgi.multithread": True,
-        "wsgi.url_scheme": "http",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_NAME": listener[0],
-        "SERVER_PORT": str(listener[1]),
-        "SCRIPT_NAME": "",
-        "REMOTE_ADDR": addr[0],
-        "REMOTE_PORT": str(addr[1]),
-    }
-
-
-def _is_plain(fields: dict[str, Any]) -> bool:
-    """No body, nothing about the connection; and the two fields that WSGI names otherwise get their names."""
-    if fields.pop("HTTP_CONTENT_LENGTH", "0") != "0" or "HTTP_HOST" not in fields:
-        return False
-    if fields.pop("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
-        return False
-    if "HTTP_CONTENT_TYPE" in fields:
-        fields["CONTENT_TYPE"] = fields.pop("HTTP_CONTENT_TYPE")
-    return _FOR_GUNICORN.isdisjoint(fields)
-
-
-def _answer_of(status: str, headers: list[tuple[str, str]], body: bytes, *, stays: bool) -> bytes:
-    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
-        raise ValueError("a header of the answer holds a line break")
-    end = "" if stays else "Connection: close\r\n"
-    head = f"HTTP/1.1 {status}\r\nDate: {_date(int(time.time()))}\r\n{end}{fields}\r\n"
-    return head.encode("latin-1") + body
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+def _close(server: StreamServer) -> None:
+    """Stop listening; connections that the kernel has already accepted for us are served, not reset."""
+    server.stop_accepting()
+    while not server.full() and (accepted := server.do_read()):
+        server.do_handle(*accepted)
+    server.close()

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.api.hotpath import HotPath
-from service.worker import _Connection
+from service.lane import Connection
 
 CLIENT, LISTENER = ("203.0.113.9", 4711), ("127.0.0.1", 8000)
 LIKE = b"PUT /v1/posts/a/b:c/like HTTP/1.1\r\n"
@@ -37,11 +37,11 @@ BREAKS = [b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\n\r\n"]
 CONFIG = Config()
 
 
-def lane() -> _Connection:
+def lane() -> Connection:
     """A connection's lane, without its socket."""
     worker = SimpleNamespace(cfg=CONFIG)
     hot = HotPath(None, None, None)
-    return _Connection(worker, hot, SimpleNamespace(getsockname=lambda: LISTENER), None, CLIENT)
+    return Connection(worker, hot, SimpleNamespace(getsockname=lambda: LISTENER), None, CLIENT)
 
 
 def by_gunicorn(data: bytes) -> dict[str, object]:
