@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+ACCOUNT = Path(os.environ["ACCOUNT"])
 SELECTOR = os.environ["SELECTOR"]
 DEPLOYMENTS = os.environ["DEPLOYMENTS"].split()
 EVERY_S = 2
