@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from flask import Flask
 
 from service import api
-from service.flusher import Flusher
+from service.flusher import Flusher, Queue, Store
 from service.likes import Likes
+from service.readiness import Readiness
 from service.security.quotas import Quotas
 from service.security.sharing import Sharing
 from service.security.viewer import Viewers
@@ -23,6 +24,9 @@ from service.store.queue import RedisQueue
 from service.store.shard_map import parse_shard_map
 from service.store.shards import Shards
 from service.store.shared_windows import RedisWindows
+from service.telemetry.serving import served
+from service.watching.checks import Checks, repeated
+from service.watching.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +85,49 @@ def create_likes(opened: Stores) -> Likes:
     return Likes(counter=opened.counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms)
 
 
-def create_flusher(opened: Stores) -> Flusher:
-    """A flusher of this process; its lease carries host and process."""
+def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | None = None) -> Flusher:
+    """A flusher of this process, through other ports if wanted; its lease carries host and process."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
-    return Flusher(queue=opened.queue, store=opened.ledger, settings=opened.settings, owner=owner)
+    queue, store = queue or opened.queue, store or opened.ledger
+    return Flusher(queue=queue, store=store, settings=opened.settings, owner=owner)
 
 
 @contextmanager
 def flushers(settings: Settings) -> Iterator[list[Flusher]]:
-    """A flusher for each database, with sockets of its own: a database that hangs delays no other."""
+    """A flusher for each database, with sockets of its own: a database that hangs delays no other. All are watched."""
     with ExitStack() as stack:
-        ranges = parse_shard_map(settings.shard_map, settings.shards)
-        yield [create_flusher(stack.enter_context(open_stores(settings, held.shards))) for held in ranges]
+        watch, made = Watch.with_settings(settings), []
+        for held in parse_shard_map(settings.shard_map, settings.shards):
+            opened = stack.enter_context(open_stores(settings, held.shards))
+            label = f"{held.first}-{held.last}"
+            queue, store = watch.observe(label, opened.queue, opened.ledger)
+            made.append(create_flusher(opened, queue, store))
+        stack.enter_context(_watched(settings, watch))
+        yield made
+
+
+@contextmanager
+def _watched(settings: Settings, watch: Watch) -> Iterator[None]:
+    """Serve metrics, and check the servers through sockets that no flusher waits for."""
+    with open_stores(settings) as opened, ExitStack() as stack:
+        checks = Checks(
+            watch.metrics,
+            redis=opened.counter,
+            postgres=opened.ledger,
+            held=opened.queue,
+            rows=opened.ledger,
+            shards=watch.held,
+        )
+        stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
+        stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
+        yield
 
 
 def create_app(settings: Settings) -> Flask:
-    """The WSGI application of a pod. Raises ConfigurationError."""
+    """The WSGI application of a pod. Raises ConfigurationError.
+
+    Its extensions `start`, `stop` and `close` are for who serves it: once serving, once told to stop, and at the end.
+    """
     opened = stores(settings)
     quotas = Quotas(settings)
     # Sockets of its own: what pods tell each other about limits must not hold up a like.
@@ -105,9 +136,10 @@ def create_app(settings: Settings) -> Flask:
     viewers = Viewers(settings, quotas)
     viewers.users.start()
     app = Flask("service", static_folder=None)
-    api.register(app, likes=create_likes(opened), viewers=viewers, settings=settings)
+    readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
+    api.register(app, likes=create_likes(opened), viewers=viewers, readiness=readiness, settings=settings)
     closing = ExitStack()
-    for close in (opened.close, viewers.close, windows.close, sharing.close):
+    for close in (opened.close, viewers.close, windows.close, sharing.close, readiness.close):
         closing.callback(close)
-    app.extensions["close"] = closing.close
+    app.extensions |= {"start": readiness.start, "stop": readiness.stop, "close": closing.close}
     return app

@@ -108,6 +108,7 @@ def migrate(phase: str, only_list: bool) -> None:
 @main.command()
 def flusher() -> None:
     """Move likes from Redis to Postgres until SIGTERM; then what is pending once more, and stop."""
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # of gunicorn's workers; a flusher is one process
     from service.app import flushers
 
     with flushers(settings_from_environment()) as workers:

@@ -71,7 +71,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """How a shard's stream stands. `oldest_s` is the age of its head, 0 where it is empty."""
+    """How a shard's stream stands. `oldest_s` is the age of its head, 0 where it is empty.
+
+    `now_us` is the time that its versions are of; `queued_bytes` what its node holds in all streams.
+    """
 
     shard: int
     life: int
@@ -79,6 +82,8 @@ class Polled:
     length: int
     oldest_s: float
     dead: int
+    now_us: int = 0
+    queued_bytes: int = 0
 
 
 class Queue(Protocol):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,13 @@ def when_ready(server: Any) -> None:
 
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    http, _ = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    try:
+        http, _ = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    except OSError as error:
+        where = f"{settings.metrics_host}:{settings.metrics_port}"
+        reason = f"LIKEWISE_METRICS_PORT: can't listen at {where}: {error.strerror}"
+        print(f"Likewise can't start: {reason}", file=sys.stderr)  # noqa: T201 - for people, as in wsgi.py
+        raise SystemExit(4) from error
     _metrics_socket = http.socket
     server.log.info("Metrics at http://%s:%s/metrics", settings.metrics_host, settings.metrics_port)
 

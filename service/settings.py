@@ -106,6 +106,11 @@ class Settings(BaseSettings):
 
     @field_validator(
         "redis_urls", "trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before"
+    check_interval_ms: int = Field(
+        default=10_000,
+        ge=0,
+        description="How often a flusher asks each server if it answers, and compares one shard's counts; 0: never.",
+    )
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -1,6 +1,6 @@
 """Whether Redis, counts and rows agree: what `likewise verify` says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,8 +20,8 @@ class Rows(Protocol):
 class Held(Protocol):
     """What Redis holds. Raises CounterUnavailableError."""
 
-    def poll(self, owner: str, lease_ms: int) -> list[Polled]:
-        """Every shard that answers."""
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+        """Every shard, or of some, that answers."""
 
     def posts(self, shard: int) -> Iterable[tuple[str, dict[str, int]]]:
         """Each post with b, r, p, k, e and `members` (-1: not whole)."""
@@ -44,19 +44,35 @@ def verify(held: Held, rows: Rows, shards: int) -> Report:
     polled = {one.shard: one for one in held.poll("", 0)}
     report = Report(pending=pending(polled.values()), dead_letters=sum(one.dead for one in polled.values()))
     for shard in range(shards):
-        bases = rows.all_bases(shard)
-        report.posts += len(bases)
-        report.likes += sum(n for n, _ in bases.values())
-        report.problems += [
-            f"{post}: Postgres counts {n} likes and holds {real} rows" for post, n, real in rows.wrong_counts(shard)
-        ]
         if shard not in polled:
             report.problems.append(f"shard {shard}: its Redis node does not answer, or begins a new life")
-        elif polled[shard].length == 0:
-            _compare(report, held, shard, polled[shard].life, bases)
+        _look_at(report, held, rows, shard, polled.get(shard))
     if report.dead_letters:
         report.problems.append(f"{report.dead_letters} likes were refused by Postgres and wait in dead-letter streams")
     return report
+
+
+def drift(held: Held, rows: Rows, shard: int) -> list[str]:
+    """What disagrees at a shard while likes come in: only what three looks in a row find alike."""
+    found: set[str] | None = None
+    for _ in range(3):
+        report = Report()
+        _look_at(report, held, rows, shard, next(iter(held.poll("", 0, [shard])), None))
+        found = set(report.problems) if found is None else found.intersection(report.problems)
+        if not found:
+            break
+    return sorted(found or ())
+
+
+def _look_at(report: Report, held: Held, rows: Rows, shard: int, polled: Polled | None) -> None:
+    bases = rows.all_bases(shard)
+    report.posts += len(bases)
+    report.likes += sum(n for n, _ in bases.values())
+    report.problems += [
+        f"{post}: Postgres counts {n} likes and holds {real} rows" for post, n, real in rows.wrong_counts(shard)
+    ]
+    if polled and polled.length == 0:
+        _compare(report, held, shard, polled.life, bases)
 
 
 def _compare(report: Report, held: Held, shard: int, life: int, bases: dict[str, tuple[int, int]]) -> None:

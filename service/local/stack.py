@@ -46,6 +46,7 @@ class Stack:
         self._say = say
         self._port = port
         self._workers = workers or cores()
+        self._flusher_metrics_port = _next_free(settings.metrics_port)
         self._valkey = None if "redis_urls" in settings.model_fields_set else self._cluster(replicas)
         self._postgres = [] if "shard_map" in settings.model_fields_set else self._databases()
 
@@ -71,7 +72,9 @@ class Stack:
         """Where everything listens, for people."""
         lines = [f"Likewise is up: http://{HOST}:{self._port}/"]
         if self.settings.metrics_port:
-            lines.append(f"  metrics   http://{self.settings.metrics_host}:{self.settings.metrics_port}/metrics")
+            at = f"http://{self.settings.metrics_host}"
+            lines.append(f"  metrics   {at}:{self.settings.metrics_port}/metrics (the API)")
+            lines.append(f"            {at}:{self._flusher_metrics_port}/metrics (the flusher)")
         lines.append(f"  redis     {' '.join(self.settings.redis_urls)}")
         lines.append(f"  postgres  {self.settings.shard_map}")
         lines.append(f"  logs      {self._state.path / 'logs'}")
@@ -148,7 +151,8 @@ class Stack:
             raise StartError(f"The databases could not be prepared (exit code {code}). {said(log)}")
 
     def _start_services(self, env: dict[str, str]) -> None:
-        self.supervisor.run("flusher", _python("service.cli", "flusher"), env, stop_timeout_s=_DRAIN_TIMEOUT_S)
+        own = {"LIKEWISE_METRICS_PORT": str(self._flusher_metrics_port)}  # the API has the setting's own
+        self.supervisor.run("flusher", _python("service.cli", "flusher"), env | own, stop_timeout_s=_DRAIN_TIMEOUT_S)
         api_port = free_ports(1)[0]
         bind = f"{HOST}:{api_port}"
         quick = ("--graceful-timeout", "8")  # a worker told to stop while it boots does not hear it
@@ -180,6 +184,13 @@ class Stack:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _next_free(port: int) -> int:
+    """A port for a second process' metrics: the one after the first's, if it is free; 0 where there are none."""
+    if not port or (port < 65_535 and port_is_free(port + 1)):
+        return port and port + 1
+    return free_ports(1)[0]
 
 
 def _usable(port: int) -> bool:

@@ -120,9 +120,9 @@ def _value(reply: Any) -> Any:
 
 
 def _polled(shard: int, reply: list[Any]) -> Polled:
-    life, held, length, oldest, dead, now = reply
+    life, held, length, oldest, dead, now, queued = reply
     oldest_s = (int(now) - int(oldest.split(b"-")[0])) / 1e6 if oldest else 0.0
-    return Polled(shard, int(life), bool(held), length, max(0.0, oldest_s), dead)
+    return Polled(shard, int(life), bool(held), length, max(0.0, oldest_s), dead, int(now), int(queued))
 
 
 def _entry(id_: bytes, fields: list[bytes]) -> Entry:

@@ -216,7 +216,8 @@ local function renew(keys, args)
   return 1
 end
 
--- ARGV: owner, lease (ms; 0 gives it back). Answers {life, held, length, oldest version, dead letters, µs}.
+-- ARGV: owner, lease (ms; 0 gives it back).
+-- Answers {life, held, length, oldest version, dead letters, µs, bytes queued at this server}.
 local function poll(keys, args)
   local life, name, owner, held_until = unpack(redis.call('HMGET', keys[1], 'life', 'name', 'lease', 'lease_until'))
   if not is_ours(name) then return newlife(keys[1]) end
@@ -236,7 +237,7 @@ local function poll(keys, args)
   local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
   estimate(prefix, head and 40 + #head[2][2] + #head[2][4] or 0)
   return {life, ours and 1 or 0, redis.call('XLEN', prefix .. 'q'), head and head[1] or '',
-    redis.call('XLEN', prefix .. 'dead'), digits(now)}
+    redis.call('XLEN', prefix .. 'dead'), digits(now), digits(queued_total)}
 end
 
 local function bury(prefix, id, reason)

@@ -1,0 +1,72 @@
+"""How the streams of some shards stood when a flusher last looked at each."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+from service.flusher import Polled
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    polled: Polled
+    at_s: float
+
+
+@dataclass(slots=True)
+class Backlog:
+    """The last look at each shard. `clock` is monotonic, in seconds; times go on while a flusher waits for a server."""
+
+    shards: Sequence[int]
+    clock: Callable[[], float] = time.monotonic
+    _looks: dict[int, _Look] = field(default_factory=dict)
+    _silent: set[int] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+
+    def note(self, asked: Sequence[int], answers: Sequence[Polled]) -> None:
+        """Some shards were asked, and some of them answered."""
+        now = self.clock()
+        with self._lock:
+            self._silent.update(asked)
+            for one in answers:
+                self._silent.discard(one.shard)
+                self._looks[one.shard] = _Look(one, now)
+
+    def pending(self) -> int:
+        """Likes and unlikes that are not in Postgres."""
+        return sum(look.polled.length for look in self._all())
+
+    def oldest_s(self) -> float:
+        """The age of the oldest of them; 0 where there is none."""
+        now = self.clock()
+        return max((now - look.at_s + look.polled.oldest_s for look in self._all() if look.polled.length), default=0.0)
+
+    def dead(self) -> int:
+        """Dead letters."""
+        return sum(look.polled.dead for look in self._all())
+
+    def queued_bytes(self) -> int:
+        """What is pending at the fullest of the Redis nodes that answer."""
+        return max((look.polled.queued_bytes for look in self._all() if not self.is_silent(look.polled)), default=0)
+
+    def silent(self) -> int:
+        """Shards that did not answer when they were last asked: their Redis node is away, or begins a new life."""
+        return len(self._silent)
+
+    def is_silent(self, one: Polled) -> bool:
+        """Whether the shard did not answer since."""
+        return one.shard in self._silent
+
+    def held(self) -> list[int]:
+        """Shards that this flusher had the lease of."""
+        return [look.polled.shard for look in self._all() if look.polled.held]
+
+    def counter_us(self, shard: int) -> float:
+        """The time now by the clock that gave the shard's versions, in µs since 1970."""
+        look = self._looks.get(shard)
+        return look.polled.now_us + (self.clock() - look.at_s) * 1e6 if look else time.time() * 1e6
+
+    def _all(self) -> list[_Look]:
+        with self._lock:
+            return list(self._looks.values())
