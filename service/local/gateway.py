@@ -33,6 +33,7 @@ http {{
     client_body_timeout 10s;
     large_client_header_buffers 4 32k;  # a hundred long ids in one query
     keepalive_requests 100000;
+    request_pool_size 16k;  # in one piece: musl, which this NGINX is built with, maps and unmaps memory for a second
     merge_slashes off;
 {cache_path}
     upstream api {{
@@ -54,6 +55,7 @@ http {{
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Forwarded-Host "";
         proxy_set_header Forwarded "";
+        proxy_set_header X-Request-ID $request_id;  # by which the API's logs can be found
         proxy_connect_timeout 2s;
         proxy_read_timeout 30s;
         proxy_next_upstream error;  # a lost connection; NGINX never repeats a POST it has sent
@@ -97,6 +99,7 @@ _CACHED = """\
             proxy_cache counts;  # by the API's own max-age and Vary
             proxy_cache_key $request_uri;
             proxy_cache_lock on;
+            proxy_cache_use_stale updating;  # one request fetches the new count, nobody waits for it
             proxy_pass http://api;
         }
 """
