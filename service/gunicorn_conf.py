@@ -72,6 +72,13 @@ def post_fork(server: Any, worker: Any) -> None:
         _metrics_socket.close()
 
 
+def post_worker_init(worker: Any) -> None:
+    """The app asks Redis and Postgres whether they answer, from here on: threads of before the fork are gone."""
+    start = getattr(worker.wsgi, "extensions", {}).get("start")
+    if start is not None:
+        start()
+
+
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the app's sockets and pools while greenlets still run; at interpreter exit it is too late."""
     close = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("close")

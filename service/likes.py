@@ -52,21 +52,12 @@ class Counter(Protocol):
     def doubt(self, post: str) -> None:
         """Say that the ledger was changed outside the queue: the base of this post is loaded again."""
 
-    def check(self) -> list[str]:
-        """What does not answer, a sentence each; empty when all is well."""
-
-    def usable(self) -> bool:
-        """Whether any node of it answers: then some posts can be liked."""
-
 
 class Ledger(Protocol):
     """Keeps every like. Raises LedgerUnavailableError."""
 
     def seed(self, post: str, count: int) -> bool:
         """Start a post's count at `count`; False where the post was known already, which changes nothing."""
-
-    def check(self) -> list[str]:
-        """What does not answer, a sentence each; empty when all is well."""
 
 
 def valid_id(value: str, field: str) -> str:
@@ -141,14 +132,6 @@ class Likes:
         if self._ledger.seed(post, count):
             self._counter.doubt(post)
             self._cache.pop(post, None)
-
-    def check(self) -> dict[str, list[str]]:
-        """What does not answer, by part."""
-        return {"redis": self._counter.check(), "postgres": self._ledger.check()}
-
-    def usable(self) -> bool:
-        """Whether any like can be taken: one dead node must not take every pod away from the others' posts."""
-        return self._counter.usable()
 
     def _wish(self, wish: Wish) -> Standing:
         valid_id(wish.post, "post")

@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     redis_timeout_ms: int = Field(
         default=1_000, gt=0, description="One round trip to a Redis node; then it counts as lost."
     )
+    redis_silence_s: float = Field(
+        default=5,
+        gt=0,
+        description="A pod is not ready once no Redis primary at all has answered for so long: more than a hiccup.",
+    )
     postgres_timeout_ms: int = Field(default=2_000, gt=0, description="Connecting to, and each statement of, Postgres.")
     postgres_pool: int = Field(default=2, gt=0, description="Connections a process opens to each database, at most.")
     durable_deadline_ms: int = Field(default=5_000, gt=0, description="With ack=postgres: the wait before 503.")

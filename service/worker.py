@@ -118,9 +118,9 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             pool.kill(timeout=1)
 
     def _say_stopping(self) -> None:
-        stopping = getattr(self.wsgi, "extensions", {}).get("stopping")
-        if stopping is not None:
-            stopping()
+        stop = getattr(self.wsgi, "extensions", {}).get("stop")
+        if stop is not None:
+            stop()
 
 
 def _close(server: StreamServer) -> None:

@@ -15,12 +15,13 @@ from service.api.problems import answer_problems
 from service.api.scripts import like_button
 from service.api.visits import receive_visits
 from service.likes import Likes
+from service.readiness import Readiness
 from service.security.forms import Forms
 from service.security.viewer import Viewers
 from service.settings import Settings
 
 
-def register(app: Flask, *, likes: Likes, viewers: Viewers, settings: Settings) -> None:
+def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness, settings: Settings) -> None:
     """Give the app every route of the API and its errors."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
@@ -31,14 +32,14 @@ def register(app: Flask, *, likes: Likes, viewers: Viewers, settings: Settings) 
     app.before_request(read_body)
     app.after_request(metrics.observe)
     receive_visits(app, viewers)
-    _add_routes(app, likes)
+    _add_routes(app, likes, readiness)
     tokens = Forms(settings)
     forms.add_routes(app, likes, tokens, viewers.sites)
     if settings.demo:
         demo.add_routes(app, likes, tokens)
 
 
-def _add_routes(app: Flask, likes: Likes) -> None:
+def _add_routes(app: Flask, likes: Likes, readiness: Readiness) -> None:
     add = app.add_url_rule
     add("/v1/posts/<post:post>/like", view_func=LikeView.as_view("like", likes))
     add("/v1/likes", view_func=LikesView.as_view("likes", likes))
@@ -47,6 +48,6 @@ def _add_routes(app: Flask, likes: Likes) -> None:
     add("/api/like/<post:post>", view_func=ToggleView.as_view("toggle", likes))
     add("/api/likes", view_func=SlugView.as_view("slug", likes))
     add("/livez", view_func=livez)
-    add("/readyz", view_func=ReadyView.as_view("readyz", likes))
+    add("/readyz", view_func=ReadyView.as_view("readyz", readiness))
     add("/openapi.json", view_func=openapi)
     add("/like-button.js", view_func=like_button)

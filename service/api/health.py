@@ -5,7 +5,7 @@ from flask.views import MethodView
 
 from service.api.problems import TABLE, problem
 from service.errors import UnavailableError
-from service.likes import Likes
+from service.readiness import Readiness
 
 
 def livez() -> Response:
@@ -14,24 +14,20 @@ def livez() -> Response:
 
 
 class ReadyView(MethodView):
-    """Whether likes can be taken, and which part fails."""
+    """Whether the pod may be sent requests, and which part fails."""
 
     init_every_request = False
 
-    def __init__(self, likes: Likes) -> None:
-        self._likes = likes
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
 
     def get(self) -> Response:
-        """503 while no Redis node answers. While any does, likes count: the pod stays ready, and says what fails."""
-        parts = self._likes.check()
-        failing = [part for part, sentences in parts.items() if sentences]
-        if "redis" in failing and not self._likes.usable():
-            detail = " ".join(parts["redis"])
-            return problem(
-                TABLE[UnavailableError], detail, {"Retry-After": "1"}, part="redis", failing=failing, parts=parts
-            )
-        status = "degraded" if failing else "ready"
-        return _unstored(jsonify(status=status, failing=failing, parts=parts))
+        """200 while likes can be taken, with what fails; else 503, with the part that is to blame."""
+        state = self._readiness.state()
+        if state.ready:
+            return _unstored(jsonify(status=state.name, failing=state.failing, parts=state.parts))
+        said = {"state": state.name, "part": state.part, "failing": state.failing, "parts": state.parts}
+        return problem(TABLE[UnavailableError], state.detail, {"Retry-After": "1"}, **said)
 
 
 def _unstored(response: Response) -> Response:

@@ -28,6 +28,10 @@ class Node:
         self._lock = Lock()
         self._connection = pool.make_connection()
 
+    @property
+    def name(self) -> str:
+        return f"{self.address[0]}:{self.address[1]}"
+
     def call(self, commands: Sequence[Command]) -> list[Any]:
         """The replies in order; an error reply is an exception in the list. Raises CounterUnavailableError."""
         with self._lock:
@@ -36,7 +40,7 @@ class Node:
             except _LOST as error:
                 note_redis(error)
                 self._connection.disconnect()
-                raise CounterUnavailableError(f"Redis {self.address[0]}:{self.address[1]}: {error}") from error
+                raise CounterUnavailableError(f"Redis {self.name}: {error}") from error
             except BaseException:
                 # A batch left half-read would give its replies to the next caller.
                 self._connection.disconnect()
@@ -53,6 +57,14 @@ class Node:
         except redis.ResponseError as error:
             note_redis(error)
             return error
+
+    def leave(self) -> None:
+        """Give the socket back if nobody waits on it; a call under way does so where it fails."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._connection.disconnect()
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Give the socket back."""
@@ -128,7 +140,7 @@ class Cluster:
             if self._slots and self._refreshed_at > asked_at - _REFRESH_PAUSE_S:
                 return
             reasons = []
-            for address in dict.fromkeys([*self._slots[:1], *self._nodes, *self._seeds]):
+            for address in dict.fromkeys([*self._slots, *self._seeds]):
                 if not address[0]:
                     continue
                 try:
@@ -137,8 +149,17 @@ class Cluster:
                     reasons.append(str(error))
                     continue
                 self._refreshed_at = time.monotonic()
+                self._forget_others()
                 return
             raise CounterUnavailableError("; ".join(reasons))
+
+    def _forget_others(self) -> None:
+        """Nodes come back under other addresses: those that serve nothing any more must not pile up."""
+        with self._mutex:
+            others = set(self._nodes) - set(self._slots)
+            gone = [self._nodes.pop(address) for address in others]
+        for node in gone:
+            node.leave()
 
     def _read_slots(self, address: Address) -> list[Address]:
         # A socket of its own: the shared one may wait for a dead primary's time limit.

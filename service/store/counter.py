@@ -21,6 +21,7 @@ from service.sharding import shard_of
 from service.store.cluster import Command, Node
 from service.store.coalescer import Coalescer
 from service.store.loads import Loader, Query, arguments
+from service.store.pulse import Pulse
 from service.store.shards import Moved, NewLife, Shards
 from service.telemetry.metrics import BATCH_WISHES
 
@@ -64,6 +65,7 @@ class RedisCounter:
         self._settings = settings
         self._head: Command = (settings.queue_bytes, settings.settled_ttl_s)
         self._lanes: dict[Node, Coalescer[_Call]] = {}
+        self._pulse = Pulse(shards.cluster)
 
     def wish(self, wish: Wish, ack: Ack) -> Standing:
         """Make one wish true; see `service.likes.Counter`."""
@@ -85,20 +87,12 @@ class RedisCounter:
         self._shards.call_one("doubt", shard_of(post, self._settings.shards), post)
 
     def check(self) -> list[str]:
-        """One sentence for each primary that does not answer; see `service.likes.Counter`."""
-        try:
-            self._shards.cluster.refresh()
-            nodes = self._shards.cluster.primaries()
-        except CounterUnavailableError as error:
-            return [str(error)]
-        return [reason for node in nodes if (reason := _ping(node))]
+        """See `service.readiness.Counter`."""
+        return self._pulse.check()
 
-    def usable(self) -> bool:
-        """See `service.likes.Counter`."""
-        try:
-            return any(_ping(node) is None for node in self._shards.cluster.primaries())
-        except CounterUnavailableError:
-            return False
+    def silent_s(self) -> float:
+        """See `service.readiness.Counter`."""
+        return self._pulse.silent_s()
 
     def _call(self, wish: Wish, *, replicated: bool = False) -> _Call:
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
@@ -246,11 +240,3 @@ def _deliver(calls: list[_Call], reply: Any) -> None:
                 as_of_us=int(as_of),
                 approximate=bool(status & APPROXIMATE),
             )
-
-
-def _ping(node: Node) -> str | None:
-    try:
-        reply = node.call([("PING",)])[0]
-    except CounterUnavailableError as error:
-        return str(error)
-    return None if reply == b"PONG" else f"Redis {node.address[0]}:{node.address[1]}: {reply}"

@@ -1,5 +1,6 @@
 """The Ledger on sharded Postgres: the truth. Every change of rows first locks its shards and checks their life."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -90,8 +91,13 @@ class PostgresLedger:
         return done.rowcount == 1
 
     def check(self) -> list[str]:
-        """One sentence for each database that does not answer; see `service.likes.Ledger`."""
-        return [reason for database in self.databases if (reason := database.check())]
+        """One sentence for each database that does not answer or fit; all are asked at once."""
+        with ThreadPoolExecutor(len(self.databases)) as pool:
+            return [reason for reason in pool.map(Database.check, self.databases) if reason]
+
+    def misfits(self) -> list[str]:
+        """See `service.readiness.Ledger`."""
+        return [database.misfit for database in self.databases if database.misfit]
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
         """Posts of the shard whose n is not their rows: (post, n, rows)."""

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from service import api
 from service.likes import Likes
+from service.readiness import Readiness
 from service.security.api_keys import new_key
 from service.security.quotas import Quotas
 from service.security.viewer import Viewers
@@ -45,6 +46,12 @@ class Memory:
     app: Flask
     counter: FakeCounter
     ledger: FakeLedger
+    readiness: Readiness
+
+    def look(self) -> None:
+        """Ask the stores how they are, as a pod does in the background."""
+        self.readiness.ask_redis()
+        self.readiness.ask_postgres()
 
     def snapshot(self) -> tuple[dict[str, set[str]], dict[str, int]]:
         """Who likes what, and every first count: equal before and after what must change nothing."""
@@ -56,14 +63,19 @@ def memory(**changes: Any) -> Memory:
     """A new app on fake stores."""
     ledger = FakeLedger()
     counter = FakeCounter(ledger)
-    app = app_of(Likes(counter=counter, ledger=ledger, cache_ms=0), settings(**changes))
-    return Memory(app, counter, ledger)
+    readiness = Readiness(counter, ledger, silence_s=5)
+    app = app_of(Likes(counter=counter, ledger=ledger, cache_ms=0), readiness, settings(**changes))
+    world = Memory(app, counter, ledger, readiness)
+    world.look()
+    return world
 
 
-def app_of(likes: Likes, chosen: Settings) -> Flask:
+def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
     """The API on some use cases."""
     app = Flask("service", static_folder=None)
-    api.register(app, likes=likes, viewers=Viewers(chosen, Quotas(chosen)), settings=chosen)
+    viewers = Viewers(chosen, Quotas(chosen))
+    api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=chosen)
+    app.extensions["stop"] = readiness.stop
     return app
 
 

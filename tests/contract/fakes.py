@@ -10,11 +10,12 @@ from service.settings import Ack
 
 @dataclass
 class FakeLedger:
-    """First counts by post; `error` is raised by every write, `failing` is what `check` says."""
+    """First counts by post; every write raises `error`; `check` says `failing`, `misfits` says `unfit`."""
 
     seeds: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     failing: list[str] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
     error: Exception | None = None
 
     def seed(self, post: str, count: int) -> bool:
@@ -29,6 +30,9 @@ class FakeLedger:
     def check(self) -> list[str]:
         return self.failing
 
+    def misfits(self) -> list[str]:
+        return self.unfit
+
 
 @dataclass
 class FakeCounter:
@@ -37,7 +41,7 @@ class FakeCounter:
     ledger: FakeLedger
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
-    gone: bool = False
+    silence_s: float = 0
     error: Exception | None = None
     approximate: bool = False
     clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
@@ -61,8 +65,8 @@ class FakeCounter:
     def doubt(self, post: str) -> None:
         """Nothing is cached here."""
 
-    def usable(self) -> bool:
-        return not self.gone
+    def silent_s(self) -> float:
+        return self.silence_s
 
     def check(self) -> list[str]:
         return self.failing

@@ -171,4 +171,4 @@ def test_a_secret_too_short_stops_the_start():
     likes = Likes(counter=world.counter, ledger=world.ledger)
     for secret in ("", "x" * 31):
         with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET"):
-            app_of(likes, settings(secret=secret))
+            app_of(likes, world.readiness, settings(secret=secret))

@@ -66,18 +66,31 @@ def test_without_a_seed_key_nobody_starts_a_count():
 def test_ready_names_what_fails():
     world = memory()
     world.ledger.failing = ["The database of shards 0-127 does not answer."]
+    world.look()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["status"]) == (200, "degraded")
     assert degraded.json["failing"] == ["postgres"]
     world.counter.failing = ["Node 7100 does not answer."]
+    world.look()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["failing"]) == (200, ["redis", "postgres"])
-    world.counter.gone = True
+    world.counter.silence_s = 5.1
     answer = world.app.test_client().get("/readyz")
     said = problem(answer)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert (said["part"], said["failing"]) == ("redis", ["redis", "postgres"])
+    assert (said["state"], said["part"], said["failing"]) == ("unavailable", "redis", ["redis", "postgres"])
     assert said["detail"] == "Node 7100 does not answer."
+
+
+def test_a_pod_that_goes_says_so_and_still_answers():
+    world = memory()
+    client = world.app.test_client()
+    assert client.get("/readyz").status_code == 200
+    world.app.extensions["stop"]()
+    answer = client.get("/readyz")
+    assert (answer.status_code, problem(answer)["state"], problem(answer)["part"]) == (503, "stopping", "pod")
+    assert client.put("/v1/posts/a/like").status_code == 201
+    assert client.get("/livez").status_code == 200
 
 
 def test_an_approximate_count_says_so():

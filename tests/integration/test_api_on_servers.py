@@ -8,6 +8,7 @@ from flask import Flask
 
 from service.app import open_stores
 from service.likes import Likes
+from service.readiness import Readiness
 from service.settings import Settings
 from tests.contract.api_world import WORLD, app_of
 from tests.contract.test_api import *  # noqa: F403 - every test of it, and its fixtures but `app`
@@ -21,4 +22,7 @@ def app(servers: "Servers") -> Iterator[Flask]:
     """The app on the servers; counts uncached, so a test reads what it just did."""
     settings = Settings(**(servers.settings.model_dump() | WORLD))
     with open_stores(settings) as stores:
-        yield app_of(Likes(counter=stores.counter, ledger=stores.ledger, cache_ms=0), settings)
+        readiness = Readiness(stores.counter, stores.ledger, silence_s=settings.redis_silence_s)
+        readiness.ask_redis()
+        readiness.ask_postgres()
+        yield app_of(Likes(counter=stores.counter, ledger=stores.ledger, cache_ms=0), readiness, settings)
