@@ -1,0 +1,1 @@
+"""The autoscaler: sees a viral post first, raises the pods within seconds, hands them back slowly."""

@@ -1,0 +1,48 @@
+"""A decision, and all that explains it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autoscaler.arrivals import Arrivals
+from autoscaler.demand import Demand
+from autoscaler.release import Needs
+from autoscaler.virality import Climb
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a decision remembers for the next one. Times are on the clock of `now`; a fresh one knows nothing.
+
+    `began` is when the first decision was made, `looked` the last with sight, `changed` the last that changed anything.
+    `capacity` is requests/s of a busy pod and `lead_s` the measured lead time, 0 until learned; `level` is what arrived
+    at the last look, `pending` the likes that waited for Postgres at the last ones.
+    """
+
+    began: float | None = None
+    looked: float | None = None
+    changed: float | None = None
+    capacity: float = 0.0
+    lead_s: float = 0.0
+    level: float = 0.0
+    pending: tuple[tuple[float, float], ...] = ()
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    climbs: Mapping[str, Climb] = field(default_factory=dict)
+    needs: Needs = field(default_factory=Needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`replicas` to ask for, and why.
+
+    `limit` names what bound the number: `demand` where nothing did. `candidates` are the numbers it was chosen from,
+    `demand` what they were made of, `capacity` the requests/s of a busy pod. `state` is for the next decision.
+    """
+
+    replicas: int
+    current: int
+    reason: str
+    limit: str
+    candidates: Mapping[str, int]
+    demand: Demand
+    capacity: float
+    state: State

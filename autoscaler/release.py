@@ -1,0 +1,30 @@
+"""Handing pods back: later than they are too many, and a few at a time. Pure."""
+
+import math
+from dataclasses import dataclass
+
+from autoscaler.tuning import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What was needed lately, as (time, pods): each entry is higher than those after it, so the first is the most."""
+
+    entries: tuple[tuple[float, int], ...] = ()
+
+    def after(self, now: float, pods: int, hold_s: float) -> "Needs":
+        """With what is needed now."""
+        kept = [entry for entry in self.entries if entry[0] > now - hold_s and entry[1] > pods]
+        return Needs((*kept, (now, pods)))
+
+    @property
+    def most(self) -> int:
+        """The most of the last `hold_s` seconds."""
+        return self.entries[0][1]
+
+
+def released(current: int, needs: Needs, since_change_s: float, tuning: Tuning) -> int:
+    """How many pods are kept of the current ones."""
+    if needs.most >= current or since_change_s < tuning.release_every_s:
+        return current
+    return max(needs.most, math.floor(current * (1 - tuning.release_share)))

@@ -1,0 +1,33 @@
+"""Settings from the environment, prefix `LIKEWISE_AUTOSCALER_`; units and reasons are in `autoscaler.tuning`."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from autoscaler.errors import ConfigurationError
+from autoscaler.tuning import Tuning
+
+PREFIX = "LIKEWISE_AUTOSCALER_"
+
+
+class Settings(Tuning, BaseSettings):
+    """What the decision is tuned by, as the environment has it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+
+def settings_from_environment(**given: Any) -> Settings:
+    """The settings; `given` goes before the environment.
+
+    Raises ConfigurationError naming the variable and what is wrong with it.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_sentence(one) for one in error.errors())) from error
+
+
+def _sentence(one: Any) -> str:
+    name = "_".join(str(part) for part in one["loc"]).upper()
+    return f"{PREFIX}{name or '*'}: {one['msg'].removeprefix('Value error, ')}"

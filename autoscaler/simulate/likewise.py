@@ -1,0 +1,95 @@
+"""Our own policy in the simulator: fed with what the pods would have measured, never with the demand."""
+
+from autoscaler.decision import State
+from autoscaler.observation import Observation, PodSample, PostRate
+from autoscaler.policy import decide
+from autoscaler.simulate.hpa import Hpa
+from autoscaler.simulate.pods import Cohort, Deployment
+from autoscaler.simulate.traffic import Measure
+from autoscaler.simulate.world import World
+from autoscaler.tuning import Tuning
+
+_KNOWN_LEAD = 0.9  # share of the lead time after which a pod's start has been timed
+
+
+class Likewise:
+    """Alone: it scales the Deployment itself."""
+
+    name = "likewise"
+    interval_s = 1.0
+
+    def __init__(self, world: World, tuning: Tuning) -> None:
+        self._world = world
+        self._tuning = tuning
+        self._state = State(began=-tuning.restart_hold_s)  # it has been running for a while
+        self._seen: Measure | None = None
+        self._before: Measure | None = None
+
+    def see(self, measure: Measure, deployment: Deployment) -> None:
+        """A pod tells of a second when it is over, and is heard at the next look."""
+        self._before, self._seen = self._seen, measure
+
+    def ask(self, now: float, deployment: Deployment) -> int:
+        """Replicas at a look."""
+        return self._decide(now, deployment, None)
+
+    def _decide(self, now: float, deployment: Deployment, floor: int | None) -> int:
+        decision = decide(self._state, self._observed(now, deployment, floor), now, self._tuning)
+        self._state = decision.state
+        return decision.replicas
+
+    def _observed(self, now: float, deployment: Deployment, floor: int | None) -> Observation:
+        told = self._told()
+        heard = [cohort for cohort in deployment.cohorts if cohort.ready_at <= now - self.interval_s]
+        lead_s = self._world.start_s if deployment.cohorts[-1].ready_at > 0 else None
+        return Observation(
+            replicas=deployment.asked,
+            expected=deployment.ready(now, self._tuning.stale_s),
+            pods=self._samples(told, heard, now) if told else (),
+            floor=floor,
+            posts=(PostRate("viral", told.post),) if told and told.post > 0 else (),
+            lead_s=lead_s,
+        )
+
+    def _told(self) -> Measure | None:
+        """The second before the last one; while all is calm a longer time is told of at its end."""
+        seen = self._seen
+        return self._before if seen and self._before and seen.end - seen.start <= self.interval_s else seen
+
+    def _samples(self, told: Measure, heard: list[Cohort], now: float) -> tuple[PodSample, ...]:
+        """Pods that are ready share evenly what there is; those alike make one sample."""
+        pods = max(1, sum(cohort.pods for cohort in heard))
+        return tuple(
+            PodSample(
+                "simulated", told.end, told.arrivals / pods, told.served / pods, told.utilisation, told.queue / pods,
+                told.served / pods / self._world.capacity, now - cohort.ready_at, cohort.pods,
+            )
+            for cohort in heard
+            if cohort.pods
+        )  # fmt: skip
+
+
+class LikewiseWithHpa(Likewise):
+    """Beside an HPA: its floor is raised and what is missing asked for at once; the way down is the HPA's."""
+
+    name = "likewise+hpa"
+
+    def __init__(self, world: World, tuning: Tuning) -> None:
+        super().__init__(world, tuning)
+        self._hpa = Hpa(world)
+        self._next_sync = 0.0
+
+    def see(self, measure: Measure, deployment: Deployment) -> None:
+        """Both see."""
+        super().see(measure, deployment)
+        self._hpa.see(measure, deployment)
+
+    def ask(self, now: float, deployment: Deployment) -> int:
+        """The floor at each look, the HPA's own opinion at its syncs."""
+        self._hpa.floor = self._decide(now, deployment, self._hpa.floor)
+        asked = max(deployment.asked, self._hpa.floor)
+        if now >= self._next_sync:
+            self._next_sync = now + self._hpa.interval_s
+            deployment.ask(asked)
+            asked = self._hpa.ask(now, deployment)
+        return asked

@@ -1,0 +1,71 @@
+"""Posts that double and double again, seen before they show in the total. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autoscaler.observation import PostRate
+
+_DOUBLINGS = 2.0  # one may be chance or a newsletter; two in a row are a crowd that brings a crowd
+_AHEAD = 3.0  # doublings that are believed ahead: eightfold; the next are seen in time
+_SLOWEST_S = 60.0  # for two doublings; what rises slower, the total shows early enough
+_SMALLEST = 1 / 8  # of a pod's capacity: below, even the eightfold of a post fits a pod
+_SMOOTH_S = 2.0  # a post's rate is averaged over so long: a few likes a second double by chance
+_MOST = 1_000  # posts that are followed
+
+Marks = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """A post's smoothed rate, and (time, rate) of where its last doublings began, oldest first."""
+
+    at: float
+    rate: float
+    marks: Marks
+
+
+def follow(
+    climbs: Mapping[str, Climb], posts: Iterable[PostRate], now: float, capacity: float, ahead_s: float
+) -> tuple[dict[str, Climb], float]:
+    """The climbs with what is seen now, and the requests/s that viral posts will add within `ahead_s`."""
+    hottest = sorted((post for post in posts if post.rate > 0), key=lambda post: -post.rate)[:_MOST]
+    followed: dict[str, Climb] = {}
+    extra = 0.0
+    for post in hottest:
+        before = climbs.get(post.post)
+        rate = _smoothed(before, post.rate, now)
+        if rate < _SMALLEST * capacity:
+            continue
+        marks = before.marks if before else ((now, rate),)
+        extra += _expected(marks, rate, now, ahead_s)
+        followed[post.post] = Climb(now, rate, _marked(marks, rate, now))
+    return followed, extra
+
+
+def _smoothed(before: Climb | None, rate: float, now: float) -> float:
+    if before is None:
+        return rate
+    share = 1 - math.exp(-max(0.0, now - before.at) / _SMOOTH_S)
+    return before.rate + share * (rate - before.rate)
+
+
+def _expected(marks: Marks, rate: float, now: float, ahead_s: float) -> float:
+    """What a post adds if it goes on doubling as it has since its oldest mark; nothing before it doubled twice."""
+    since, base = marks[0]
+    doublings = math.log2(rate / base)
+    if now <= since or doublings < _DOUBLINGS:
+        return 0.0
+    return float(rate * (2 ** min(_AHEAD, doublings / (now - since) * ahead_s) - 1))
+
+
+def _marked(marks: Marks, rate: float, now: float) -> Marks:
+    """A new mark at each doubling, the last three are kept; anew from where a post falls or rests."""
+    newest = marks[-1][1]
+    if rate >= 2 * newest:
+        marks = (*marks[-2:], (now, rate))
+    elif rate < newest / 2 or (rate < newest and len(marks) == 1):
+        return ((now, rate),)
+    while marks and now - marks[0][0] > _SLOWEST_S:
+        marks = marks[1:]
+    return marks or ((now, rate),)
