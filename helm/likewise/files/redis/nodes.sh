@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # How the cluster's pods are found and asked. NAME is the StatefulSet's, SERVICE its headless Service's.
 
+# shellcheck disable=SC2034
 local_address=127.0.0.1
 
 say() { printf '%s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$*"; }

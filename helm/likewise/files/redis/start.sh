@@ -18,33 +18,33 @@ served() { # the node's id, if it served slots when it went
   [ ! -s /data/nodes.conf ] || awk '$3 ~ /myself/ && $3 ~ /master/ && NF > 8 { print $1 }' /data/nodes.conf
 }
 
-heir_is_due() { # ID: does the first pod that answers see it as a primary whose replica the others can elect?
+heir_of() { # ID: the address of its replica, where the first pod that answers sees one that the others can elect
   for ordinal in $(ordinals); do
     [ "$NAME-$ordinal" != "$POD_NAME" ] || continue
     table=$(table_of "$(address_of "$ordinal")") || continue
     printf '%s\n' "$table" | awk -v id="$1" '
       $1 == id { primary = $3 ~ /master/ && NF > 8 }
-      $4 == id && $8 == "connected" && $3 !~ /fail/ { replica = 1 }
+      $4 == id && $8 == "connected" && $3 !~ /fail/ { heir = $2; sub(/@.*/, "", heir); sub(/:[0-9]+$/, "", heir) }
       $1 != id && $3 ~ /master/ && NF > 8 { others++; if ($8 == "connected" && $3 !~ /fail/) voters++ }
-      END { exit !(primary && replica && voters > (others + 1) / 2) }'
+      END { if (primary && voters > (others + 1) / 2) print heir }'
     return
   done
-  return 1
 }
 
 # A primary that died and is back before anyone noticed would go on with its log, which may lack the last moments,
-# and take them from its replica too. So it waits for the replica to take over: three node timeouts are enough.
-let_heir_take_over() {
+# and take them from its replica too. So it has its replica take over first, and starts as that one's replica.
+yield() {
   id=$(served)
   [ -n "$id" ] || return 0
-  for _ in $(seq $((3 * NODE_TIMEOUT_MS / 1000))); do
-    heir_is_due "$id" || return 0
-    say "a replica is about to take over; waiting"
+  for attempt in $(seq $((3 * NODE_TIMEOUT_MS / 1000))); do
+    heir=$(heir_of "$id")
+    [ -n "$heir" ] || return 0
+    [ $((attempt % 5)) -ne 1 ] || say "$heir takes over: $(ask "$heir" CLUSTER FAILOVER FORCE)"
     sleep 1
   done
 }
 
 umask 077
 configuration >/tmp/valkey.conf
-let_heir_take_over
+yield
 exec valkey-server /tmp/valkey.conf
