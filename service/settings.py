@@ -106,16 +106,21 @@ class Settings(BaseSettings):
         default=9100, ge=0, le=65_535, description="Where /metrics listens, 127.0.0.1 or `metrics_host`."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address /metrics binds.")
-    demo: bool = Field(default=False, description="Whether `/` shows the demo blog; `likewise up` does.")
-    state_dir: Path = Field(default=Path(".likewise"), description="Where `likewise up` keeps its servers' data.")
-
-    @field_validator(
-        "redis_urls", "trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before"
+    slow_ms: int = Field(
+        default=1_000,
+        ge=0,
+        description="A request that took so long, or was answered 5xx, is logged, ten a second at most; 0: none.",
+    )
     check_interval_ms: int = Field(
         default=10_000,
         ge=0,
         description="How often a flusher asks each server if it answers, and compares one shard's counts; 0: never.",
     )
+    demo: bool = Field(default=False, description="Whether `/` shows the demo blog; `likewise up` does.")
+    state_dir: Path = Field(default=Path(".likewise"), description="Where `likewise up` keeps its servers' data.")
+
+    @field_validator(
+        "redis_urls", "trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before"
     )
     @classmethod
     def _split(cls, value: object) -> object:
