@@ -1,7 +1,6 @@
 """The command `likewise`. Exit codes: 0 done, 1 not so (a sentence says why), 2 wrong usage."""
 
 import json
-import logging
 import os
 import signal
 import sys
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from pydantic import ValidationError
 from rich.console import Console
 
 from service.errors import ConfigurationError, LikewiseError
 from service.security.api_keys import SCOPES, new_key
 from service.settings import Settings
+from service.telemetry.logs import configure_logs
 
 
 def settings_from_environment(*, of_local_stack: bool = False) -> Settings:
@@ -38,21 +37,6 @@ def settings_from_environment(*, of_local_stack: bool = False) -> Settings:
             for one in error.errors()
         ]
         raise ConfigurationError("; ".join(lines)) from error
-
-
-def configure_logs() -> None:
-    """JSON lines on stderr."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,  # without the locals of each frame: they may hold secrets
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 class _Group(click.Group):

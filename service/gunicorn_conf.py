@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.settings import Settings
+from service.telemetry.logs import stdlib_config
 
 _METRICS_DIR = Path(
     os.environ.setdefault(
@@ -36,6 +37,7 @@ forwarded_allow_ips = "127.0.0.1,::1"  # never `*`; the API itself reads X-Forwa
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
+logconfig_dict = stdlib_config()
 
 
 def on_starting(server: Any) -> None:

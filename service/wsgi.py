@@ -3,8 +3,9 @@
 import sys
 
 from service.app import create_app
-from service.cli import configure_logs, settings_from_environment
+from service.cli import settings_from_environment
 from service.errors import LikewiseError
+from service.telemetry.logs import configure_logs
 
 _APP_LOAD_ERROR = 4  # by which gunicorn knows that another try would end the same
 

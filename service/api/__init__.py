@@ -13,6 +13,7 @@ from service.api.openapi import openapi
 from service.api.paths import keep_paths
 from service.api.problems import answer_problems
 from service.api.scripts import like_button
+from service.api.unusual import UnusualRequests
 from service.api.visits import receive_visits
 from service.likes import Likes
 from service.readiness import Readiness
@@ -25,12 +26,14 @@ def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness
     """Give the app every route of the API and its errors."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
-    app.extensions["hot_path"] = hot_path = HotPath(app.wsgi_app, likes, viewers)
+    unusual = UnusualRequests(settings.slow_ms)
+    app.extensions["hot_path"] = hot_path = HotPath(app.wsgi_app, likes, viewers, unusual)
     app.wsgi_app = hot_path  # type: ignore[method-assign]
     answer_problems(app)
     app.before_request(metrics.start_clock)
     app.before_request(read_body)
     app.after_request(metrics.observe)
+    app.after_request(unusual.after)
     receive_visits(app, viewers)
     _add_routes(app, likes, readiness)
     tokens = Forms(settings)

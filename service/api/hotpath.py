@@ -14,9 +14,11 @@ from babel import Locale
 from service.api.answers import SHARED, count_body, counts_body, etag_of, viewers_body
 from service.api.display import preferred_locale
 from service.api.metrics import BEGAN, count_wish, observe_hot
+from service.api.unusual import UnusualRequests
 from service.api.visits import ERROR, VISIT, cors_headers
 from service.likes import Likes, valid_id
 from service.security.viewer import Viewers
+from service.telemetry.logs import enter_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -32,10 +34,13 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 class HotPath:
     """WSGI around the Flask application, which answers what is unusual, and errors."""
 
-    def __init__(self, app: "WSGIApplication", likes: Likes, viewers: Viewers) -> None:
+    def __init__(
+        self, app: "WSGIApplication", likes: Likes, viewers: Viewers, unusual: UnusualRequests | None = None
+    ) -> None:
         self.app = app
         self._likes = likes
         self._viewers = viewers
+        self._unusual = unusual or UnusualRequests(0)
 
     def takes(self, method: str, target: str) -> bool:
         """Whether a request without a body, for this path and query as sent, is answered here."""
@@ -45,6 +50,7 @@ class HotPath:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         began = time.perf_counter()
+        enter_request(environ, self._viewers.clients.trusts)
         try:
             answer = None if _has_body(environ) else self._answer(environ)
         except Exception as error:  # Flask answers it, as any other
@@ -53,8 +59,11 @@ class HotPath:
         if answer is None:
             environ[BEGAN] = began
             return self.app(environ, start_response)
-        observe_hot(environ["REQUEST_METHOD"] == "GET", time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        observe_hot(environ["REQUEST_METHOD"] == "GET", seconds)
         status, headers, body = answer
+        if seconds >= self._unusual.slow_s:
+            self._unusual.note(environ, int(status[:3]), seconds)
         start_response(status, headers)
         return [body]
 

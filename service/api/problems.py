@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -82,6 +82,7 @@ def _of_likewise(error: LikewiseError) -> Response:
     kind = kind_of(error)
     if kind is None:
         return _unexpected(error)
+    g.reason = str(error)
     return problem(kind, str(error), headers_of(error), **_members(error))
 
 

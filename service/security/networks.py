@@ -59,6 +59,10 @@ class Clients:
         if self._trusted.hold_everyone():
             _log.warning("LIKEWISE_TRUSTED_PROXIES trusts every address: clients choose their own", seen=self._listed)
 
+    def trusts(self, peer: str) -> bool:
+        """Whether what a peer at this address says of a request counts."""
+        return self._trusted.hold(peer)
+
     def network(self, environ: Mapping[str, Any]) -> str:
         """What a client's limits are counted under; empty where its network has none."""
         address = self._address(environ)
@@ -75,18 +79,23 @@ class Clients:
         """The client's address; empty where there is none (a Unix socket)."""
         peer, forwarded = environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", "")
         if forwarded and not self._warned and not self._trusted.hold(peer):
-            self._warn(peer, forwarded)
+            self._warn(peer)
         return client_address(peer, forwarded, self._trusted)
 
-    def _warn(self, peer: str, forwarded: str) -> None:
+    def _warn(self, peer: str) -> None:
         self._warned = True
         _log.warning(
             "X-Forwarded-For is not counted: its sender is not in LIKEWISE_TRUSTED_PROXIES, "
             "and everyone behind it shares one network's limits",
-            sender=peer,
-            x_forwarded_for=forwarded[:200],
+            senders_network=_neighbourhood(peer),
             trusted_proxies=self._listed,
         )
+
+
+def _neighbourhood(address: str) -> str:
+    """What a log may say of an address: enough to know a proxy by, too little to know a person by."""
+    plain = bare(address)
+    return str(ip_network(f"{plain}/{48 if ':' in plain else 16}", strict=False)) if plain else "unknown"
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Networks) -> str:
