@@ -12,8 +12,7 @@ from service.errors import CounterUnavailableError, LedgerUnavailableError, Like
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
-_WORTH = 64  # from there on a batch's fixed cost is a small part of it
-_QUIET_ROUNDS = 5  # a look costs Redis 13 µs a shard: at a shard without likes it is taken every half second
+_WORTH = 64  # entries of a shard from which on a batch of its own costs little more than a share in a large one
 
 
 class FencedError(LikewiseError):
@@ -94,11 +93,17 @@ class Queue(Protocol):
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
         """All shards, or some: those that answer, leased to `owner` where free. One that needs a life begins it."""
 
-    def read(self, polled: Polled, most: int, *, up_to: int | None = None, after: str | None = None) -> Batch:
-        """Entries from the head, or after an id, at most `most` or up to a version."""
+    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+        """At most `most` entries from the head of each; those of a node that is away are left out."""
 
-    def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
-        """Take the batch off the stream and re-base its posts; with a reason its one entry becomes a dead letter."""
+    def read_on(self, batch: Batch, version: int) -> Batch:
+        """The batch, with the entries after it up to a version. Raises where its node does not answer."""
+
+    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+        """Take each batch off its stream and re-base its posts; whether it was, in order."""
+
+    def bury(self, batch: Batch, reason: str) -> bool:
+        """As `settle`, of one entry that becomes a dead letter."""
 
     def renew(self, shard: int, life: int) -> None:
         """End a life that the ledger has fenced off."""
@@ -124,18 +129,27 @@ class Flusher:
     owner: str
     _stopping: bool = False
     _fenced: dict[int, tuple[int, float]] = field(default_factory=dict)
-    _since: dict[int, float] = field(default_factory=dict)  # when a shard was first seen with something pending
+    _busy: list[int] = field(default_factory=list)  # shards with so many likes that each round looks at them
+    _sweep_at: float = 0.0
     _behind: bool = False
-    _rounds: int = 0
 
     def run(self, wait: Callable[[float], object] = time.sleep) -> None:
         """Flush in rounds; a part that is away is said once a round, and waited for."""
         while not self._stopping:
             started = time.monotonic()
-            self._round(self._due())
+            self._next_round(started)
             if not self._behind:
                 wait(max(0.0, self.settings.flush_interval_ms / 1000 - (time.monotonic() - started)))
         self.drain()
+
+    def _next_round(self, now: float) -> None:
+        """All shards now and then, as a few likes of each cost nearly what many do; between, those with many."""
+        self._behind = False
+        if now >= self._sweep_at:
+            self._sweep_at = now + min(self.settings.flush_age_ms, self.settings.lease_ms / 4) / 1000
+            self._round()
+        elif self._busy:
+            self._round(self._busy)
 
     def stop(self) -> None:
         """End `run` after the round under way."""
@@ -149,15 +163,7 @@ class Flusher:
         except CounterUnavailableError as error:
             log.warning("leases not given back", reason=str(error))
 
-    def _due(self) -> list[int]:
-        """The shards to look at now: those that had something pending, and each quiet one every few rounds."""
-        self._rounds += 1
-        return [
-            shard for shard in self.queue.shards if shard in self._since or (shard + self._rounds) % _QUIET_ROUNDS == 0
-        ]
-
     def _round(self, shards: Sequence[int] | None = None) -> int:
-        self._behind = False
         try:
             return self.flush_once(shards)
         except (CounterUnavailableError, LedgerUnavailableError) as error:
@@ -165,78 +171,82 @@ class Flusher:
             return 0
 
     def flush_once(self, shards: Sequence[int] | None = None) -> int:
-        """Store what every leased shard, or some, hold; how many entries were settled."""
-        polled = self.queue.poll(self.owner, self.settings.lease_ms, shards)
+        """Store what every leased shard holds, or those of some that hold many; how many entries were settled."""
+        polled = [one for one in self.queue.poll(self.owner, self.settings.lease_ms, shards) if one.held and one.length]
+        many = [one for one in polled if one.length >= _WORTH]
+        self._busy = [one.shard for one in many]
         by_database: dict[int, list[Polled]] = defaultdict(list)
-        for one in polled:
-            if self._is_due(one, at_once=shards is None):
-                by_database[self.store.database_of(one.shard)].append(one)
-        done = 0
-        for pending_shards in by_database.values():
-            try:
-                done += self._flush_database(pending_shards)
-            except (LedgerUnavailableError, CounterUnavailableError) as error:
-                log.warning("flush postponed", reason=str(error), shards=len(pending_shards))
-        return done
-
-    def _is_due(self, one: Polled, *, at_once: bool) -> bool:
-        """A few likes of a shard cost as much as many: they wait for more, but never long, by our own clock."""
-        if not one.length:
-            self._since.pop(one.shard, None)
-        if not one.length or not one.held:
-            return False
-        now = time.monotonic()
-        waited_s = now - self._since.setdefault(one.shard, now)
-        if not at_once and one.length < _WORTH and waited_s < self.settings.flush_age_ms / 1000:
-            return False
-        self._since[one.shard] = now
-        return True
+        for one in polled if shards is None else many:
+            by_database[self.store.database_of(one.shard)].append(one)
+        return sum(self._flush_database(some) for some in by_database.values())
 
     def _flush_database(self, shards: list[Polled]) -> int:
-        batches = [self.queue.read(polled, self.settings.flush_batch) for polled in shards]
-        batches = [batch for batch in batches if batch.entries]
-        if not batches:
-            return 0
+        done = 0
+        try:
+            for group in self._grouped(shards):
+                done += self._flush_group(group)
+        except (LedgerUnavailableError, CounterUnavailableError) as error:
+            log.warning("flush postponed", reason=str(error), shards=len(shards))
+        return done
+
+    def _grouped(self, shards: list[Polled]) -> list[list[Polled]]:
+        """As many as one transaction takes: after an outage all of them would be too long a statement."""
+        groups: list[list[Polled]] = []
+        left = 0
+        for one in shards:
+            if one.length > left:
+                groups.append([])
+                left = self.settings.flush_batch
+            groups[-1].append(one)
+            left -= one.length
+        return groups
+
+    def _flush_group(self, shards: list[Polled]) -> int:
+        batches = [batch for batch in self.queue.read(shards, self.settings.flush_batch) if batch.entries]
         self._behind |= any(len(batch.entries) == self.settings.flush_batch for batch in batches)
+        return self._flush(batches) if batches else 0
+
+    def _flush(self, batches: list[Batch]) -> int:
         try:
             outcomes = self.store.commit(batches)
         except RejectedError:
             return sum(self._flush_halves(batch) for batch in batches)
-        return sum(self._settle(*pair) for pair in zip(batches, outcomes, strict=True))
+        done = self._unfenced(batches, outcomes)
+        settled = self._settle([pair for pair in done if not _is_ahead(*pair)])
+        return settled + sum(self._read_on(*pair) for pair in done if _is_ahead(*pair))
 
     def _flush_halves(self, batch: Batch) -> int:
         """Find the row that Postgres refuses; what is before it is stored, it becomes a dead letter."""
         try:
-            return self._settle_as_is(batch, self.store.commit([batch])[0])
+            return self._settle(self._unfenced([batch], self.store.commit([batch])))
         except RejectedError as error:
             if len(batch.entries) == 1:
                 log.error("dead letter", shard=batch.shard, entry=batch.entries[0].id, reason=str(error))
-                self.queue.settle(batch, Committed(0, {}), dead_reason=str(error))
-                return 1
+                return int(self.queue.bury(batch, str(error)))
         middle = len(batch.entries) // 2
         halves = (batch.entries[:middle], batch.entries[middle:])
         return sum(self._flush_halves(Batch(batch.shard, batch.life, half)) for half in halves)
 
-    def _settle(self, batch: Batch, outcome: Committed | FencedError) -> int:
-        while isinstance(outcome, Committed) and outcome.version > batch.last_version:
-            # Another flusher stored more than this batch: its rows are in the base, so they must leave p together.
-            polled = Polled(batch.shard, batch.life, True, 0, 0.0, 0)
-            more = self.queue.read(polled, 0, up_to=outcome.version, after=batch.entries[-1].id)
-            if not more.entries:
-                break
-            batch = Batch(batch.shard, batch.life, [*batch.entries, *more.entries])
-            try:
-                outcome = self.store.commit([batch])[0]
-            except RejectedError:
-                return self._flush_halves(batch)
-        return self._settle_as_is(batch, outcome)
+    def _read_on(self, batch: Batch, committed: Committed) -> int:
+        """What another flusher stored beyond the batch is in the base, so it must leave p together with the batch."""
+        longer = self.queue.read_on(batch, committed.version)
+        if len(longer.entries) == len(batch.entries):
+            return self._settle([(batch, committed)])
+        return self._flush([longer])
 
-    def _settle_as_is(self, batch: Batch, outcome: Committed | FencedError) -> int:
-        if isinstance(outcome, FencedError):
-            self._on_fenced(batch)
-            return 0
-        self._fenced.pop(batch.shard, None)
-        return len(batch.entries) if self.queue.settle(batch, outcome) else 0
+    def _settle(self, done: list[tuple[Batch, Committed]]) -> int:
+        settled = self.queue.settle(done)
+        return sum(len(batch.entries) for (batch, _), gone in zip(done, settled, strict=True) if gone)
+
+    def _unfenced(self, batches: list[Batch], outcomes: list[Committed | FencedError]) -> list[tuple[Batch, Committed]]:
+        done = []
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            if isinstance(outcome, FencedError):
+                self._on_fenced(batch)
+            else:
+                self._fenced.pop(batch.shard, None)
+                done.append((batch, outcome))
+        return done
 
     def _on_fenced(self, batch: Batch) -> None:
         """Wait for the slot map to settle; a server that still owns the slot then begins a life of its own."""
@@ -247,6 +257,10 @@ class Flusher:
             log.warning("life fenced off, renewing", shard=batch.shard, life=batch.life)
             self.queue.renew(batch.shard, batch.life)
             del self._fenced[batch.shard]
+
+
+def _is_ahead(batch: Batch, committed: Committed) -> bool:
+    return committed.version > batch.last_version
 
 
 def pending(polled: Iterable[Polled]) -> int:

@@ -84,9 +84,15 @@ class Settings(BaseSettings):
     count_cache_ms: int = Field(
         default=250, ge=0, description="A pod's own cache of counts; half of the promised second is left."
     )
-    flush_interval_ms: int = Field(default=100, gt=0, description="How often a flusher looks at its shards.")
-    flush_age_ms: int = Field(default=500, ge=0, description="How long a shard's few likes wait for more of them.")
-    flush_batch: int = Field(default=5_000, gt=0, description="Entries of one shard in one transaction.")
+    flush_interval_ms: int = Field(
+        default=100, gt=0, description="How often a flusher looks at shards with many likes."
+    )
+    flush_age_ms: int = Field(
+        default=1_200,
+        ge=0,
+        description="How often it flushes all others together: most of the two seconds in which a like is durable.",
+    )
+    flush_batch: int = Field(default=5_000, gt=0, description="Entries in one transaction, of one shard or of many.")
     lease_ms: int = Field(default=5_000, gt=0, description="A dead flusher's shards are taken over after this.")
     mint_limit: str = Field(
         default="60/minute", description="New visitors of a network (IPv4 address, IPv6 /64): a carrier's are many."

@@ -51,7 +51,7 @@ def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
 
 
 # Every statement finds its rows by key. A plan made while a table was tiny would read all of it, and is kept.
-_BY_KEY = "-c enable_seqscan=off"
+_BY_KEY = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
 
 
 class Database:

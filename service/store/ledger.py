@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from service.errors import ConfigurationError, LikewiseError
+from service.errors import ConfigurationError
 from service.flusher import Batch, Committed, FencedError, RejectedError
 from service.settings import Settings
 from service.sharding import shard_of
@@ -75,10 +75,8 @@ class PostgresLedger:
             try:
                 with connection.transaction():
                     lives = _lock(connection, [batch.shard for batch in batches])
-                    return [
-                        _store(connection, batch) if lives.get(batch.shard) == batch.life else FencedError()
-                        for batch in batches
-                    ]
+                    stored = _store(connection, [one for one in batches if lives.get(one.shard) == one.life])
+                    return [stored.get(batch.shard, FencedError()) for batch in batches]
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 raise RejectedError(str(error).splitlines()[0]) from error
 
@@ -126,23 +124,36 @@ def _lock(connection: Connection, shards: list[int]) -> dict[int, int]:
     return {shard: life for shard, life, state in rows if state == "here"}
 
 
-def _store(connection: Connection, batch: Batch) -> Committed:
-    wishes = batch.folded()
-    posts = sorted({wish.post for wish in wishes})
-    shard = {"shard": batch.shard}
-    connection.execute(query("add_posts"), {**shard, "posts": posts})
-    connection.execute(
-        query("store_wishes", batch.shard),
-        {
-            **shard,
-            "posts": [wish.post for wish in wishes],
-            "actors": [wish.actor for wish in wishes],
-            "liked": [wish.liked for wish in wishes],
-            "versions": [wish.version for wish in wishes],
-        },
-    )
-    bases = connection.execute(query("read_bases"), {**shard, "posts": posts}).fetchall()
-    row = connection.execute(query("raise_version"), {**shard, "version": batch.last_version}).fetchone()
-    if row is None:
-        raise LikewiseError(f"shard {batch.shard} vanished from its database")
-    return Committed(row[0], {post: (count, rev) for post, count, rev in bases})
+def _store(connection: Connection, batches: list[Batch]) -> dict[int, Committed]:
+    """Each shard's outcome. All shards share each statement, so that few likes of many cost what many of one do."""
+    if not batches:
+        return {}
+    posts, wishes = _arrays(batches)
+    only = batches[0].shard if len(batches) == 1 else None
+    connection.execute(query("add_posts"), posts)
+    bases: dict[int, dict[str, tuple[int, int]]] = {batch.shard: {} for batch in batches}
+    for shard, post, count, rev in connection.execute(query("store_wishes", only), posts | wishes):
+        bases[shard][post] = (count, rev)
+    versions = {
+        "shards": [batch.shard for batch in batches],
+        "versions": [batch.last_version for batch in batches],
+    }
+    rows = connection.execute(query("raise_versions"), versions).fetchall()
+    return {shard: Committed(version, bases[shard]) for shard, version in rows}
+
+
+def _arrays(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The posts of the batches, and their wishes, each with the place of its post among them, from 1."""
+    places: dict[tuple[int, str], int] = {}
+    at, wishes = [], []
+    for batch in batches:
+        for wish in batch.folded():
+            at.append(places.setdefault((batch.shard, wish.post), len(places) + 1))
+            wishes.append(wish)
+    posts = {"shards": [shard for shard, _ in places], "posts": [post for _, post in places]}
+    return posts, {
+        "places": at,
+        "actors": [wish.actor for wish in wishes],
+        "liked": [wish.liked for wish in wishes],
+        "versions": [wish.version for wish in wishes],
+    }

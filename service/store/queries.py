@@ -25,4 +25,4 @@ def partition(shard: int) -> str:
 def query(name: str, shard: int | None = None) -> sql.Composed | sql.SQL:
     """A statement; with `shard`, its {likes} is that shard's partition, which spares Postgres looking at the others."""
     statement = sql.SQL(_statements()[name])  # our own file, never a caller's text
-    return statement if shard is None else statement.format(likes=sql.Identifier(partition(shard)))
+    return statement.format(likes=sql.Identifier("likes" if shard is None else partition(shard)))

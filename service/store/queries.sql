@@ -1,4 +1,4 @@
--- Named statements of the ledger, loaded by service/store/queries.py. {likes} is the partition of one shard.
+-- Named statements of the ledger, loaded by service/store/queries.py. {likes} is the partition of one shard, or all.
 -- OFFSET 0 keeps a look-up by its whole key one: as a join, the planner may use a part of the key and read all of a viral post.
 
 -- name: lock_shards
@@ -11,46 +11,58 @@ UPDATE shards SET life = life + (name <> %(name)s)::integer, name = %(name)s WHE
 
 -- name: add_posts
 WITH missing AS (
-    SELECT new.post, row_number() OVER () AS place
-    FROM unnest(%(posts)s::text[]) AS new(post)
-    WHERE NOT EXISTS (SELECT FROM posts WHERE posts.shard = %(shard)s AND posts.post = new.post)
+    SELECT new.shard, new.post, row_number() OVER (PARTITION BY new.shard) AS place
+    FROM unnest(%(shards)s::integer[], %(posts)s::text[]) AS new(shard, post)
+    LEFT JOIN LATERAL (
+        SELECT post_id FROM posts WHERE posts.shard = new.shard AND posts.post = new.post OFFSET 0
+    ) AS known ON true
+    WHERE known.post_id IS NULL
+), counted AS (
+    SELECT shard, max(place) AS posts FROM missing GROUP BY shard
 ), taken AS (
-    UPDATE shards SET next_id = next_id + (SELECT count(*) FROM missing)
-    WHERE shard = %(shard)s AND EXISTS (SELECT FROM missing)
-    RETURNING next_id
+    UPDATE shards SET next_id = next_id + counted.posts FROM counted WHERE shards.shard = counted.shard
+    RETURNING shards.shard, next_id
 )
 INSERT INTO posts (shard, post_id, post)
-SELECT %(shard)s, taken.next_id - missing.place, missing.post FROM missing, taken
+SELECT shard, taken.next_id - missing.place, missing.post FROM missing JOIN taken USING (shard)
 
 -- name: store_wishes
-WITH wishes AS (
-    SELECT known.post_id, wish.actor, wish.liked, wish.version
-    FROM unnest(%(posts)s::text[], %(actors)s::text[], %(liked)s::boolean[], %(versions)s::bigint[])
-        AS wish(post, actor, liked, version),
-    LATERAL (SELECT post_id FROM posts WHERE shard = %(shard)s AND post = wish.post OFFSET 0) AS known
-), newer AS (
-    SELECT wishes.*, coalesce(old.liked, false) AS was
+-- A wish finds its post by the place in arrays, and a post is updated where it was found, as the lock of its shard holds it
+-- there: for a join, the planner may read all posts. Answers each post, also where all its wishes were stored before.
+WITH known AS (
+    SELECT array_agg(found.post_id ORDER BY asked.place) AS ids, array_agg(found.tid ORDER BY asked.place) AS tids
+    FROM unnest(%(shards)s::integer[], %(posts)s::text[]) WITH ORDINALITY AS asked(shard, post, place)
+    LEFT JOIN LATERAL (
+        SELECT post_id, ctid AS tid FROM posts WHERE posts.shard = asked.shard AND posts.post = asked.post OFFSET 0
+    ) AS found ON true
+), wishes AS (
+    SELECT wish.*, (%(shards)s::smallint[])[wish.place] AS shard, known.ids[wish.place] AS post_id
+    FROM known, unnest(%(places)s::integer[], %(actors)s::text[], %(liked)s::boolean[], %(versions)s::bigint[])
+        AS wish(place, actor, liked, version)
+), compared AS (
+    SELECT wishes.*, coalesce(old.liked, false) AS was, coalesce(old.version < wishes.version, true) AS newer
     FROM wishes
     LEFT JOIN LATERAL (
         SELECT liked, version FROM {likes} AS row
-        WHERE row.shard = %(shard)s AND row.post_id = wishes.post_id AND row.actor = wishes.actor OFFSET 0
+        WHERE row.shard = wishes.shard AND row.post_id = wishes.post_id AND row.actor = wishes.actor OFFSET 0
     ) AS old ON true
-    WHERE old.version IS NULL OR old.version < wishes.version
 ), stored AS (
     INSERT INTO {likes} (shard, post_id, actor, liked, version)
-    SELECT %(shard)s, post_id, actor, liked, version FROM newer
+    SELECT shard, post_id, actor, liked, version FROM compared WHERE newer
     ON CONFLICT (shard, post_id, actor) DO UPDATE SET liked = excluded.liked, version = excluded.version
 ), changes AS (
-    SELECT post_id, sum(liked::integer - was::integer) AS delta, max(version) AS version FROM newer GROUP BY post_id
+    SELECT place, bool_or(newer)::integer AS revisions, max(version) AS version,
+        coalesce(sum(liked::integer - was::integer) FILTER (WHERE newer), 0) AS delta
+    FROM compared GROUP BY place
 )
-UPDATE posts SET n = n + changes.delta, rev = rev + 1, ver = greatest(ver, changes.version)
-FROM changes WHERE posts.shard = %(shard)s AND posts.post_id = changes.post_id
+UPDATE posts SET n = n + delta, rev = rev + revisions, ver = greatest(ver, changes.version)
+FROM known, changes WHERE posts.ctid = known.tids[changes.place]
+RETURNING posts.shard, posts.post, n + seed, rev
 
--- name: read_bases
-SELECT post, n + seed, rev FROM posts WHERE shard = %(shard)s AND post = ANY(%(posts)s)
-
--- name: raise_version
-UPDATE shards SET ver = greatest(ver, %(version)s) WHERE shard = %(shard)s RETURNING ver
+-- name: raise_versions
+UPDATE shards SET ver = greatest(ver, new.version)
+FROM unnest(%(shards)s::integer[], %(versions)s::bigint[]) AS new(shard, version) WHERE shards.shard = new.shard
+RETURNING shards.shard, ver
 
 -- name: load
 SELECT ask.place, coalesce(known.n, 0), coalesce(known.seed, 0), coalesce(known.rev, 0), coalesce(own.liked, false)

@@ -1,7 +1,7 @@
 """The Queue on Redis Streams: the stream of a shard holds exactly what is pending, so there is no consumer group."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -9,10 +9,12 @@ import structlog
 
 from service.errors import CounterUnavailableError, LedgerUnavailableError, LikewiseError
 from service.flusher import Batch, Committed, Entry, Polled
-from service.store.cluster import Node
+from service.store.cluster import Command, Node
 from service.store.shards import Moved, NewLife, Shards
 
 log = structlog.get_logger(__name__)
+
+Bases = Mapping[str, tuple[int, int]]
 
 
 class RedisQueue:
@@ -25,26 +27,31 @@ class RedisQueue:
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
         """One pipeline a node; a node that is away is said and left out. `owner` '' only looks."""
-        polled: list[Polled] = []
+        asked = self.shards if shards is None else shards
+        commands = {shard: self._shards.command("poll", shard, owner, lease_ms) for shard in asked}
+        return [_polled(shard, reply) for shard, reply in self._ask(commands)]
+
+    def _ask(self, commands: Mapping[int, Command]) -> list[tuple[int, Any]]:
+        """Each shard's reply to its command, of those that answer with one; what else they say is seen to."""
+        answered: list[tuple[int, Any]] = []
         moved = False
-        for node, asked in self._by_node(self.shards if shards is None else shards).items():
-            commands = [self._shards.command("poll", shard, owner, lease_ms) for shard in asked]
+        for node, shards in self._by_node(commands).items():
             try:
-                replies = self._shards.call(node, commands)
+                replies = self._shards.call(node, [commands[shard] for shard in shards])
             except CounterUnavailableError as error:
-                log.warning("redis node away", reason=str(error), shards=len(asked))
+                log.warning("redis node away", reason=str(error), shards=len(shards))
                 moved = True
                 continue
-            for shard, reply in zip(asked, replies, strict=True):
-                if isinstance(reply, list):
-                    polled.append(_polled(shard, reply))
+            for shard, reply in zip(shards, replies, strict=True):
+                if isinstance(reply, (list, int)):
+                    answered.append((shard, reply))
                 else:
                     moved |= self._attend(shard, reply)
         if moved:
             self._shards.cluster.refresh()
-        return polled
+        return answered
 
-    def _by_node(self, shards: Sequence[int]) -> dict[Node, list[int]]:
+    def _by_node(self, shards: Iterable[int]) -> dict[Node, list[int]]:
         by_node: dict[Node, list[int]] = defaultdict(list)
         for shard in shards:
             try:
@@ -60,29 +67,44 @@ class RedisQueue:
             except (LedgerUnavailableError, CounterUnavailableError) as error:
                 log.warning("life not begun", shard=shard, reason=str(error))
         elif isinstance(reply, LikewiseError):
-            log.warning("poll failed", shard=shard, reason=str(reply))
+            log.warning("shard failed", shard=shard, reason=str(reply))
         return isinstance(reply, Moved)
 
-    def read(self, polled: Polled, most: int, *, up_to: int | None = None, after: str | None = None) -> Batch:
-        """See `service.flusher.Queue`."""
-        start = f"({after}" if after else "-"
-        end = "+" if up_to is None else f"{up_to}-0"
-        command: tuple[Any, ...] = ("XRANGE", self._shards.key(polled.shard, "q"), start, end)
-        if most:
-            command += ("COUNT", most)
-        reply = self._shards.node(polled.shard).call([command])[0]
-        if isinstance(reply, redis.ResponseError):
-            self._shards.cluster.refresh()
-            raise CounterUnavailableError(f"shard {polled.shard}: {reply}")
-        return Batch(polled.shard, polled.life, [_entry(*pair) for pair in reply])
+    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+        """See `service.flusher.Queue`; one pipeline a node."""
+        lives = {one.shard: one.life for one in polled}
+        replies = self._ask({shard: self._range(shard, "-", "+", most) for shard in lives})
+        return [Batch(shard, lives[shard], [_entry(*pair) for pair in reply]) for shard, reply in replies]
 
-    def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
+    def read_on(self, batch: Batch, version: int) -> Batch:
         """See `service.flusher.Queue`."""
-        first, last = batch.entries[0].id, batch.entries[-1].id
-        args: list[Any] = [batch.life, first, last, self._ttl_s, first if dead_reason else "", dead_reason]
+        command = self._range(batch.shard, f"({batch.entries[-1].id}", f"{version}-0")
+        answered = self._ask({batch.shard: command})
+        if not answered:
+            raise CounterUnavailableError(f"shard {batch.shard} is not read on from {batch.entries[-1].id}")
+        more = [_entry(*pair) for pair in answered[0][1]]
+        return Batch(batch.shard, batch.life, [*batch.entries, *more])
+
+    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+        """See `service.flusher.Queue`; one pipeline a node."""
+        commands = {batch.shard: self._settling(batch, committed.bases) for batch, committed in done}
+        settled = {shard for shard, reply in self._ask(commands) if reply == 1}
+        return [batch.shard in settled for batch, _ in done]
+
+    def bury(self, batch: Batch, reason: str) -> bool:
+        """See `service.flusher.Queue`."""
+        command = self._settling(batch, {}, batch.entries[0].id, reason)
+        return [reply for _, reply in self._ask({batch.shard: command})] == [1]
+
+    def _range(self, shard: int, first: str, last: str, most: int = 0) -> Command:
+        command = ("XRANGE", self._shards.key(shard, "q"), first, last)
+        return (*command, "COUNT", most) if most else command
+
+    def _settling(self, batch: Batch, bases: Bases, dead: str = "", reason: str = "") -> Command:
+        args: list[Any] = [batch.life, batch.entries[0].id, batch.entries[-1].id, self._ttl_s, dead, reason]
         for post, (weight, entries) in batch.sums().items():
-            args += (post, weight, entries, *committed.bases.get(post, (0, -1)))
-        return bool(self._shards.call_one("settle", batch.shard, *args) == 1)
+            args += (post, weight, entries, *bases.get(post, (0, -1)))
+        return self._shards.command("settle", batch.shard, *args)
 
     def renew(self, shard: int, life: int) -> None:
         """See `service.flusher.Queue`."""

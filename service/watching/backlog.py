@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from service.flusher import Polled
@@ -32,6 +32,13 @@ class Backlog:
             for one in answers:
                 self._silent.discard(one.shard)
                 self._looks[one.shard] = _Look(one, now)
+
+    def settled(self, shard: int, entries: int) -> None:
+        """So many of a shard that was looked at are in Postgres now."""
+        with self._lock:
+            look = self._looks[shard]
+            left = max(0, look.polled.length - entries)
+            self._looks[shard] = replace(look, polled=replace(look.polled, length=left))
 
     def pending(self) -> int:
         """Likes and unlikes that are not in Postgres."""

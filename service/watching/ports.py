@@ -31,11 +31,22 @@ class ObservedQueue:
             self.backlog.note(self.shards if shards is None else shards, polled)
         return polled
 
-    def read(self, polled: Polled, most: int, *, up_to: int | None = None, after: str | None = None) -> Batch:
-        return self.queue.read(polled, most, up_to=up_to, after=after)
+    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+        return self.queue.read(polled, most)
 
-    def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
-        return self.queue.settle(batch, committed, dead_reason=dead_reason)
+    def read_on(self, batch: Batch, version: int) -> Batch:
+        return self.queue.read_on(batch, version)
+
+    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+        """Notes what is no more pending: the next look at a shard with few likes is a second away."""
+        settled = self.queue.settle(done)
+        for (batch, _), gone in zip(done, settled, strict=True):
+            if gone:
+                self.backlog.settled(batch.shard, len(batch.entries))
+        return settled
+
+    def bury(self, batch: Batch, reason: str) -> bool:
+        return self.queue.bury(batch, reason)
 
     def renew(self, shard: int, life: int) -> None:
         self.queue.renew(shard, life)

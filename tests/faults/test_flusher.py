@@ -81,14 +81,18 @@ class Careless:
     def __init__(self, stores: Stores, seed: int) -> None:
         self._queue = stores.queue
         self._chance = random.Random(seed)
-        self.read, self.renew, self.shards = stores.queue.read, stores.queue.renew, stores.queue.shards
+        self.read, self.read_on, self.bury = stores.queue.read, stores.queue.read_on, stores.queue.bury
+        self.renew, self.shards = stores.queue.renew, stores.queue.shards
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
         return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms, shards)]
 
-    def settle(self, batch: Batch, committed: Committed, *, dead_reason: str = "") -> bool:
-        threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
-        return self._queue.settle(batch, committed, dead_reason=dead_reason)
+    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+        settled = []
+        for one in done:
+            threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
+            settled += self._queue.settle([one])
+        return settled
 
 
 def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
@@ -117,8 +121,7 @@ def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -
     crowd.like_all(POSTS, ["anna", "ben"])
     polled = [one for one in stores.queue.poll(flusher.owner, 60_000) if one.length]
     late = []
-    for one in polled:
-        batch = stores.queue.read(one, 1)
+    for batch in stores.queue.read(polled, 1):
         committed = stores.ledger.commit([batch])[0]
         assert isinstance(committed, Committed)
         late.append((batch, committed))
@@ -127,8 +130,7 @@ def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -
     stores.queue.poll(flusher.owner, 0)
     drain(stores)
     crowd.like_all(POSTS, ["anna"])
-    for batch, committed in late:
-        assert stores.queue.settle(batch, committed) is False
+    assert stores.queue.settle(late) == [False] * len(POSTS)
     crowd.assert_exact()
 
 

@@ -38,6 +38,16 @@ def test_the_oldest_grows_older_while_nobody_looks():
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
+def test_what_is_settled_is_not_pending_until_the_next_look():
+    backlog = Backlog(range(2), Clock(100.0))
+    backlog.note(range(2), [polled(0, 3, 1.5), polled(1, 9, 0.5)])
+    backlog.settled(0, 3)
+    backlog.settled(1, 5)
+    assert (backlog.pending(), backlog.oldest_s()) == (4, 0.5)
+    backlog.settled(1, 5)  # one came after the look
+    assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
+
+
 def test_a_shard_is_silent_from_a_look_without_an_answer_to_the_next_answer():
     backlog = Backlog(range(3), Clock())
     backlog.note(range(3), [polled(0, queued_bytes=100), polled(1, 4, queued_bytes=900)])

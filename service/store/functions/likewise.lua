@@ -20,7 +20,7 @@ local function server()
   return run_id
 end
 
-local function is_ours(name) return name and string.sub(name, 1, #server()) == server() end
+local function is_ours(name) return name and string.find(name, server(), 1, true) == 1 end
 
 -- Proposes a name for the next life; callers that come meanwhile get the same one.
 local function newlife(header)
@@ -42,28 +42,29 @@ local function estimate(prefix, entry_bytes)
 end
 
 local function expire(prefix, post, ttl)
-  for _, kind in ipairs({'c:', 'l:', 'u:'}) do redis.call('EXPIRE', prefix .. kind .. post, ttl) end
+  redis.call('EXPIRE', prefix .. 'c:' .. post, ttl)
+  redis.call('EXPIRE', prefix .. 'l:' .. post, ttl)
+  redis.call('EXPIRE', prefix .. 'u:' .. post, ttl)
 end
 
-local function persist(prefix, post)
-  for _, kind in ipairs({'c:', 'l:', 'u:'}) do redis.call('PERSIST', prefix .. kind .. post) end
+-- Where `l` is complete there is no `u`.
+local function persist(post)
+  redis.call('PERSIST', post.c)
+  redis.call('PERSIST', post.l)
+  if not post.complete then redis.call('PERSIST', post.u) end
 end
 
 local LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
 
-local function read_post(key)
-  local b, r, p, k, e = unpack(redis.call('HMGET', key, 'b', 'r', 'p', 'k', 'e'))
-  return b and {b = tonumber(b), r = tonumber(r), p = tonumber(p), k = tonumber(k), e = e}
-end
-
 -- What a batch knows of one post: each thing is asked for once, however many of its items are of that post.
+-- All fields are named here: a table that grows is allocated again. `liked` and `wished` are tables once there is need.
 local function new_post(shard, name)
   local prefix = shard.prefix
-  local post = {name = name, c = prefix .. 'c:' .. name, l = prefix .. 'l:' .. name, u = prefix .. 'u:' .. name,
-    actors = {}, wished = {}}
-  post.base = read_post(post.c)
-  post.stale = not post.base or (post.base.e ~= shard.life and post.base.k == 0)
-  return post
+  local c = prefix .. 'c:' .. name
+  local b, p, k, e = unpack(redis.call('HMGET', c, 'b', 'p', 'k', 'e'))
+  return {name = name, c = c, l = prefix .. 'l:' .. name, u = prefix .. 'u:' .. name,
+    b = tonumber(b), p = tonumber(p), k = tonumber(k), e = e, stale = not b or (e ~= shard.life and k == '0'),
+    actors = {}, liked = false, complete = false, wished = false}
 end
 
 local function install(shard, post, item)
@@ -71,8 +72,7 @@ local function install(shard, post, item)
   redis.call('HSET', post.c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
   if item.members then redis.call('SADD', post.l, '*', unpack(item.members)) end
   expire(shard.prefix, post.name, shard.ttl)
-  post.base = {b = tonumber(item.base), r = tonumber(item.rev), p = 0, k = 0, e = shard.life}
-  post.stale = false
+  post.b, post.p, post.k, post.e, post.stale = tonumber(item.base), 0, 0, shard.life, false
 end
 
 -- post.liked: whether each actor of the batch likes it; nil where Redis can't know, as the set is not complete.
@@ -95,7 +95,7 @@ end
 -- What the caller loaded of an actor whom Redis could not know.
 local function learn(shard, post, item)
   redis.call('SADD', item.known and post.l or post.u, item.actor)
-  if post.base.k == 0 then expire(shard.prefix, post.name, shard.ttl) end
+  if post.k == 0 then expire(shard.prefix, post.name, shard.ttl) end
   post.liked[item.actor] = item.known
 end
 
@@ -104,32 +104,32 @@ local function enqueue(shard, post, item, weight)
   shard.added_bytes = shard.added_bytes + 40 + #post.name + #item.actor
   redis.call('XADD', shard.prefix .. 'q', digits(shard.ver) .. '-0',
     'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight)
-  if post.base.k == 0 then persist(shard.prefix, post.name) end
-  post.base.p, post.base.k = post.base.p + weight, post.base.k + 1
+  if post.k == 0 then persist(post) end
+  post.p, post.k = post.p + weight, post.k + 1
+  post.wished = post.wished or {}
   post.wished[item.actor] = item.op
-  post.changed = true
 end
 
-local function answer_one(shard, post, item)
+local function answer_one(shard, item)
+  local post = item.post
   if post.stale then
     if not item.fresh then return MISS, 0 end
     install(shard, post, item)
   end
-  local base = post.base
-  if item.actor == '' then return 0, base.b + base.p end
+  if item.actor == '' then return 0, post.b + post.p end
   if not post.liked then read_members(post) end
   if post.liked[item.actor] == nil and item.fresh then learn(shard, post, item) end
   local known, liked = post.liked[item.actor] ~= nil, post.liked[item.actor] or false
   if not known and not item.blind then return MISS, 0 end
   local status = known and 0 or APPROXIMATE
   local wanted = item.op == '+'
-  if item.op == '?' or (known and base.e == shard.life and liked == wanted) then
-    return status + (liked and LIKED or 0), base.b + base.p
+  if item.op == '?' or (known and post.e == shard.life and liked == wanted) then
+    return status + (liked and LIKED or 0), post.b + post.p
   end
   if queued_total > shard.queue_bytes then return FULL, 0 end
   enqueue(shard, post, item, liked == wanted and 0 or (wanted and 1 or -1))
   post.liked[item.actor] = wanted
-  return status + (liked ~= wanted and CHANGED or 0) + (wanted and LIKED or 0), base.b + base.p
+  return status + (liked ~= wanted and CHANGED or 0) + (wanted and LIKED or 0), post.b + post.p
 end
 
 -- Where the set is not complete, `u` says who took a like back.
@@ -140,7 +140,7 @@ local function move(post, from, into, actors)
 end
 
 local function write_post(post)
-  if not post.changed then return end
+  if not post.wished then return end
   local likers, others = {}, {}
   for actor, op in pairs(post.wished) do
     local side = op == '+' and likers or others
@@ -148,33 +148,34 @@ local function write_post(post)
   end
   move(post, post.u, post.l, likers)
   move(post, post.l, post.u, others)
-  redis.call('HSET', post.c, 'p', post.base.p, 'k', post.base.k)
+  redis.call('HSET', post.c, 'p', post.p, 'k', post.k)
 end
 
--- An item: op, post, actor, load, and where load is 'loaded': life, d, base, rev, known, members (-1: not whole), ...
-local function next_item(args, at, shard)
-  local item = {op = args[at], post = args[at + 1], actor = args[at + 2], blind = args[at + 3] == 'blind'}
-  if args[at + 3] ~= 'loaded' then return item, at + 4 end
-  item.fresh = args[at + 4] == shard.life and args[at + 5] == shard.d
-  item.base, item.rev, item.known = args[at + 6], args[at + 7], args[at + 8] == '1'
-  local members = tonumber(args[at + 9])
-  at = at + 10
-  if members < 0 then return item, at end
+-- What an item was loaded with: life, d, base, rev, known, members (-1: not whole), ...; and where the next item is.
+local function read_load(item, args, at, shard)
+  item.fresh = args[at] == shard.life and args[at + 1] == shard.d
+  item.base, item.rev, item.known = args[at + 2], args[at + 3], args[at + 4] == '1'
+  local members = tonumber(args[at + 5])
+  at = at + 6
+  if members < 0 then return at end
   item.members = {}
   for i = 1, members do item.members[i] = args[at + i - 1] end
-  return item, at + members
+  return at + members
 end
 
--- The items in their order, and their posts by name.
+-- The items in their order, and their posts by name. An item: op, post, actor, and '', 'blind' or 'loaded' and a load.
 local function read_items(args, first, shard)
   local items, posts = {}, {}
-  local at, item = first, nil
+  local at = first
   while at <= #args do
-    item, at = next_item(args, at, shard)
+    local name, actor, load = args[at + 1], args[at + 2], args[at + 3]
+    local post = posts[name] or new_post(shard, name)
+    posts[name] = post
+    if actor ~= '' then post.actors[#post.actors + 1] = actor end
+    local item = {op = args[at], post = post, actor = actor, blind = load == 'blind'}
     items[#items + 1] = item
-    posts[item.post] = posts[item.post] or new_post(shard, item.post)
-    local actors = posts[item.post].actors
-    if item.actor ~= '' then actors[#actors + 1] = item.actor end
+    at = at + 4
+    if load == 'loaded' then at = read_load(item, args, at, shard) end
   end
   return items, posts
 end
@@ -187,14 +188,15 @@ local function wish(keys, args)
   local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), life = life, d = d, now = micros(),
     queue_bytes = tonumber(args[1]), ttl = args[2], added_bytes = 0}
   local items, posts = read_items(args, 4, shard)
-  local answer = {life, d, 0, 0}
+  local answer = {life, d, 0, 0, 0, 0}
   for i, item in ipairs(items) do
-    answer[2 * i + 3], answer[2 * i + 4] = answer_one(shard, posts[item.post], item)
+    answer[2 * i + 3], answer[2 * i + 4] = answer_one(shard, item)
   end
   for _, post in pairs(posts) do write_post(post) end
   note_queued(shard.prefix, (queued[shard.prefix] or 0) + shard.added_bytes)
-  if shard.added_bytes > 0 or args[3] == '1' then redis.call('HSET', keys[1], 'ver', digits(shard.ver)) end
-  answer[3], answer[4] = digits(math.max(shard.now, shard.ver)), digits(shard.ver)
+  local last = digits(shard.ver)
+  if shard.added_bytes > 0 or args[3] == '1' then redis.call('HSET', keys[1], 'ver', last) end
+  answer[3], answer[4] = shard.ver > shard.now and last or digits(shard.now), last
   return answer
 end
 
@@ -252,13 +254,13 @@ end
 -- A doubt is not cleared here: what raised it may be newer than this batch. The next call misses and loads again.
 local function settle_post(prefix, ttl, post, weight, entries, base, rev, dead)
   local c = prefix .. 'c:' .. post
-  local now = read_post(c)
-  if not now then return end
-  now.p, now.k = now.p - weight, now.k - entries
-  if tonumber(rev) > now.r then now.b, now.r = base, rev end
-  if dead then now.e = '0' end
-  redis.call('HSET', c, 'b', now.b, 'r', now.r, 'p', now.p, 'k', now.k, 'e', now.e)
-  if now.k == 0 then expire(prefix, post, ttl) end
+  local r, p, k = unpack(redis.call('HMGET', c, 'r', 'p', 'k'))
+  if not r then return end
+  p, k = p - weight, k - entries
+  if tonumber(rev) > tonumber(r) then redis.call('HSET', c, 'b', base, 'r', rev, 'p', p, 'k', k)
+  else redis.call('HSET', c, 'p', p, 'k', k) end
+  if dead then redis.call('HSET', c, 'e', '0') end
+  if k == 0 then expire(prefix, post, ttl) end
 end
 
 -- ARGV: life, first id, last id, ttl, dead id or '', reason, then post, weight, entries, base, rev for each post.
