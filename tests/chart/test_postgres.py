@@ -1,0 +1,116 @@
+"""Postgres of the chart: what is made, how shards are split, and which values are refused."""
+
+import base64
+
+import pytest
+
+from service.settings import Settings
+from service.store.shard_map import parse_shard_map
+from tests.chart.rendering import RefusedError, environment, named, of_component, pod, render
+
+NAME = "likewise-postgres"
+OUTSIDE = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}
+
+
+def shard_map(**values: object) -> str:
+    """The map that API pods get."""
+    variables = environment(pod(named(render(**values), "Deployment", "likewise-api"))["containers"][0])
+    return str(variables["LIKEWISE_SHARD_MAP"])
+
+
+@pytest.mark.parametrize("databases", [1, 2, 3, 256])
+def test_every_database_has_its_own_set_service_and_even_share_of_the_shards(databases: int) -> None:
+    values = {"postgres.databases": databases}
+    objects = of_component(render(**values), "postgres")
+    for kind in ("StatefulSet", "Service"):
+        names = {one["metadata"]["name"] for one in objects if one["kind"] == kind}
+        assert names == {f"{NAME}-{at}" for at in range(databases)}
+    held = parse_shard_map(shard_map(**values), 256)
+    sizes = {one.last - one.first + 1 for one in held}
+    assert len(held) == databases
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_each_service_selects_the_pod_of_its_own_database() -> None:
+    objects = render(**{"postgres.databases": 2})
+    for at in range(2):
+        selector = named(objects, "Service", f"{NAME}-{at}")["spec"]["selector"]
+        chosen = [
+            one["metadata"]["name"]
+            for one in objects
+            if one["kind"] == "StatefulSet"
+            and selector.items() <= one["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        assert chosen == [f"{NAME}-{at}"]
+
+
+def test_the_map_follows_another_number_of_shards() -> None:
+    assert shard_map(**{"settings.shards": 64, "postgres.databases": 2}).startswith("0-31=")
+
+
+def test_a_committed_like_stands_on_synchronous_writes() -> None:
+    args = pod(named(render(), "StatefulSet", f"{NAME}-0"))["containers"][0]["args"]
+    for setting in ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=200"):
+        assert args.count(setting) == 1
+
+
+def test_other_parameters_reach_the_server() -> None:
+    values = {"postgres.parameters.work_mem": "8MB", "postgres.parameters.max_wal_senders": 4}
+    args = pod(named(render(**values), "StatefulSet", f"{NAME}-0"))["containers"][0]["args"]
+    assert "work_mem=8MB" in args
+    assert "max_wal_senders=4" in args
+
+
+def test_the_password_is_made_outlives_the_release_and_stands_in_no_address() -> None:
+    objects = render()
+    secret = named(objects, "Secret", NAME)
+    assert len(base64.b64decode(secret["data"]["password"])) == 32
+    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    variables = environment(pod(named(objects, "Deployment", "likewise-flusher"))["containers"][0])
+    assert variables["PGPASSWORD"] == {"secretKeyRef": {"name": NAME, "key": "password"}}
+    assert variables["LIKEWISE_SHARD_MAP"] == f"0-255=postgresql://likewise@{NAME}-0:5432/likewise"
+
+
+def test_the_password_may_be_given() -> None:
+    objects = render(**{"postgres.existingSecret": "mine"})
+    assert not [one for one in of_component(objects, "postgres") if one["kind"] == "Secret"]
+    container = pod(named(objects, "StatefulSet", f"{NAME}-0"))["containers"][0]
+    assert environment(container)["POSTGRES_PASSWORD"] == {"secretKeyRef": {"name": "mine", "key": "password"}}
+
+
+def test_databases_outside_come_as_a_whole_map_from_a_secret() -> None:
+    objects = render(**OUTSIDE, **{"postgres.external.key": "map"})
+    assert not of_component(objects, "postgres")
+    for name in ("likewise-api", "likewise-flusher"):
+        variables = environment(pod(named(objects, "Deployment", name))["containers"][0])
+        assert variables["LIKEWISE_SHARD_MAP"] == {"secretKeyRef": {"name": "shards", "key": "map"}}
+        assert "PGPASSWORD" not in variables
+
+
+def test_the_connections_that_are_counted_are_those_a_process_may_open() -> None:
+    pool = Settings.model_fields["postgres_pool"].default
+    processes = 10 + 3 + 2 + 1  # hpa.maxReplicas, a quarter more in an update, the flushers and one more
+    enough = processes * pool + 13
+    render(**{"postgres.maxConnections": enough})
+    with pytest.raises(RefusedError, match=f"want {enough}"):
+        render(**{"postgres.maxConnections": enough - 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"postgres.enabled": False}, "postgres.external.existingSecret is empty"),
+        ({"postgres.external.existingSecret": "shards"}, "postgres.enabled too"),
+        ({"postgres.parameters.fsync": False}, "postgres.parameters.fsync can't be set"),
+        ({"postgres.parameters.max_connections": 50}, "postgres.parameters.max_connections can't be set"),
+        ({"hpa.maxReplicas": 100}, "postgres.maxConnections (200) is too low: 128 API and flusher processes"),
+        ({"api.workers": 8}, "postgres.maxConnections (200) is too low"),
+        ({"settings.postgres_pool": 20}, "postgres.maxConnections (200) is too low"),
+        ({"postgres.databases": 0}, "minimum"),
+        ({"postgres.database": 2}, "database"),
+    ],
+)
+def test_what_can_not_be_is_refused_with_a_sentence(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(**values)
+    assert sentence in str(refused.value)
