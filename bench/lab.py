@@ -23,8 +23,8 @@ from service.local.postgres import PostgresServer
 from service.local.processes import HOST, StartError, free_ports, make_reachable, spawn, tail, terminate, wait_until
 from service.local.valkey import ValkeyCluster
 from service.settings import Settings
-from service.store.databases import parse_shard_map
 from service.store.migrate import migrate
+from service.store.shard_map import parse_shard_map
 
 _ROOT = Path(__file__).parent.parent
 _SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"

@@ -10,8 +10,8 @@ from bench.contest import Contest
 from service.app import Stores
 from service.likes import Wish
 from service.sharding import shard_of
-from service.store.databases import parse_shard_map
 from service.store.queries import partition
+from service.store.shard_map import parse_shard_map
 
 _BATCH = 2_000
 

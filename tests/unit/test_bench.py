@@ -8,8 +8,8 @@ from rich.console import Console
 
 from bench import figures, heads, plan, report
 from service.drill.wire import answer_in
+from service.lane import _HEAD
 from service.security.visitor import actor_of
-from service.worker import _HEAD
 
 SECRET = b"a test's secret of more than 32 characters"
 ROUNDS = [
