@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 from service.settings import Settings
 from service.telemetry.logs import stdlib_config
 
@@ -17,6 +19,13 @@ _METRICS_DIR = Path(
     )
 )
 _metrics_socket: socket.socket | None = None
+
+
+class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's, without the access log that it writes as soon as logs are configured: it would name each client."""
+
+    def access(self, *_: object) -> None:
+        pass
 
 
 def _cores() -> int:
@@ -36,6 +45,7 @@ limit_request_line = 0  # a hundred ids pass 8 KB, gunicorn's highest limit; NGI
 forwarded_allow_ips = "127.0.0.1,::1"  # never `*`; the API itself reads X-Forwarded-For, by its own list
 control_socket_disable = True
 accesslog = None
+logger_class = _Log
 errorlog = "-"
 logconfig_dict = stdlib_config()
 

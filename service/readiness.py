@@ -4,6 +4,7 @@ They are asked in the background: a probe costs nothing, and waits for nobody. O
 fit and the pod's own end make it unready. While Postgres is away it is ready: the stream holds what Postgres misses.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -14,6 +15,7 @@ import structlog
 log = structlog.get_logger(__name__)
 _EVERY_S = 1.0
 _WELL_EVERY_S = 5.0  # Postgres, while all is well: each look holds one of few connections
+_SAY_AGAIN_S = 10.0
 _CLOSE_S = 1.0
 
 Part = Literal["redis", "postgres", "pod"]
@@ -67,6 +69,7 @@ class Readiness:
         self._silence_s = silence_s
         self._parts: dict[str, Sentences] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
         self._asked_postgres = self._was_ready = self._stopping = False
+        self._said, self._say_again_at = "", 0.0
         self._closed = Event()
         self._threads: list[Thread] = []
 
@@ -118,11 +121,24 @@ class Readiness:
         self._asked_postgres = True
         return _EVERY_S if failing else _WELL_EVERY_S
 
+    def _say(self) -> None:
+        """Log how the pod stands when that changes, and again every ten seconds while something fails."""
+        state, now = self.state(), time.monotonic()
+        if state.name == self._said and (state.name == "ready" or now < self._say_again_at):
+            return
+        self._said, self._say_again_at = state.name, now + _SAY_AGAIN_S
+        if state.name == "ready":
+            log.info("ready")
+        else:
+            reason = state.detail or " ".join(sentence for said in state.parts.values() for sentence in said)
+            log.warning(state.name, reason=reason)
+
     def _keep_asking(self, ask: Callable[[], float]) -> None:
         pause_s = 0.0
         while not self._closed.wait(pause_s):
             try:
                 pause_s = ask()
+                self._say()
             except Exception:  # the thread must outlive whatever it meets
                 log.exception("part not asked", ask=ask.__name__)
                 pause_s = _EVERY_S

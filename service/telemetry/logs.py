@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from service.telemetry.repeats import Repeats
+
 REQUEST_ID = "likewise.request_id"  # in the environ, once it was asked for
 TRACE_ID = "likewise.trace_id"  # in the environ of a request that is traced
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
@@ -42,7 +44,7 @@ def request_id(environ: Environ, trusts: Callable[[str], bool]) -> str:
 def configure_logs(stream: TextIO | None = None) -> None:
     """JSON lines on stderr, or on another stream, also of libraries that use the standard library's logging."""
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *_SHARED, structlog.processors.JSONRenderer()],
+        processors=[structlog.contextvars.merge_contextvars, Repeats(), *_SHARED, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
     )

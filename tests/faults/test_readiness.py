@@ -1,0 +1,67 @@
+"""Whether a pod is ready while Redis nodes die, hang and come back."""
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from service.app import Stores
+from service.readiness import Readiness
+from tests.conftest import Servers, wait_for
+
+from .breaking import forbid_promotion, primaries
+
+SILENCE_S = 2.5
+
+
+@pytest.fixture
+def pod(stores: Stores) -> Iterator[Readiness]:
+    """The readiness of a pod, asking all the time."""
+    readiness = Readiness(stores.counter, stores.ledger, silence_s=SILENCE_S)
+    assert readiness.state().name == "starting"
+    assert stores.counter.silent_s() == math.inf
+    readiness.start()
+    wait_for(lambda: readiness.state().name == "ready")
+    yield readiness
+    readiness.close()
+
+
+def stop(servers: Servers, ports: list[int], how: signal.Signals) -> None:
+    assert servers.valkey
+    for port, process in zip(servers.valkey.ports, servers.valkey.processes, strict=True):
+        if port in ports:
+            process.send_signal(how)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_dead_or_hanging_primary_leaves_it_ready_and_is_named(servers: Servers, stores: Stores, pod, how):
+    assert servers.valkey
+    forbid_promotion(servers.valkey)
+    broken = primaries(stores)[0]
+    stop(servers, [broken], how)
+    wait_for(lambda: pod.state().failing == ["redis"])
+    told = time.monotonic()
+    wait_for(lambda: stores.counter.silent_s() < 1 and time.monotonic() > told + SILENCE_S)
+    assert pod.state().name == "degraded"
+    assert f":{broken}" in " ".join(pod.state().parts["redis"])
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_any_redis_it_is_not_ready(servers: Servers, stores: Stores, pod, how):
+    assert servers.valkey
+    stop(servers, servers.valkey.ports, how)
+    wait_for(lambda: pod.state().failing == ["redis"])
+    assert pod.state().ready  # not at the first hiccup
+    wait_for(lambda: pod.state().name == "unavailable")
+    assert pod.state().part == "redis"
+    assert stores.counter.silent_s() >= SILENCE_S
+
+
+def test_it_is_ready_again_without_being_asked_for_anything(servers: Servers, stores: Stores, pod):
+    assert servers.valkey
+    stop(servers, servers.valkey.ports, signal.SIGSTOP)
+    wait_for(lambda: pod.state().name == "unavailable")
+    stop(servers, servers.valkey.ports, signal.SIGCONT)
+    wait_for(lambda: pod.state().name == "ready", 30)
