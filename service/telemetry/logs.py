@@ -44,7 +44,7 @@ def request_id(environ: Environ, trusts: Callable[[str], bool]) -> str:
 def configure_logs(stream: TextIO | None = None) -> None:
     """JSON lines on stderr, or on another stream, also of libraries that use the standard library's logging."""
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, Repeats(), *_SHARED, structlog.processors.JSONRenderer()],
+        processors=[structlog.contextvars.merge_contextvars, *_SHARED, Repeats(), structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
     )

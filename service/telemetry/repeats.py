@@ -11,7 +11,10 @@ _MOST = 1_000  # kinds that are remembered: reasons with numbers in them must no
 
 
 class Repeats:
-    """A processor of structlog: of warnings with the same event and reason it drops all but one in ten seconds."""
+    """A processor of structlog: of warnings with the same event and reason it drops all but one in ten seconds.
+
+    What has a request's id is of that request, and is left alone.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -19,7 +22,7 @@ class Repeats:
 
     def __call__(self, _: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The event, with `repeats` where some were dropped since the last one. Raises DropEvent."""
-        if method != "warning" or "reason" not in event:
+        if method != "warning" or "reason" not in event or "request_id" in event:
             return event
         kind, now = (event["event"], event["reason"]), self._clock()
         said_at, dropped = self._kinds.get(kind, (float("-inf"), 0))

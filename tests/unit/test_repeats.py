@@ -49,8 +49,9 @@ def test_nothing_but_warnings_is_dropped(repeats, method):
     assert [heard(repeats, method, **said) for _ in range(2)] == [said, said]
 
 
-def test_what_gives_no_reason_is_an_event_of_its_own_each_time(repeats):
-    said = {"event": "request", "status": 503, "path": "/v1/posts/a/like"}
+@pytest.mark.parametrize("more", [{"status": 200}, {"status": 503, "reason": "Redis is away", "request_id": "a1"}])
+def test_a_request_is_an_event_of_its_own_each_time(repeats, more):
+    said = {"event": "request failed"} | more
     assert [heard(repeats, "warning", **said) for _ in range(2)] == [said, said]
 
 
