@@ -14,3 +14,7 @@ class ConfigurationError(AutoscalerError):
 
 class TraceError(AutoscalerError):
     """A trace can't be read."""
+
+
+class SignalsUnavailableError(AutoscalerError):
+    """What the pods tell can't be read."""

@@ -2,13 +2,15 @@
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 
 from service import api
+from service.api.traffic import count_traffic
 from service.flusher import Flusher, Queue, Store
 from service.likes import Likes
 from service.readiness import Readiness
@@ -16,6 +18,7 @@ from service.security.quotas import Quotas
 from service.security.sharing import Sharing
 from service.security.viewer import Viewers
 from service.settings import Settings
+from service.signals import Signals
 from service.store.cluster import Cluster
 from service.store.counter import RedisCounter
 from service.store.ledger import PostgresLedger
@@ -23,9 +26,13 @@ from service.store.loads import Loader
 from service.store.queue import RedisQueue
 from service.store.shard_map import parse_shard_map
 from service.store.shards import Shards
+from service.store.shared_signals import KEYS, RedisSignals
 from service.store.shared_windows import RedisWindows
+from service.telemetry.meter import Lateness, Meter
 from service.telemetry.serving import served
+from service.telemetry.traffic import Traffic
 from service.watching.checks import Checks, repeated
+from service.watching.telling import FlushMeter
 from service.watching.watch import Watch
 
 
@@ -79,10 +86,12 @@ def open_stores(settings: Settings, queue_of: Sequence[int] | None = None) -> It
         opened.close()
 
 
-def create_likes(opened: Stores) -> Likes:
+def create_likes(opened: Stores, asked: Callable[[str], object] = bool) -> Likes:
     """The use cases on the stores."""
     settings = opened.settings
-    return Likes(counter=opened.counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms)
+    return Likes(
+        counter=opened.counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked
+    )
 
 
 def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | None = None) -> Flusher:
@@ -120,6 +129,9 @@ def _watched(settings: Settings, watch: Watch) -> Iterator[None]:
         )
         stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
         stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
+        signals = _signals(settings, "flusher", FlushMeter(watch.backlogs()).measure)
+        signals.start()
+        stack.callback(signals.close)
         yield
 
 
@@ -136,10 +148,37 @@ def create_app(settings: Settings) -> Flask:
     viewers = Viewers(settings, quotas)
     viewers.users.start()
     app = Flask("service", static_folder=None)
+    traffic, lateness = Traffic(), Lateness()
+    signals = _signals(settings, "api", Meter(traffic, lateness.take_s).measure)
     readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
-    api.register(app, likes=create_likes(opened), viewers=viewers, readiness=readiness, settings=settings)
+    likes = create_likes(opened, traffic.posts.append)
+    api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
+    count_traffic(app, traffic)
     closing = ExitStack()
-    for close in (opened.close, viewers.close, windows.close, sharing.close, readiness.close):
+    for close in (
+        opened.close,
+        viewers.close,
+        windows.close,
+        sharing.close,
+        readiness.close,
+        lateness.close,
+        signals.close,
+    ):
         closing.callback(close)
-    app.extensions |= {"start": readiness.start, "stop": readiness.stop, "close": closing.close}
+    start = _each(readiness.start, lateness.start, signals.start)
+    app.extensions |= {"start": start, "stop": readiness.stop, "close": closing.close}
     return app
+
+
+def _signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:
+    """Tells the autoscaler of this process, once started; with sockets of its own, as for limits."""
+    boards = [RedisSignals(_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
+    return Signals(role, measure, boards, settings.signal_ms / 1000)
+
+
+def _each(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call_each() -> None:
+        for call in calls:
+            call()
+
+    return call_each

@@ -1,7 +1,7 @@
 """What can be done: like, unlike, count. Knows neither HTTP nor drivers; those come through the ports below."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,7 +84,15 @@ def _valid_posts(posts: Sequence[str]) -> None:
 class Likes:
     """The use cases, on a counter and a ledger."""
 
-    def __init__(self, *, counter: Counter, ledger: Ledger, ack: Ack = "memory", cache_ms: int = 250) -> None:
+    def __init__(
+        self,
+        *,
+        counter: Counter,
+        ledger: Ledger,
+        ack: Ack = "memory",
+        cache_ms: int = 250,
+        asked: Callable[[str], object] = bool,
+    ) -> None:
         self._counter = counter
         self._ledger = ledger
         self._ack = ack
@@ -92,6 +100,7 @@ class Likes:
         self._cache: dict[str, tuple[float, Standing]] = {}
         self._hits = 0  # not counted yet: the next miss does, so that a hit costs nothing
 
+        self._asked = asked  # told of each post that a request is about
     def like(self, post: str, actor: str) -> Standing:
         """Count the actor once. `changed` is False where the actor liked the post already."""
         return self._wish(Wish(post, actor, True))
@@ -117,6 +126,8 @@ class Likes:
         known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
         missing = [post for post in dict.fromkeys(posts) if post not in known]
         self._hits += len(known)
+        if len(posts) == 1:  # a page of many is one request, not a rush on each
+            self._asked(posts[0])
         if missing:
             fresh = {standing.post: standing for standing in self._counter.standings(missing)}
             self._remember(now, fresh)
@@ -140,6 +151,7 @@ class Likes:
 
     def _count(self, missing: int, reading_s: float) -> None:
         """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
+        self._asked(wish.post)
         SEEN_SECONDS.observe(self._cache_s + reading_s)
         _MISS.inc(missing)
         _HIT.inc(self._hits)

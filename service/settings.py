@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."
     )
+    signal_ms: int = Field(
+        default=1_000,
+        ge=0,
+        description="How often each process tells the autoscaler what it has to do, through Redis; 0: never.",
+    )
     metrics_port: int = Field(
         default=9100, ge=0, le=65_535, description="Where /metrics listens, 127.0.0.1 or `metrics_host`."
     )

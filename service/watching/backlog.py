@@ -20,6 +20,7 @@ class Backlog:
 
     shards: Sequence[int]
     clock: Callable[[], float] = time.monotonic
+    stored: int = 0  # likes and unlikes that this flusher has stored
     _looks: dict[int, _Look] = field(default_factory=dict)
     _silent: set[int] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)

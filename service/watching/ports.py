@@ -73,6 +73,7 @@ class ObservedStore:
         if stored:
             self.metrics.flush_s.labels(self.label).observe(took_s)
             self.metrics.flush_likes.labels(self.label).observe(sum(len(batch.entries) for batch in stored))
+        self.backlog.stored += sum(len(batch.entries) for batch in stored)
         for batch in stored:
             versions = [entry.version for entry in batch.entries]
             self.metrics.durable_s.observe(self.label, versions, self.backlog.counter_us(batch.shard))

@@ -32,6 +32,10 @@ class Watch:
         self._queues.append(observed)
         return observed, ObservedStore(store, backlog, self.metrics, label)
 
+    def backlogs(self) -> list[Backlog]:
+        """How the shards of each of them stand."""
+        return [queue.backlog for queue in self._queues]
+
     def held(self) -> list[int]:
         """Shards that these flushers have the lease of."""
         return [shard for queue in self._queues for shard in queue.backlog.held()]
