@@ -96,11 +96,11 @@ class Likes:
         self._counter = counter
         self._ledger = ledger
         self._ack = ack
+        self._asked = asked  # told of each post that a request is about
         self._cache_s = cache_ms / 1000
         self._cache: dict[str, tuple[float, Standing]] = {}
         self._hits = 0  # not counted yet: the next miss does, so that a hit costs nothing
 
-        self._asked = asked  # told of each post that a request is about
     def like(self, post: str, actor: str) -> Standing:
         """Count the actor once. `changed` is False where the actor liked the post already."""
         return self._wish(Wish(post, actor, True))
@@ -122,12 +122,12 @@ class Likes:
     def counts(self, posts: Sequence[str]) -> list[Standing]:
         """Counts of 1 to 100 posts in their order, at most the cache's age old."""
         _valid_posts(posts)
+        if len(posts) == 1:  # a page of many is one request, not a rush on each
+            self._asked(posts[0])
         now = time.monotonic()
         known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
         missing = [post for post in dict.fromkeys(posts) if post not in known]
         self._hits += len(known)
-        if len(posts) == 1:  # a page of many is one request, not a rush on each
-            self._asked(posts[0])
         if missing:
             fresh = {standing.post: standing for standing in self._counter.standings(missing)}
             self._remember(now, fresh)
@@ -147,11 +147,11 @@ class Likes:
     def _wish(self, wish: Wish) -> Standing:
         valid_id(wish.post, "post")
         valid_id(wish.actor, "actor")
+        self._asked(wish.post)
         return self._counter.wish(wish, self._ack)
 
     def _count(self, missing: int, reading_s: float) -> None:
         """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
-        self._asked(wish.post)
         SEEN_SECONDS.observe(self._cache_s + reading_s)
         _MISS.inc(missing)
         _HIT.inc(self._hits)
