@@ -144,6 +144,7 @@ def verify(as_json: bool) -> None:
 @click.option("--unlikes", type=float, default=0.0, metavar="SHARE", help="So many likes are taken back, as 0.05.")
 @click.option("--repeats", type=float, default=0.0, metavar="SHARE", help="So many likes are sent again, as 0.05.")
 @click.option("--url", metavar="URL", help="Where the likes go: http://HOST:PORT.  [default: the running local stack]")
+@click.option("--networks", type=int, default=0, metavar="N", help="Visitors come from so many, by X-Forwarded-For.")
 @click.option("--connections", "most_connections", type=int, default=256, show_default=True, help="At most so many.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as a page.")

@@ -16,6 +16,7 @@ _LABELS = {
     "zipf": "Zipf exponent",
     "unlikes": "share taken back",
     "repeats": "share sent again",
+    "networks": "networks, 0: this machine's",
     "connections": "connections at first",
     "most_connections": "connections at most",
     "drain_s": "patience after the last, s",

@@ -48,7 +48,7 @@ def run(options: Options, settings: Settings, console: Console, sources: Sources
         sources = sources or stack.enter_context(open_sources(settings, where, address))
         sources.check(posts)
         crowd = crowd_of(options)
-        requests = Requests(where, posts, crowd.post_of, _sign(secret, options, console))
+        requests = Requests(where, posts, crowd.post_of, _sign(secret, options, console), options.networks)
         sender = Sender(requests, crowd, options, address)
         found = _Run(options, console, posts, sources, sender).conduct(meter(settings, where))
     show_results(console, found)

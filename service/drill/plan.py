@@ -13,6 +13,7 @@ from service.errors import LikewiseError
 DEFAULT_URL = "http://127.0.0.1:8080"
 MAX_LIKES = 10_000_000  # their tokens are made before the first is sent: 68 bytes each
 MAX_SECONDS = 3_600.0
+MAX_NETWORKS = 100_000
 MAX_CONNECTIONS = 20_000  # an address has some 28,000 ports to give to one other
 _STEEPEST = 5.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
@@ -37,6 +38,7 @@ class Options:
     zipf: float = 1.0  # post number r gets a share like 1 / r^zipf; 0: all the same
     unlikes: float = 0.0  # the share of likes that are taken back
     repeats: float = 0.0  # the share of likes that are sent again
+    networks: int = 0  # visitors come from so many; 0: from this machine's
     connections: int = 64
     most_connections: int = 256
     drain_s: float = 30.0  # how long to wait for late answers, and then for what is pending
@@ -56,6 +58,10 @@ class Options:
             (0 <= self.zipf <= _STEEPEST, f"--zipf must be from 0 to {_STEEPEST:g}, not {self.zipf:g}"),
             (0 <= self.unlikes <= 1, f"--unlikes must be from 0 to 1, not {self.unlikes:g}"),
             (0 <= self.repeats <= 1, f"--repeats must be from 0 to 1, not {self.repeats:g}"),
+            (
+                0 <= self.networks <= MAX_NETWORKS,
+                f"--networks must be from 0 to {MAX_NETWORKS:,}, not {self.networks:,}",
+            ),
             (self.unlikes + self.repeats <= 1, "--unlikes and --repeats are of different likes: at most 1 together"),
             (
                 1 <= self.most_connections <= MAX_CONNECTIONS,

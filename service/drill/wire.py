@@ -32,16 +32,27 @@ class Answer:
 class Requests:
     """The requests of a run, their parts made beforehand: like `i` is of visitor `i` for post `post_of[i]`."""
 
-    def __init__(self, target: Target, posts: Sequence[str], post_of: Sequence[int], tokens: bytes | bytearray) -> None:
+    def __init__(
+        self,
+        target: Target,
+        posts: Sequence[str],
+        post_of: Sequence[int],
+        tokens: bytes | bytearray,
+        networks: int = 0,
+    ) -> None:
         puts, deletes = ([_head(method, post, target) for post in posts] for method in ("PUT", "DELETE"))
         self._heads = [puts, deletes, puts]  # by kind: LIKE, UNLIKE, REPEAT
         self._post_of = post_of
         self._tokens = tokens
+        self._ends = [_forwarded_for(at) + _END for at in range(networks)] or [_END]
 
     def of(self, kind: int, like: int) -> bytes:
         """The request of this kind that is about the like."""
         start = like * TOKEN_CHARS
-        return self._heads[kind][self._post_of[like]] + self._tokens[start : start + TOKEN_CHARS] + _END
+        return self._heads[kind][self._post_of[like]] + self._tokens[start : start + TOKEN_CHARS] + self._end(like)
+
+    def _end(self, like: int) -> bytes:
+        return self._ends[like % len(self._ends)]
 
 
 def _head(method: str, post: str, target: Target) -> bytes:
@@ -49,6 +60,11 @@ def _head(method: str, post: str, target: Target) -> bytes:
         f"{method} /v1/posts/{post}/like HTTP/1.1\r\nHost: {target.authority}\r\n"
         "Content-Length: 0\r\nLikewise-Visitor: "
     ).encode()
+
+
+def _forwarded_for(network: int) -> bytes:
+    """An address of a network of its own, from the range that RFC 3849 keeps for examples."""
+    return f"\r\nX-Forwarded-For: 2001:db8:{network >> 16:x}:{network & 0xFFFF:x}::1".encode()
 
 
 def answer_in(data: bytes, *, ended: bool = False) -> Answer | None:

@@ -8,6 +8,7 @@ from service.drill.plan import DrillUsageError, Options, Target, parse_duration,
 from service.drill.spread import LIKE, REPEAT, UNLIKE
 from service.drill.tokens import sign
 from service.drill.wire import Answer, BadAnswerError, Requests, answer_in, body_of, detail_of
+from service.security.networks import Networks, client_address, network_of
 from service.security.visitor import TOKEN_CHARS, actor_of
 
 POSTS = ["one", "two"]
@@ -41,6 +42,7 @@ def test_what_is_no_duration(text: str) -> None:
         ({"unlikes": 1.1}, "--unlikes"),
         ({"repeats": -0.1}, "--repeats"),
         ({"unlikes": 0.6, "repeats": 0.6}, "at most 1 together"),
+        ({"networks": -1}, "--networks"),
         ({"most_connections": 0}, "--connections"),
     ],
 )
@@ -79,6 +81,15 @@ def test_a_request_is_of_its_visitor_and_post() -> None:
     assert requests.of(LIKE, 1).startswith(b"PUT /v1/posts/two/like ")
     assert requests.of(REPEAT, 2) == requests.of(LIKE, 2)
     assert requests.of(UNLIKE, 2) == requests.of(LIKE, 2).replace(b"PUT", b"DELETE", 1)
+
+
+def test_visitors_come_from_as_many_networks_as_asked() -> None:
+    proxies = Networks(["10.0.0.0/8"], "trusted_proxies")
+    requests = Requests(Target("host", 81), POSTS, [0] * 7, b"t" * 68 * 7, networks=3)
+    sent = [requests.of(LIKE, at).decode() for at in range(7)]
+    claimed = [one.partition("X-Forwarded-For: ")[2].strip() for one in sent]
+    assert claimed[0] == claimed[3] == claimed[6]
+    assert len({network_of(client_address("10.0.0.1", address, proxies)) for address in claimed}) == 3
 
 
 def test_each_visitor_has_a_token_of_its_own() -> None:
