@@ -1,5 +1,6 @@
 {{/*
-A Job's spec that migrates: (dict "root" $ "phase" "pre" "backoffLimit" 0 "account" name-or-empty "init" containers-or-empty).
+A Job's spec that migrates: (dict "root" $ "command" list-of-words "backoffLimit" 0), and where wanted "account" (a name),
+"init" (containers), "env", "mounts" and "volumes" as text.
 The settings stand in the Job: before the first install, and before an upgrade, the ConfigMap is not there or not yet ours.
 */}}
 {{- define "likewise.migration.job" -}}
@@ -30,25 +31,27 @@ template:
       - name: migrate
         image: {{ include "likewise.image" (dict "root" .root "image" .root.Values.image) }}
         imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-        command: [likewise, migrate, --phase, {{ .phase }}]
-        {{- include "likewise.migration.container" .root | nindent 8 }}
+        command: {{- toYaml .command | nindent 10 }}
+        securityContext: {{- include "likewise.containerSecurity" .root | nindent 10 }}
+        resources: {{- toYaml $migration.resources | nindent 10 }}
+        env:
+          {{- range $name, $value := include "likewise.settings" .root | fromYaml }}
+          - {name: {{ $name }}, value: {{ $value | quote }}}
+          {{- end }}
+          {{- include "likewise.postgres.env" .root | nindent 10 }}
+          {{- with .env }}
+          {{- . | nindent 10 }}
+          {{- end }}
         volumeMounts:
           {{- include "likewise.tmpMount" .root | nindent 10 }}
+          {{- with .mounts }}
+          {{- . | nindent 10 }}
+          {{- end }}
     volumes:
       {{- include "likewise.tmpVolume" .root | nindent 6 }}
       {{- with .volumes }}
       {{- . | nindent 6 }}
       {{- end }}
-{{- end -}}
-
-{{- define "likewise.migration.container" -}}
-securityContext: {{- include "likewise.containerSecurity" . | nindent 2 }}
-resources: {{- toYaml .Values.migration.resources | nindent 2 }}
-env:
-  {{- range $name, $value := include "likewise.settings" . | fromYaml }}
-  - {name: {{ $name }}, value: {{ $value | quote }}}
-  {{- end }}
-  {{- include "likewise.postgres.env" . | nindent 2 }}
 {{- end -}}
 
 {{/* Hooks run before this release's account is there, or with an older one's: theirs needs no name and no token. */}}
