@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 lock: ## writes both locks anew: for development on every Python from 3.11, and for the image
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
+	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -25,7 +25,7 @@ class RejectedError(LikewiseError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change in a shard's stream. `weight` is what it did to the count: -1, 0 or 1."""
+    """One change in a shard's stream. `weight` is what it did to the count: -1, 0 or 1; `trace` is the wish's."""
 
     id: str
     version: int
@@ -33,6 +33,7 @@ class Entry:
     actor: str
     liked: bool
     weight: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,15 @@ _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The wish of one actor for one post, or (`liked` None) the question whether it is liked."""
+    """The wish of one actor for one post, or (`liked` None) the question whether it is liked.
+
+    `trace` is the W3C `traceparent` of a wish that is followed, '' for nearly all.
+    """
 
     post: str
     actor: str
     liked: bool | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

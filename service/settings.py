@@ -122,6 +122,12 @@ class Settings(BaseSettings):
         ge=0,
         description="A request that took so long, or was answered 5xx, is logged, ten a second at most; 0: none.",
     )
+    trace_endpoint: str = Field(
+        default="", description="Where traces go, OTLP over HTTP, as http://collector:4318. Empty: there are none."
+    )
+    trace_ratio: float = Field(
+        default=0.01, ge=0, le=1, description="Share of requests that are traced, where a proxy has not decided that."
+    )
     check_interval_ms: int = Field(
         default=10_000,
         ge=0,

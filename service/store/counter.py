@@ -190,7 +190,7 @@ class RedisCounter:
         touch = "1" if any(call.replicated for call in calls) else "0"
         args: list[Any] = [*self._head, touch]
         for call in calls:
-            args += (_OP[call.wish.liked], call.wish.post, call.wish.actor)
+            args += (_OP[call.wish.liked] + call.wish.trace, call.wish.post, call.wish.actor)
             args += call.load
         return self._shards.command("ask" if asking else "wish", shard, *args)
 

@@ -149,6 +149,6 @@ def _polled(shard: int, reply: list[Any]) -> Polled:
 
 def _entry(id_: bytes, fields: list[bytes]) -> Entry:
     # Replacement characters are refused by Postgres' row check or stored as they are: never a crash of the flusher.
-    _, post, _, actor, _, op, _, weight = (field.decode("utf-8", "replace") for field in fields)
+    _, post, _, actor, _, op, _, weight, *more = (field.decode("utf-8", "replace") for field in fields)
     text = id_.decode()
-    return Entry(text, int(text.split("-")[0]), post, actor, op == "+", int(weight))
+    return Entry(text, int(text.split("-")[0]), post, actor, op == "+", int(weight), more[1] if more else "")

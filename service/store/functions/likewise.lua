@@ -103,7 +103,7 @@ local function enqueue(shard, post, item, weight)
   shard.ver = math.max(shard.ver + 1, shard.now)
   shard.added_bytes = shard.added_bytes + 40 + #post.name + #item.actor
   redis.call('XADD', shard.prefix .. 'q', digits(shard.ver) .. '-0',
-    'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight)
+    'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight, unpack(item.trace))
   if post.k == 0 then persist(post) end
   post.p, post.k = post.p + weight, post.k + 1
   post.wished = post.wished or {}
@@ -163,7 +163,10 @@ local function read_load(item, args, at, shard)
   return at + members
 end
 
+local UNTRACED = {}
+
 -- The items in their order, and their posts by name. An item: op, post, actor, and '', 'blind' or 'loaded' and a load.
+-- What follows the op's one character is the wish's trace, which becomes a field of its entry.
 local function read_items(args, first, shard)
   local items, posts = {}, {}
   local at = first
@@ -172,7 +175,9 @@ local function read_items(args, first, shard)
     local post = posts[name] or new_post(shard, name)
     posts[name] = post
     if actor ~= '' then post.actors[#post.actors + 1] = actor end
-    local item = {op = args[at], post = post, actor = actor, blind = load == 'blind'}
+    local op, trace = args[at], UNTRACED
+    if #op > 1 then op, trace = string.sub(op, 1, 1), {'trace', string.sub(op, 2)} end
+    local item = {op = op, trace = trace, post = post, actor = actor, blind = load == 'blind'}
     items[#items + 1] = item
     at = at + 4
     if load == 'loaded' then at = read_load(item, args, at, shard) end
