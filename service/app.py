@@ -12,7 +12,7 @@ from flask import Flask
 from service import api
 from service.api.traffic import count_traffic
 from service.flusher import Flusher, Queue, Store
-from service.likes import Likes
+from service.likes import Counter, Likes
 from service.readiness import Readiness
 from service.security.quotas import Quotas
 from service.security.sharing import Sharing
@@ -31,6 +31,7 @@ from service.store.shared_windows import RedisWindows
 from service.telemetry.meter import Lateness, Meter
 from service.telemetry.serving import served
 from service.telemetry.traffic import Traffic
+from service.tracing import PodTraces, flusher_traces
 from service.watching.checks import Checks, repeated
 from service.watching.telling import FlushMeter
 from service.watching.watch import Watch
@@ -86,12 +87,13 @@ def open_stores(settings: Settings, queue_of: Sequence[int] | None = None) -> It
         opened.close()
 
 
-def create_likes(opened: Stores, asked: Callable[[str], object] = bool) -> Likes:
+def create_likes(
+    opened: Stores, asked: Callable[[str], object] = bool, traced: Callable[[Counter], Counter] | None = None
+) -> Likes:
     """The use cases on the stores."""
     settings = opened.settings
-    return Likes(
-        counter=opened.counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked
-    )
+    counter = traced(opened.counter) if traced else opened.counter
+    return Likes(counter=counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked)
 
 
 def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | None = None) -> Flusher:
@@ -106,10 +108,11 @@ def flushers(settings: Settings) -> Iterator[list[Flusher]]:
     """A flusher for each database, with sockets of its own: a database that hangs delays no other. All are watched."""
     with ExitStack() as stack:
         watch, made = Watch.with_settings(settings), []
+        traced = stack.enter_context(flusher_traces(settings))
         for held in parse_shard_map(settings.shard_map, settings.shards):
             opened = stack.enter_context(open_stores(settings, held.shards))
             label = f"{held.first}-{held.last}"
-            queue, store = watch.observe(label, opened.queue, opened.ledger)
+            queue, store = watch.observe(label, opened.queue, traced(opened.ledger))
             made.append(create_flusher(opened, queue, store))
         stack.enter_context(_watched(settings, watch))
         yield made
@@ -151,9 +154,11 @@ def create_app(settings: Settings) -> Flask:
     traffic, lateness = Traffic(), Lateness()
     signals = _signals(settings, "api", Meter(traffic, lateness.take_s).measure)
     readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
-    likes = create_likes(opened, traffic.posts.append)
+    traces = PodTraces(settings)
+    likes = create_likes(opened, traffic.posts.append, traces.counter)
     api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
     count_traffic(app, traffic)
+    traces.requests(app, viewers.clients)
     closing = ExitStack()
     for close in (
         opened.close,
@@ -163,6 +168,7 @@ def create_app(settings: Settings) -> Flask:
         readiness.close,
         lateness.close,
         signals.close,
+        traces.close,
     ):
         closing.callback(close)
     start = _each(readiness.start, lateness.start, signals.start)
