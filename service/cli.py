@@ -9,34 +9,24 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import ValidationError
-from rich.console import Console
 
-from service.errors import ConfigurationError, LikewiseError
+from service.errors import LikewiseError
 from service.security.api_keys import SCOPES, new_key
-from service.settings import Settings
-from service.telemetry.logs import configure_logs
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+# What takes long to import is imported by the commands that need it: `likewise api` only makes way for gunicorn, and
+# how soon a pod is ready depends on it.
 
 
-def settings_from_environment(*, of_local_stack: bool = False) -> Settings:
-    """The settings; `of_local_stack`: what `likewise up` left in its state directory, where nothing else is set.
+def _settings(*, of_local_stack: bool = False) -> "Settings":
+    from service.settings import settings_from_environment
 
-    Raises ConfigurationError naming the variable and what is wrong with it.
-    """
-    try:
-        settings = Settings()
-        if not of_local_stack:
-            return settings
-        return Settings(_env_file=settings.state_dir / "env")  # type: ignore[call-arg]  # pydantic-settings takes it
-    except ValidationError as error:
-        lines = [
-            f"LIKEWISE_{'_'.join(str(part) for part in one['loc']).upper() or '*'}: {one['msg']}"
-            for one in error.errors()
-        ]
-        raise ConfigurationError("; ".join(lines)) from error
+    return settings_from_environment(of_local_stack=of_local_stack)
 
 
 class _Group(click.Group):
@@ -49,9 +39,13 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 @click.version_option(package_name="likewise")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Likewise: a like button's back end that stays right when a post goes viral."""
-    configure_logs()
+    if context.invoked_subcommand != "api":  # which leaves that to gunicorn
+        from service.telemetry.logs import configure_logs
+
+        configure_logs()
 
 
 @main.command()
@@ -63,7 +57,7 @@ def up(port: int, replicas: bool, workers: int | None) -> None:
     from service.local.status import Probe
     from service.local.up import up as run
 
-    sys.exit(run(settings_from_environment(), port=port, replicas=replicas, workers=workers, status=Probe()))
+    sys.exit(run(_settings(), port=port, replicas=replicas, workers=workers, status=Probe()))
 
 
 @main.command()
@@ -84,7 +78,7 @@ def migrate(phase: str, only_list: bool) -> None:
     from service.store.migrate import pending
 
     phases: Any = ("pre", "post") if phase == "all" else (phase,)
-    lines = (pending if only_list else run)(settings_from_environment(), phases)
+    lines = (pending if only_list else run)(_settings(), phases)
     for line in lines or ([] if only_list else ["every database is up to date"]):
         click.echo(line)
 
@@ -95,7 +89,7 @@ def flusher() -> None:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # of gunicorn's workers; a flusher is one process
     from service.app import flushers
 
-    with flushers(settings_from_environment()) as workers:
+    with flushers(_settings()) as workers:
         wake = threading.Event()
 
         def stop() -> None:
@@ -116,10 +110,12 @@ def flusher() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
 def verify(as_json: bool) -> None:
     """Say whether Redis, counts and rows agree; exit 1 where they do not."""
+    from rich.console import Console
+
     from service.app import open_stores
     from service.verify import verify as compare
 
-    with open_stores(settings_from_environment(of_local_stack=True)) as stores:
+    with open_stores(_settings(of_local_stack=True)) as stores:
         report = compare(stores.queue, stores.ledger, stores.settings.shards)
     if as_json:
         click.echo(json.dumps(asdict(report)))
@@ -145,15 +141,18 @@ def verify(as_json: bool) -> None:
 @click.option("--repeats", type=float, default=0.0, metavar="SHARE", help="So many likes are sent again, as 0.05.")
 @click.option("--url", metavar="URL", help="Where the likes go: http://HOST:PORT.  [default: the running local stack]")
 @click.option("--networks", type=int, default=0, metavar="N", help="Visitors come from so many, by X-Forwarded-For.")
+@click.option("--expect-trouble", "trouble", is_flag=True, help="Likes may be refused, but none lost or doubled.")
 @click.option("--connections", "most_connections", type=int, default=256, show_default=True, help="At most so many.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="All figures as a page.")
 def drill(likes: int, duration: str, url: str | None, **asked: Any) -> None:
     """Send likes when they are due, then say whether each was counted once and kept; exit 1 where not."""
+    from rich.console import Console
+
     from service.drill import DrillUsageError, Options, default_url, parse_duration, run
 
     try:
-        settings = settings_from_environment(of_local_stack=True)
+        settings = _settings(of_local_stack=True)
         options = Options(likes, parse_duration(duration), url=url or default_url(settings), **asked)
         found = run(options, settings, Console(highlight=False))
     except DrillUsageError as error:

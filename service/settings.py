@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.errors import ConfigurationError
 from service.sharding import MAX_SHARDS
 
 Ack = Literal["memory", "replicated", "postgres"]
@@ -148,3 +149,21 @@ class Settings(BaseSettings):
         if self.shards & (self.shards - 1):
             raise ValueError(f"shards must be a power of two, not {self.shards}")
         return self
+
+
+def settings_from_environment(*, of_local_stack: bool = False) -> Settings:
+    """The settings; `of_local_stack`: what `likewise up` left in its state directory, where nothing else is set.
+
+    Raises ConfigurationError naming the variable and what is wrong with it.
+    """
+    try:
+        settings = Settings()
+        if not of_local_stack:
+            return settings
+        return Settings(_env_file=settings.state_dir / "env")  # type: ignore[call-arg]  # pydantic-settings takes it
+    except ValidationError as error:
+        lines = [
+            f"LIKEWISE_{'_'.join(str(part) for part in one['loc']).upper() or '*'}: {one['msg']}"
+            for one in error.errors()
+        ]
+        raise ConfigurationError("; ".join(lines)) from error

@@ -3,8 +3,8 @@
 import sys
 
 from service.app import create_app
-from service.cli import settings_from_environment
 from service.errors import LikewiseError
+from service.settings import settings_from_environment
 from service.telemetry.logs import configure_logs
 
 _APP_LOAD_ERROR = 4  # by which gunicorn knows that another try would end the same

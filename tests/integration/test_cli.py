@@ -84,7 +84,8 @@ def test_no_key_of_a_wrong_name_or_scope(servers: Servers) -> None:
 
 def test_an_error_is_one_line_of_json_and_shows_no_locals():
     program = (
-        "import structlog; from service.cli import configure_logs; configure_logs(); password = 'top' + 'secret'\n"
+        "import structlog; from service.telemetry.logs import configure_logs; configure_logs()\n"
+        "password = 'top' + 'secret'\n"
         "try: 1 / 0\n"
         "except ZeroDivisionError as error: structlog.get_logger().error('it broke', exc_info=error)"
     )
