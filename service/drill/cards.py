@@ -16,6 +16,7 @@ _LABELS = {
     "zipf": "Zipf exponent",
     "unlikes": "share taken back",
     "repeats": "share sent again",
+    "trouble": "trouble expected",
     "networks": "networks, 0: this machine's",
     "connections": "connections at first",
     "most_connections": "connections at most",

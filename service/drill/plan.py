@@ -38,6 +38,7 @@ class Options:
     zipf: float = 1.0  # post number r gets a share like 1 / r^zipf; 0: all the same
     unlikes: float = 0.0  # the share of likes that are taken back
     repeats: float = 0.0  # the share of likes that are sent again
+    trouble: bool = False  # refused, lost and unanswered likes are no failure
     networks: int = 0  # visitors come from so many; 0: from this machine's
     connections: int = 64
     most_connections: int = 256

@@ -104,7 +104,11 @@ def judge(
         posts=sorted(each, key=lambda one: -one.acknowledged),
         pending=found.pending,
         interrupted=interrupted,
-        reasons=[*_of_sending(options, tally, interrupted), *_of_answers(options, tally), *_of_counts(each, found)],
+        reasons=[
+            *_of_sending(options, tally, interrupted),
+            *_of_answers(options, tally),
+            *_of_counts(each, found, expecting_trouble=options.trouble),
+        ],
     )
 
 
@@ -128,7 +132,11 @@ def _of_sending(options: Options, tally: Tally, interrupted: bool) -> Iterable[s
     acknowledged = len(tally.acknowledged)
     if interrupted:
         yield f"interrupted after {tally.sent:,} of {options.likes:,} likes"
-    elif tally.sent < options.likes:
+    if options.trouble:
+        if not acknowledged:
+            yield "no like was acknowledged"
+        return
+    if tally.sent < options.likes and not interrupted:
         yield f"{options.likes - tally.sent:,} likes were never sent: no connection was free or could be opened"
     if acknowledged < tally.sent:
         yield f"{tally.sent - acknowledged:,} of {tally.sent:,} likes sent were not acknowledged"
@@ -144,11 +152,11 @@ def _of_sending(options: Options, tally: Tally, interrupted: bool) -> Iterable[s
 def _of_answers(options: Options, tally: Tally) -> Iterable[str]:
     for kind, name in enumerate(KINDS):
         for status, count in sorted(tally.statuses[kind].items()):
-            if status not in _GOOD[kind]:
+            if status not in _GOOD[kind] and not (options.trouble and status >= 500):
                 detail = tally.details.get(status)
                 said = f", the first: {detail.rstrip('.')}" if detail else ""
                 yield f"{count:,} {name} were answered {named(str(status))}{said}{_TOO_MANY * (status == 429)}"
-    if tally.repeated:
+    if tally.repeated and not options.trouble:
         yield f"{tally.repeated:,} likes were answered 200 though sent once: something on the way repeats requests"
     if tally.doubled:
         yield f"{tally.doubled:,} repeats were answered 201: one actor counted twice"
@@ -156,12 +164,12 @@ def _of_answers(options: Options, tally: Tally) -> Iterable[str]:
         yield f"{tally.strangers:,} tokens were not known to the server: LIKEWISE_SECRET here is not that of every pod"
 
 
-def _of_counts(each: Sequence[Counts], found: Observed) -> Iterable[str]:
+def _of_counts(each: Sequence[Counts], found: Observed, *, expecting_trouble: bool) -> Iterable[str]:
     yield from found.problems
     if found.pending:
         yield f"{found.pending:,} likes were still pending: not all are in Postgres yet"
     unknown = _sum([one for one in each if one.unknown])
-    if unknown.most:
+    if unknown.most and not expecting_trouble:
         yield (
             f"some outcomes are not known (lost, unanswered or 5xx): {unknown.promised} likes may count, "
             f"and {unknown.rows:,} do"

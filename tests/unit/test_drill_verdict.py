@@ -31,8 +31,8 @@ def run_of(likes: int, status: int = 201, **changes: Any) -> Tally:
     return tally
 
 
-def verdict_of(tally: Tally, found: Observed, *, interrupted: bool = False) -> Verdict:
-    options = Options(likes=10, seconds=1, posts=2)
+def verdict_of(tally: Tally, found: Observed, *, interrupted: bool = False, trouble: bool = False) -> Verdict:
+    options = Options(likes=10, seconds=1, posts=2, trouble=trouble)
     return judge(options, POSTS, tally, expected(tally, POST_OF, 2), found, interrupted=interrupted)
 
 
@@ -104,6 +104,31 @@ def test_a_range_does_not_hide_what_is_outside_of_it() -> None:
 def test_a_range_does_not_hide_that_two_disagree() -> None:
     reasons = verdict_of(run_of(10, 503), all_of(2, 0, rows={"one": 1})).reasons
     assert "one: 0 to 5 likes acknowledged, 2 counted by Redis, 1 rows in Postgres, 2 shown" in reasons
+
+
+def refused_from(first: int) -> Tally:
+    """Ten likes, those from `first` on answered 503."""
+    tally = run_of(first)
+    for like in range(first, 10):
+        tally.sent = like + 1
+        tally.answer(LIKE, like, 503, 0.001 * like, again=False)
+    return tally
+
+
+def test_expected_trouble_may_refuse_likes() -> None:
+    tally = refused_from(6)
+    assert not verdict_of(tally, all_of(3, 3)).ok
+    assert verdict_of(tally, all_of(3, 3), trouble=True).ok
+    assert verdict_of(tally, all_of(4, 3), trouble=True).ok  # one of the 503s had counted
+
+
+@pytest.mark.parametrize("there", [(2, 3), (6, 3)])
+def test_expected_trouble_may_not_lose_or_double_a_like(there: tuple[int, int]) -> None:
+    assert not verdict_of(refused_from(6), all_of(*there), trouble=True).ok
+
+
+def test_expected_trouble_is_no_success_without_a_like() -> None:
+    assert verdict_of(refused_from(0), all_of(0, 0), trouble=True).reasons == ["no like was acknowledged"]
 
 
 def test_an_interrupted_run_never_is_well() -> None:
