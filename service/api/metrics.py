@@ -34,6 +34,6 @@ def observe(response: Response) -> Response:
     route = request.endpoint or "none"
     if "began" in g:
         ANSWER_SECONDS.labels(route).observe(time.perf_counter() - g.began)
-    if response.status_code >= 400:
+    if response.status_code >= 400 and route != "readyz":  # a pod that is not ready is no reader's problem
         PROBLEMS.labels(str(response.status_code)).inc()
     return response

@@ -46,9 +46,14 @@ class Backlog:
         return sum(look.polled.length for look in self._all())
 
     def oldest_s(self) -> float:
-        """The age of the oldest of them; 0 where there is none."""
+        """The age of the oldest of them; 0 where there is none. At another's shards, as it was at the look."""
         now = self.clock()
-        return max((now - look.at_s + look.polled.oldest_s for look in self._all() if look.polled.length), default=0.0)
+        ages_s = [
+            look.polled.oldest_s + (now - look.at_s if look.polled.held else 0.0)
+            for look in self._all()
+            if look.polled.length
+        ]
+        return max(ages_s, default=0.0)
 
     def dead(self) -> int:
         """Dead letters."""

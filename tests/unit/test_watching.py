@@ -48,6 +48,14 @@ def test_what_is_settled_is_not_pending_until_the_next_look():
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
+def test_at_anothers_shard_the_oldest_may_be_stored_by_now():
+    clock = Clock(100.0)
+    backlog = Backlog(range(1), clock)
+    backlog.note([0], [polled(0, 3, 1.0, held=False)])
+    clock.now += 10
+    assert backlog.oldest_s() == 1.0
+
+
 def test_a_shard_is_silent_from_a_look_without_an_answer_to_the_next_answer():
     backlog = Backlog(range(3), Clock())
     backlog.note(range(3), [polled(0, queued_bytes=100), polled(1, 4, queued_bytes=900)])
