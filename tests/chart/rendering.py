@@ -1,6 +1,7 @@
 """The chart as `helm template` renders it."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,17 @@ class RefusedError(AssertionError):
 def render(*args: str, **values: object) -> list[Object]:
     """All objects of a release `likewise`; values as `{"redis.enabled": False}` by `**`. Raises RefusedError."""
     sets = [part for name, value in values.items() for part in ("--set", f"{name}={_text(value)}")]
-    command = ["helm", "template", "likewise", str(CHART), *sets, *args]
+    return [found for found in yaml.load_all(rendered(*sets, *args), yaml.CSafeLoader) if found]
+
+
+@cache
+def rendered(*args: str) -> str:
+    """What `helm template` prints, once for the same arguments. Raises RefusedError."""
+    command = ["helm", "template", "likewise", str(CHART), *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise RefusedError(done.stderr)
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+    return done.stdout
 
 
 def _text(value: object) -> str:

@@ -1,0 +1,124 @@
+"""What pods of the chart may do, and who may reach them."""
+
+from typing import Any
+
+import pytest
+
+from tests.chart.rendering import Object, named, render
+
+
+def pods(objects: list[Object]) -> dict[str, Any]:
+    """The spec of every pod that the chart makes, hooks and tests too, by what makes it."""
+    found = {}
+    for one in objects:
+        if one["kind"] == "Pod":
+            found[f"Pod {one['metadata']['name']}"] = one["spec"]
+        elif template := one.get("spec", {}).get("template"):
+            found[f"{one['kind']} {one['metadata']['name']}"] = template["spec"]
+    return found
+
+
+EVERY = ["api", "flusher", "migration-before", "migration-after", "test", "redis", "postgres-0"]
+
+
+@pytest.fixture(scope="module")
+def every_pod() -> dict[str, Any]:
+    found = pods(render())
+    assert not [name for name in EVERY if not any(key.endswith(f"likewise-{name}") for key in found)]
+    return found
+
+
+def test_every_pod_passes_pod_security_restricted(every_pod: dict[str, Any]) -> None:
+    for name, spec in every_pod.items():
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys(), name
+        kinds = {kind for volume in spec.get("volumes", []) for kind in volume.keys() - {"name"}}
+        assert kinds <= {"emptyDir", "configMap", "secret", "projected", "persistentVolumeClaim"}, name
+        for one in [*spec["containers"], *spec.get("initContainers", [])]:
+            context = one["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+
+
+def test_every_container_has_a_read_only_root_and_bounds(every_pod: dict[str, Any]) -> None:
+    for name, spec in every_pod.items():
+        for one in [*spec["containers"], *spec.get("initContainers", [])]:
+            assert one["securityContext"]["readOnlyRootFilesystem"] is True, name
+            assert {"cpu", "memory"} <= one["resources"]["requests"].keys(), name
+            assert "memory" in one["resources"]["limits"], name
+
+
+def test_no_pod_has_a_token_but_the_one_that_looks_for_old_pods(every_pod: dict[str, Any]) -> None:
+    assert all(spec["automountServiceAccountToken"] is False for spec in every_pod.values())
+    projected = {
+        name
+        for name, spec in every_pod.items()
+        for volume in spec.get("volumes", [])
+        if any("serviceAccountToken" in source for source in volume.get("projected", {}).get("sources", []))
+    }
+    assert projected == {"Job likewise-migration-after"}
+
+
+def test_that_one_may_read_two_deployments_and_list_pods() -> None:
+    [role] = [one for one in render() if one["kind"] == "Role"]
+    assert role["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments"],
+            "resourceNames": ["likewise-api", "likewise-flusher"],
+            "verbs": ["get"],
+        },
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    ]
+    [binding] = [one for one in render() if one["kind"] == "RoleBinding"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["likewise-migration"]
+
+
+def test_every_pod_is_behind_a_policy_of_who_may_reach_it() -> None:
+    objects = render()
+    policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+    chosen = {policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for policy in policies}
+    assert {"api", "flusher", "migration", "test", "redis", "postgres"} <= chosen
+    assert all("Ingress" in policy["policyTypes"] for policy in policies)
+    assert not [one for one in render(**{"networkPolicy.enabled": False}) if one["kind"] == "NetworkPolicy"]
+
+
+def ingress(component: str, **values: object) -> Any:
+    return named(render(**values), "NetworkPolicy", f"likewise-{component}")["spec"].get("ingress")
+
+
+def test_anyone_reaches_the_api_and_prometheus_alone_its_metrics() -> None:
+    http, metrics = ingress("api")
+    assert http == {"ports": [{"port": "http"}]}
+    assert metrics["ports"] == [{"port": "metrics"}]
+    [scraper] = metrics["from"]
+    assert scraper["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    assert ingress("flusher") == [metrics]
+    assert ingress("migration") is None
+    assert ingress("test") is None
+
+
+def test_the_api_can_be_left_to_the_ingress_controller_and_our_own_pods() -> None:
+    selector = r"networkPolicy.api[0].namespaceSelector.matchLabels.kubernetes\.io/metadata\.name"
+    own, controller = ingress("api", **{selector: "ingress"})[0]["from"]
+    assert own["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "likewise"
+    assert controller == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+
+
+def test_the_account_is_made_or_named() -> None:
+    objects = render(**{"serviceAccount.create": False, "serviceAccount.name": "mine"})
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"] == ["likewise-migration"]
+    ours = {name: spec for name, spec in pods(objects).items() if "redis" not in name and "postgres" not in name}
+    assert {spec["serviceAccountName"] for spec in ours.values()} == {"mine", "likewise-migration"}
+
+
+def test_the_secret_is_made_with_every_rendering_or_named() -> None:
+    [secret] = [one for one in render() if one["metadata"]["name"] == "likewise" and one["kind"] == "Secret"]
+    assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert len(secret["data"]["LIKEWISE_SECRET"]) == 64  # 48 characters
+    objects = render(**{"secret.existingSecret": "mine"})
+    assert not [one for one in objects if one["metadata"]["name"] == "likewise" and one["kind"] == "Secret"]
+    env = pods(objects)["Deployment likewise-api"]["containers"][0]["env"]
+    assert {"name": "mine", "key": "LIKEWISE_SECRET"} in [one.get("valueFrom", {}).get("secretKeyRef") for one in env]

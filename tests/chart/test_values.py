@@ -1,0 +1,74 @@
+"""What the chart refuses, and that its schema and the settings are one."""
+
+import json
+
+import pytest
+
+from tests.chart.rendering import CHART, RefusedError, render
+from tests.chart.settings_schema import FROM_OTHER_VALUES, OF_THE_LOCAL_STACK, SECRET, settings_schema
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_the_schema_has_each_setting_as_it_is() -> None:
+    assert SCHEMA["properties"]["settings"] == settings_schema(), "run: python -m tests.chart.settings_schema"
+
+
+@pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | OF_THE_LOCAL_STACK))
+def test_secrets_and_what_other_values_give_are_no_settings(name: str) -> None:
+    with pytest.raises(RefusedError, match=f"additional properties '{name}' not allowed"):
+        render(**{f"settings.{name}": "x"})
+
+
+def objects_of(schema: object, where: str = "") -> dict[str, object]:
+    """Every object of the schema that lists its properties, by where it stands."""
+    found = {}
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            found[where] = schema
+        for name, inner in schema.items():
+            found |= objects_of(inner, f"{where}/{name}")
+    return found
+
+
+def test_unknown_values_are_refused_everywhere() -> None:
+    found = objects_of(SCHEMA)
+    assert len(found) > 30
+    assert not [where for where, one in found.items() if one.get("additionalProperties") is not False]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"hpa.minReplica": 3}, "additional properties 'minReplica' not allowed"),
+        ({"api.image.tag": "x"}, "additional properties 'image' not allowed"),
+        ({"settings.ack": "disk"}, "value must be one of 'memory', 'replicated', 'postgres'"),
+        ({"settings.redis_timeout_ms": 0}, "exclusiveMinimum: got 0, want 0"),
+        ({"settings.nope": 1}, "additional properties 'nope' not allowed"),
+        ({"api.resources.requests.cpu": "much"}, "'much' does not match pattern"),
+        ({"api.workers": 0}, "minimum: got 0, want 1"),
+        ({"pdb.maxUnavailable": "150%"}, "'150%' does not match pattern"),
+        ({"image.digest": "latest"}, "'latest' does not match pattern"),
+        ({"ingress.host": "https://a.example"}, "'https://a.example' does not match pattern"),
+        ({"service.type": "Public"}, "value must be one of"),
+        ({"tracing.sampleRatio": 2}, "maximum: got 2, want 1"),
+        ({"fullnameOverride": "x" * 41}, "does not match pattern"),
+        ({"hpa.minReplicas": 11}, "hpa.minReplicas is 11 and hpa.maxReplicas 10"),
+        ({"replicas": 3}, "replicas has no effect while hpa.enabled"),
+        ({"api.preStopSeconds": 20}, "must be more than api.preStopSeconds (20) and the 25 s"),
+        ({"api.maxSurge": 0}, "api.maxSurge and api.maxUnavailable are both 0"),
+        ({"ingress.tls.enabled": True}, "ingress.tls.enabled needs ingress.tls.secretName"),
+        ({"httpRoute.enabled": True}, "httpRoute.enabled needs httpRoute.parentRefs"),
+        (
+            {"serviceAccount.create": False, "serviceAccount.annotations.a": "b"},
+            "serviceAccount.annotations has no effect while serviceAccount.create is false",
+        ),
+        ({"redis.enabled": False}, "redis.external.urls is empty"),
+        ({"postgres.enabled": False}, "postgres.external.existingSecret is empty"),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_what_can_not_be_is_refused_with_a_sentence(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        render(**values)
+    assert sentence in str(refused.value)
