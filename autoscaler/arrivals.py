@@ -8,9 +8,13 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 
-CONFIDENCE = 2.5  # standard deviations; chance goes beyond in 1 of 160 looks, in both halves of a span in 1 of 26,000
-SPANS_S = (8.0, 16.0, 32.0)  # a steep rise shows in the first, one that chance hides there in the last
-_LEVEL_S = 3.0  # the rate is taken over so long: below, chance decides; above, a rise is seen late
+SURE = 4.0  # standard deviations that a rise must stand out by: chance alone does so some three times a day
+SPANS_S = (4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)  # a steep rise shows in the first, a gentle one in the last
+_CLEAR = 2.5  # standard deviations that one look must stand out by: beyond in 1 of 160
+_LEVEL_S = 3.0  # the rate is taken over so long, as below a burst decides,
+_LEVEL_DEVIATION = (
+    0.025  # or over longer, until its standard deviation is this share of it: a quarter of what pods keep
+)
 _NOISE_MEMORY = 0.05  # share of a new look in the learned noise: about the last 20
 _NOISE_AT_MOST = 25.0  # five times a Poisson's deviation; beyond, every rise would pass for chance
 _KEEP_S = SPANS_S[-1] + 2.0  # what is older is of no use to the longest span
@@ -18,20 +22,25 @@ _KEEP_S = SPANS_S[-1] + 2.0  # what is older is of no use to the longest span
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """A running sum: `sums[i]` requests had come at `times[i]`, newest last, over the last `SPANS_S[-1]` seconds."""
+    """A running sum: `sums[i]` requests had come at `times[i]`, newest last, over the last `SPANS_S[-1]` seconds.
+
+    `noise` is what was learned before the newest look, `learned` with it.
+    """
 
     times: tuple[float, ...] = ()
     sums: tuple[float, ...] = ()
     noise: float = 1.0
+    learned: float = 1.0
 
     def after(self, now: float, rate: float) -> "Arrivals":
         """With a rate that was seen now, of the time since the last look; the first is of one second."""
         times, sums = self.times, self.sums
         if not times or not 0 < now - times[-1] <= _KEEP_S:
-            return Arrivals((now - 1.0, now), (0.0, rate), self.noise)
+            return Arrivals((now - 1.0, now), (0.0, rate), self.learned, self.learned)
         start = max(0, bisect_left(times, now - _KEEP_S) - 1)
         passed = now - times[-1]
-        return Arrivals((*times[start:], now), (*sums[start:], sums[-1] + rate * passed), self._noise(rate, passed))
+        times, sums = (*times[start:], now), (*sums[start:], sums[-1] + rate * passed)
+        return Arrivals(times, sums, self.learned, self._noise(rate, passed))
 
     def mean(self, start: float, end: float) -> float:
         """Requests/s between two times, which must lie within what is kept."""
@@ -40,31 +49,38 @@ class Arrivals:
     def level(self) -> float:
         """Requests/s now: the mean of the last seconds, or the newest look where that is above it beyond chance."""
         now, since = self.times[-1], self.times[-2]
+        before = self._before()
+        wanted = self.noise / (_LEVEL_DEVIATION**2 * before) if before > 0 else _LEVEL_S
+        span = min(max(_LEVEL_S, wanted), SPANS_S[-1])
+        steady = self.mean(max(self.times[0], now - span), now)
         newest = self.mean(since, now)
-        steady = self.mean(max(self.times[0], now - _LEVEL_S), now)
-        return max(steady, newest - CONFIDENCE * self._deviation(now - since))
+        return max(steady, newest - _CLEAR * math.sqrt(self.noise * before / (now - since)))
 
     def growth(self) -> float:
-        """Requests/s², of what goes on: the lesser slope of a span's two halves, less what may be chance; 0 or more.
+        """Requests/s² of a rise that goes on, 0 where it may be chance.
 
-        A step is in one half only, so it is never taken for a rise that goes on.
+        Over a span the rise must stand out; what counts is the lesser slope of its two halves, less a standard
+        deviation. A step is in one half only, so it is never taken for a rise that goes on.
         """
-        return max(0.0, *(self._growth_over(span) for span in SPANS_S))
+        deviation = math.sqrt(self.noise * self._before())
+        return max(self._growth_over(span, deviation) for span in SPANS_S)
 
-    def _growth_over(self, span: float) -> float:
-        now, quarter = self.times[-1], span / 4
-        if now - span < self.times[0]:
+    def _growth_over(self, span: float, deviation: float) -> float:
+        """`deviation` is that of the requests of one second; of t seconds it is as many times as the root of t."""
+        end, half, quarter = self.times[-1], span / 2, span / 4
+        if end - span < self.times[0]:
             return 0.0
-        at = [self._at(now - span + step * quarter) for step in range(5)]
-        early = at[2] - 2 * at[1] + at[0]
-        late = at[4] - 2 * at[3] + at[2]
-        chance = CONFIDENCE * math.sqrt(2.0) * self._deviation(quarter) * quarter
-        return (min(early, late) - chance) / quarter**2
+        start, middle, total = self._at(end - span), self._at(end - half), self.sums[-1]
+        more = total - 2 * middle + start  # requests of the second half beyond those of the first
+        if more <= SURE * deviation * math.sqrt(2 * half):
+            return 0.0
+        early = middle - 2 * self._at(end - half - quarter) + start
+        late = total - 2 * self._at(end - quarter) + middle
+        return max(0.0, min(early, late, more / 4) - deviation * math.sqrt(2 * quarter)) / quarter**2
 
-    def _deviation(self, over_s: float) -> float:
-        """Standard deviation of a rate over so many seconds; from what came before the newest look."""
-        before = self.mean(self.times[0], self.times[-2]) if len(self.times) > 2 else 0.0
-        return math.sqrt(self.noise * before / over_s)
+    def _before(self) -> float:
+        """Requests/s of what came before the newest look, so that this one is not judged by itself."""
+        return self.mean(self.times[0], self.times[-2]) if len(self.times) > 2 else 0.0
 
     def _at(self, time: float) -> float:
         index = bisect_left(self.times, time)
@@ -77,10 +93,16 @@ class Arrivals:
         return self.sums[index - 1] + share * (self.sums[index] - self.sums[index - 1])
 
     def _noise(self, rate: float, passed: float) -> float:
-        """From the jump since the look before; one that chance alone can't make counts no more than one that it can."""
-        before = self.mean(self.times[-2], self.times[-1])
-        if before + rate <= 0:
-            return self.noise
-        jump = (rate - before) ** 2 * passed / (before + rate)
-        seen = min(jump, self.noise * CONFIDENCE**2)
-        return min(_NOISE_AT_MOST, max(1.0, self.noise + _NOISE_MEMORY * (seen - self.noise)))
+        """From how far a look is off the line through the two before it: a steady rise is no noise. What chance alone
+        can't make counts no more than what it can.
+        """
+        if len(self.times) < 3:
+            return self.learned
+        third, second, first = self.times[-3:]
+        before, earlier = self.mean(second, first), self.mean(third, second)
+        if before <= 0:
+            return self.learned
+        off = (rate - 2 * before + earlier) ** 2
+        chance = before * (1 / passed + 4 / (first - second) + 1 / (second - third))
+        seen = min(off / chance, self.learned * _CLEAR**2)
+        return min(_NOISE_AT_MOST, max(1.0, self.learned + _NOISE_MEMORY * (seen - self.learned)))

@@ -1,8 +1,7 @@
 """What the pods will have to serve once a pod that is made now is ready. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from autoscaler.arrivals import Arrivals
 from autoscaler.sight import Load
 
 _GROWTH_AT_MOST = (
@@ -35,10 +34,8 @@ class Demand:
         return max(self.arrivals + max(self.growth, self.viral) + self.backlog, self.hidden)
 
 
-def estimate(arrivals: Arrivals, load: Load, capacity: float, ahead_s: float, drain_s: float, least: float) -> Demand:
-    """From what is measured; `least` is what arrived when the pods were last not saturated, or 0. `viral` is left 0."""
-    level = max(arrivals.level(), least if saturated(load) else 0.0)
-    slope = arrivals.growth()
+def estimate(level: float, slope: float, load: Load, capacity: float, ahead_s: float, drain_s: float) -> Demand:
+    """From arrivals in requests/s, their slope in requests/s², and what the pods measure; `viral` is left 0."""
     return Demand(
         arrivals=level,
         growth=min(slope * ahead_s, _GROWTH_AT_MOST * level),
@@ -46,11 +43,6 @@ def estimate(arrivals: Arrivals, load: Load, capacity: float, ahead_s: float, dr
         hidden=_hidden(load, capacity),
         ahead_s=ahead_s,
     )
-
-
-def with_viral(demand: Demand, viral: float) -> Demand:
-    """The same with what viral posts add."""
-    return replace(demand, viral=viral)
 
 
 def saturated(load: Load) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from autoscaler.capacity import learn
 from autoscaler.decision import State
-from autoscaler.demand import Demand, estimate
+from autoscaler.demand import Demand, estimate, saturated
 from autoscaler.observation import Observation
 from autoscaler.sight import Load
 from autoscaler.tuning import Tuning
@@ -23,10 +23,14 @@ def forecast(state: State, observation: Observation, load: Load, now: float, tun
     """The demand, and the state for the next decision but for what this one changes."""
     capacity = state.capacity or tuning.pod_capacity
     arrivals = state.arrivals.after(now, load.arrivals)
+    level, slope = max(arrivals.level(), state.level if saturated(load) else 0.0), arrivals.growth()
     lead_s = _lead(state, observation, tuning)
-    ahead_s = _ahead(arrivals.level(), capacity, lead_s, observation.replicas, tuning)
-    demand = estimate(arrivals, load, capacity, ahead_s, tuning.drain_s, state.level)
-    climbs, viral = follow(state.climbs, observation.posts, now, capacity, ahead_s)
+    demand = estimate(level, slope, load, capacity, _SIGNAL_AGE_S + lead_s, tuning.drain_s)
+    missing = demand.total / (capacity * tuning.target_utilisation) - observation.replicas
+    made_s = min(max(0.0, missing), tuning.max_replicas) / tuning.creation_per_s
+    ahead_s = _SIGNAL_AGE_S + lead_s + made_s
+    demand = estimate(level, slope, load, capacity, ahead_s, tuning.drain_s)
+    climbs, viral = follow(state.climbs, observation.posts, state.looked, now, capacity, ahead_s)
     passed = 1.0 if state.looked is None else now - state.looked
     return replace(demand, viral=viral), replace(
         state, looked=now, capacity=learn(capacity, load, passed), lead_s=lead_s, level=demand.arrivals,
@@ -40,12 +44,6 @@ def stream_grows(state: State) -> bool:
         return False
     newest, oldest = state.pending[-1][1], state.pending[0][1]
     return newest > max(_PENDING_GROWN * oldest, state.level)
-
-
-def _ahead(level: float, capacity: float, lead_s: float, replicas: int, tuning: Tuning) -> float:
-    """Seconds until the last pod asked for now serves: the signal's age, the controller's rate, the pod's own lead."""
-    missing = level / (capacity * tuning.target_utilisation) - replicas
-    return _SIGNAL_AGE_S + lead_s + min(max(0.0, missing), tuning.max_replicas) / tuning.creation_per_s
 
 
 def _lead(state: State, observation: Observation, tuning: Tuning) -> float:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from autoscaler.tuning import Tuning
 
+_TOO_MANY = 0.1  # share of the pods from which they are too many: below, chance would take and give them
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -25,6 +27,6 @@ class Needs:
 
 def released(current: int, needs: Needs, since_change_s: float, tuning: Tuning) -> int:
     """How many pods are kept of the current ones."""
-    if needs.most >= current or since_change_s < tuning.release_every_s:
+    if needs.most >= current * (1 - _TOO_MANY) or since_change_s < tuning.release_every_s:
         return current
     return max(needs.most, math.floor(current * (1 - tuning.release_share)))

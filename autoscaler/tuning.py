@@ -19,10 +19,10 @@ class Tuning(BaseModel):
         default=1_000, gt=0, description="Requests/s of a busy pod, until pods have shown their own."
     )
     target_utilisation: float = Field(
-        default=0.75, gt=0, lt=1, description="Share of its capacity a pod is to use; the rest meets the unforeseen."
+        default=0.65, gt=0, lt=1, description="Share of its capacity a pod is to use; the rest meets the unforeseen."
     )
     raise_utilisation: float = Field(
-        default=0.85, gt=0, lt=1, description="Share from which pods are added; between the two nothing is changed."
+        default=0.75, gt=0, lt=1, description="Share from which pods are added; between the two nothing is changed."
     )
     lead_s: float = Field(
         default=10, gt=0, description="From a pod's creation to its first requests, until pods have shown their own."

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from autoscaler.observation import PostRate
 
 _DOUBLINGS = 2.0  # one may be chance or a newsletter; two in a row are a crowd that brings a crowd
-_AHEAD = 3.0  # doublings that are believed ahead: eightfold; the next are seen in time
+_AHEAD = 2.0  # doublings that are believed ahead: what goes further is seen again before
 _SLOWEST_S = 60.0  # for two doublings; what rises slower, the total shows early enough
-_SMALLEST = 1 / 8  # of a pod's capacity: below, even the eightfold of a post fits a pod
+_SMALLEST = 1 / 8  # of a pod's capacity: below, even the fourfold of a post fits a pod
 _SMOOTH_S = 2.0  # a post's rate is averaged over so long: a few likes a second double by chance
 _MOST = 1_000  # posts that are followed
 
@@ -26,37 +26,52 @@ class Climb:
 
 
 def follow(
-    climbs: Mapping[str, Climb], posts: Iterable[PostRate], now: float, capacity: float, ahead_s: float
+    climbs: Mapping[str, Climb],
+    posts: Iterable[PostRate],
+    seen: float | None,
+    now: float,
+    capacity: float,
+    ahead_s: float,
 ) -> tuple[dict[str, Climb], float]:
-    """The climbs with what is seen now, and the requests/s that viral posts will add within `ahead_s`."""
+    """The climbs with what is seen now, and the requests/s that viral posts will add within `ahead_s`.
+
+    `seen` is when posts were last looked at, None at first; `capacity` is requests/s of a busy pod.
+    """
     hottest = sorted((post for post in posts if post.rate > 0), key=lambda post: -post.rate)[:_MOST]
+    smallest = _SMALLEST * capacity
     followed: dict[str, Climb] = {}
     extra = 0.0
     for post in hottest:
-        before = climbs.get(post.post)
+        before = climbs.get(post.post) or _unseen(seen, smallest, post.rate, now)
         rate = _smoothed(before, post.rate, now)
-        if rate < _SMALLEST * capacity:
+        if rate < smallest:
             continue
-        marks = before.marks if before else ((now, rate),)
-        extra += _expected(marks, rate, now, ahead_s)
-        followed[post.post] = Climb(now, rate, _marked(marks, rate, now))
+        extra += _expected(before.marks, rate, now, ahead_s)
+        followed[post.post] = Climb(now, rate, _marked(before.marks, rate, now))
     return followed, extra
 
 
-def _smoothed(before: Climb | None, rate: float, now: float) -> float:
-    if before is None:
-        return rate
-    share = 1 - math.exp(-max(0.0, now - before.at) / _SMOOTH_S)
+def _unseen(seen: float | None, smallest: float, rate: float, now: float) -> Climb:
+    """A post that was not among the hottest at the last look was small then; at the first look nothing is known."""
+    return Climb(now, rate, ((now, rate),)) if seen is None else Climb(seen, smallest, ((seen, smallest),))
+
+
+def _smoothed(before: Climb, rate: float, now: float) -> float:
+    share = 1 - math.exp(-max(0.0, now - before.at) / _SMOOTH_S) if now > before.at else 1.0
     return before.rate + share * (rate - before.rate)
 
 
 def _expected(marks: Marks, rate: float, now: float, ahead_s: float) -> float:
-    """What a post adds if it goes on doubling as it has since its oldest mark; nothing before it doubled twice."""
-    since, base = marks[0]
+    """What a post adds if it goes on doubling as it has since its oldest mark, and no faster than since the newest;
+    nothing before it has doubled twice.
+    """
+    (first, base), (last, newest) = marks[0], marks[-1]
     doublings = math.log2(rate / base)
-    if now <= since or doublings < _DOUBLINGS:
+    if now <= last or doublings < _DOUBLINGS:
         return 0.0
-    return float(rate * (2 ** min(_AHEAD, doublings / (now - since) * ahead_s) - 1))
+    recent = (1 + max(0.0, math.log2(rate / newest))) / (now - last)
+    per_s = min(doublings / (now - first), recent)
+    return float(rate * (2 ** min(_AHEAD, per_s * ahead_s) - 1))
 
 
 def _marked(marks: Marks, rate: float, now: float) -> Marks:

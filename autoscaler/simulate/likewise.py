@@ -9,8 +9,6 @@ from autoscaler.simulate.traffic import Measure
 from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
 
-_KNOWN_LEAD = 0.9  # share of the lead time after which a pod's start has been timed
-
 
 class Likewise:
     """Alone: it scales the Deployment itself."""
@@ -41,14 +39,13 @@ class Likewise:
     def _observed(self, now: float, deployment: Deployment, floor: int | None) -> Observation:
         told = self._told()
         heard = [cohort for cohort in deployment.cohorts if cohort.ready_at <= now - self.interval_s]
-        lead_s = self._world.start_s if deployment.cohorts[-1].ready_at > 0 else None
         return Observation(
             replicas=deployment.asked,
             expected=deployment.ready(now, self._tuning.stale_s),
             pods=self._samples(told, heard, now) if told else (),
             floor=floor,
             posts=(PostRate("viral", told.post),) if told and told.post > 0 else (),
-            lead_s=lead_s,
+            lead_s=self._world.start_s,  # the pods that run were timed when they started
         )
 
     def _told(self) -> Measure | None:

@@ -67,7 +67,7 @@ def viral(base: float, peak: float) -> Trace:
     share = [_viral_rate(moment / _VIRAL_S) for moment in moments]
     scale = min(_VIRAL_LIKES / (sum(share) * _FINE_S), (peak - base) / max(share))
     points = [(moment, base + scale * rate) for moment, rate in zip(moments, share, strict=True)]
-    whole = _trace("viral", base, points)
+    whole = _trace("viral", base, [(0.0, base), *points, (_VIRAL_S, base)])
     post = tuple(value - base for value in whole.demand.values)
     return Trace("viral", whole.demand, Curve(whole.demand.times, post))
 
