@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -108,7 +108,7 @@ def _connect(settings: RedisSettings) -> Any:
 def _cluster(options: dict[str, Any], url: str) -> Any:
     single = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
     try:
-        if not cast("dict[str, Any]", single.info("cluster")).get("cluster_enabled"):
+        if not single.info("cluster").get("cluster_enabled"):
             return single
     except (redis.RedisError, OSError):
         single.close()

@@ -1,6 +1,6 @@
 """Settings from the environment, prefix `LIKEWISE_AUTOSCALER_`; units and reasons are in `autoscaler.tuning`."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +10,8 @@ from autoscaler.tuning import Tuning
 
 PREFIX = "LIKEWISE_AUTOSCALER_"
 
+T = TypeVar("T", bound=BaseSettings)
+
 
 class Settings(Tuning, BaseSettings):
     """What the decision is tuned by, as the environment has it."""
@@ -18,16 +20,22 @@ class Settings(Tuning, BaseSettings):
 
 
 def settings_from_environment(**given: Any) -> Settings:
-    """The settings; `given` goes before the environment.
+    """The settings; `given` goes before the environment. Raises ConfigurationError."""
+    return read_settings(Settings, **given)
+
+
+def read_settings(kind: type[T], **given: Any) -> T:
+    """Settings of a kind; `given` goes before the environment.
 
     Raises ConfigurationError naming the variable and what is wrong with it.
     """
+    prefix = kind.model_config["env_prefix"]
     try:
-        return Settings(**given)
+        return kind(**given)
     except ValidationError as error:
-        raise ConfigurationError("; ".join(_sentence(one) for one in error.errors())) from error
+        raise ConfigurationError("; ".join(_sentence(prefix, one) for one in error.errors())) from error
 
 
-def _sentence(one: Any) -> str:
+def _sentence(prefix: str, one: Any) -> str:
     name = "_".join(str(part) for part in one["loc"]).upper()
-    return f"{PREFIX}{name or '*'}: {one['msg'].removeprefix('Value error, ')}"
+    return f"{prefix}{name or '*'}: {one['msg'].removeprefix('Value error, ')}"

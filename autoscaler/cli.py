@@ -1,0 +1,48 @@
+"""The command `likewise-autoscaler`. Exit codes: 0 done, 1 not so (a sentence says why), 2 wrong usage."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+import structlog
+
+from autoscaler.commands import COMMANDS
+from autoscaler.errors import AutoscalerError
+
+
+def configure_logs() -> None:
+    """JSON lines on stderr."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AutoscalerError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="likewise")
+def main() -> None:
+    """The autoscaler: sees a viral post first, raises the pods within seconds, hands them back slowly."""
+    configure_logs()
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
+
+
+if __name__ == "__main__":
+    main(prog_name="likewise-autoscaler")

@@ -1,0 +1,243 @@
+"""The Kubernetes API as we use it: a few objects by name. Its errors end here, each as one sentence."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import httpx2
+from lightkube import ApiError, Client
+from lightkube.core.exceptions import ConfigError
+from lightkube.models.core_v1 import EventSource, ObjectReference
+from lightkube.models.meta_v1 import ManagedFieldsEntry, ObjectMeta
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import ConfigMap, Event, Pod
+from lightkube.types import PatchType
+
+from autoscaler.errors import (
+    ClusterUnavailableError,
+    ConfigurationError,
+    ConflictError,
+    ForbiddenError,
+    MissingError,
+    RefusedError,
+    ThrottledError,
+)
+
+FIELD_MANAGER: Final = "likewise-autoscaler"
+_THROTTLED_S = 1.0  # where the API server says "later" and not when
+_PODS = 100  # that a lead time is measured from: the median of so many is near that of all
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment: what it is asked for, how many are ready, who wrote the number. `version`: its resourceVersion."""
+
+    name: str
+    uid: str
+    version: str
+    replicas: int
+    ready: int
+    selector: Mapping[str, str]
+    annotations: Mapping[str, str]
+    writers: tuple[str, ...] = ()
+
+    kind: Final = "Deployment"
+    api: Final = "apps/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """An HPA: its floor and ceiling (`minReplicas`, `maxReplicas`), and who wrote the floor."""
+
+    name: str
+    uid: str
+    version: str
+    least: int
+    most: int
+    annotations: Mapping[str, str]
+    writers: tuple[str, ...] = ()
+
+    kind: Final = "HorizontalPodAutoscaler"
+    api: Final = "autoscaling/v2"
+
+
+def connect(namespace: str, timeout_s: float) -> Client:
+    """A client of the cluster this runs in or, outside, of KUBECONFIG's. Raises ConfigurationError.
+
+    Each step of a request (connecting, sending, a piece of the answer) has a third of `timeout_s`.
+    """
+    try:
+        timeout = httpx2.Timeout(timeout_s / 3)
+        return Client(namespace=namespace or None, timeout=timeout, field_manager=FIELD_MANAGER)
+    except (ConfigError, OSError, ValueError) as error:
+        raise ConfigurationError(f"no cluster: run in a pod, or set KUBECONFIG ({error})") from error
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """The API's errors as ours, naming `what` was wanted."""
+    try:
+        yield
+    except ApiError as error:
+        raise _error_of(what, error.status.code or 0, error.status.message or str(error), error.response) from error
+    except httpx2.HTTPStatusError as error:
+        raise _error_of(what, error.response.status_code, str(error), error.response) from error
+    except (httpx2.HTTPError, OSError) as error:
+        raise ClusterUnavailableError(
+            f"{what}: the API server does not answer ({error or type(error).__name__})"
+        ) from error
+
+
+def _error_of(what: str, code: int, message: str, response: Any) -> Exception:
+    if code == 429:
+        return ThrottledError(f"{what}: the API server is busy", _retry_after_s(response))
+    kinds = {401: ForbiddenError, 403: ForbiddenError, 404: MissingError, 409: ConflictError}
+    if code in kinds:
+        return kinds[code](f"{what}: {message}")
+    return (ClusterUnavailableError if code >= 500 or code == 0 else RefusedError)(f"{what}: {message}")
+
+
+def _retry_after_s(response: Any) -> float:
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (AttributeError, KeyError, ValueError):
+        return _THROTTLED_S
+
+
+class Cluster:
+    """What is read and written, in one namespace. Raises ClusterError's kinds."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def namespace(self) -> str:
+        """Where all that is named is."""
+        return str(self._client.namespace)
+
+    @property
+    def _where(self) -> str:
+        return f" in namespace {self.namespace}"
+
+    def deployment(self, name: str) -> Workload:
+        """A Deployment."""
+        with translated(f"Deployment {name}{self._where}"):
+            return _workload(self._client.get(Deployment, name))
+
+    def floor(self, name: str) -> Floor:
+        """An HPA."""
+        with translated(f"HPA {name}{self._where}"):
+            return _floor(self._client.get(HorizontalPodAutoscaler, name))
+
+    def set_floor(self, floor: Floor, least: int, annotations: Mapping[str, str | None]) -> Floor:
+        """Patch `minReplicas`, unless the HPA has changed since it was read: then ConflictError."""
+        body = _body(floor.version, {"minReplicas": least}) if least != floor.least else _body(floor.version)
+        body["metadata"]["annotations"] = dict(annotations)
+        with translated(f"setting minReplicas of HPA {floor.name} to {least}"):
+            return _floor(self._client.patch(HorizontalPodAutoscaler, floor.name, body, patch_type=PatchType.MERGE))
+
+    def scale(self, workload: Workload, replicas: int) -> None:
+        """Patch the scale subresource, unless the Deployment has changed since it was read: then ConflictError."""
+        body = _body(workload.version, {"replicas": replicas})
+        with translated(f"scaling Deployment {workload.name} to {replicas}"):
+            self._client.patch(Deployment.Scale, workload.name, body, patch_type=PatchType.MERGE)
+
+    def annotate(self, deployment: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of a Deployment; None removes one."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        with translated(f"annotating Deployment {deployment}"):
+            self._client.patch(Deployment, deployment, body, patch_type=PatchType.MERGE)
+
+    def lead_times_s(self, workload: Workload, since: datetime) -> list[float]:
+        """From creation to readiness, of up to 100 of its pods that were created since then and are ready."""
+        with translated(f"pods of Deployment {workload.name}"):
+            listed = self._client.list(Pod, labels=dict(workload.selector), chunk_size=_PODS)
+            pods = list(islice(listed, _PODS))
+        return [lead_s for pod in pods if (lead_s := _lead_s(pod, since)) is not None]
+
+    def kept(self, name: str) -> Mapping[str, str]:
+        """What a ConfigMap holds."""
+        with translated(f"ConfigMap {name}{self._where}"):
+            return self._client.get(ConfigMap, name).data or {}
+
+    def keep(self, name: str, data: Mapping[str, str]) -> None:
+        """Put entries into a ConfigMap."""
+        with translated(f"ConfigMap {name}{self._where}"):
+            self._client.patch(ConfigMap, name, {"data": dict(data)}, patch_type=PatchType.MERGE)
+
+    def say(self, about: Workload | Floor, *, reason: str, message: str, warning: bool, by: str) -> None:
+        """An Event, as `kubectl describe` shows it."""
+        now = datetime.now(UTC)
+        name = f"{about.name}.{int(now.timestamp() * 1e6):x}"
+        event = Event(
+            metadata=ObjectMeta(name=name, namespace=self.namespace),
+            involvedObject=ObjectReference(
+                apiVersion=about.api, kind=about.kind, name=about.name, namespace=self.namespace, uid=about.uid
+            ),
+            reason=reason, message=message[:1024], type="Warning" if warning else "Normal", action=reason,
+            source=EventSource(component=FIELD_MANAGER), reportingComponent=FIELD_MANAGER, reportingInstance=by,
+            firstTimestamp=now, lastTimestamp=now, count=1,
+        )  # fmt: skip
+        with translated("Event"):
+            self._client.create(event)
+
+    def close(self) -> None:
+        """Close every socket."""
+        self._client.close()
+
+
+def _body(version: str, spec: Mapping[str, int] | None = None) -> dict[str, Any]:
+    return {"metadata": {"resourceVersion": version}} | ({"spec": dict(spec)} if spec else {})
+
+
+def _workload(found: Deployment) -> Workload:
+    meta, spec, status = _some(found.metadata), _some(found.spec), found.status
+    return Workload(
+        name=str(meta.name),
+        uid=str(meta.uid),
+        version=str(meta.resourceVersion),
+        replicas=1 if spec.replicas is None else spec.replicas,
+        ready=(status.readyReplicas if status else 0) or 0,
+        selector=spec.selector.matchLabels or {},
+        annotations=meta.annotations or {},
+        writers=_writers(meta.managedFields, "replicas"),
+    )
+
+
+def _floor(found: HorizontalPodAutoscaler) -> Floor:
+    meta, spec = _some(found.metadata), _some(found.spec)
+    return Floor(
+        name=str(meta.name),
+        uid=str(meta.uid),
+        version=str(meta.resourceVersion),
+        least=1 if spec.minReplicas is None else spec.minReplicas,
+        most=spec.maxReplicas,
+        annotations=meta.annotations or {},
+        writers=_writers(meta.managedFields, "minReplicas"),
+    )
+
+
+def _writers(entries: list[ManagedFieldsEntry] | None, field: str) -> tuple[str, ...]:
+    """Who last wrote a field of the spec: Kubernetes keeps account of it."""
+    found = [entry for entry in entries or () if f"f:{field}" in (entry.fieldsV1 or {}).get("f:spec", {})]
+    return tuple(sorted({str(entry.manager) for entry in found}))
+
+
+def _lead_s(pod: Pod, since: datetime) -> float | None:
+    created = _some(pod.metadata).creationTimestamp
+    conditions = (pod.status.conditions if pod.status else None) or []
+    ready = [one.lastTransitionTime for one in conditions if one.type == "Ready" and one.status == "True"]
+    if not ready or ready[0] is None or created is None or created < since:
+        return None
+    return (ready[0] - created).total_seconds()
+
+
+def _some(value: T | None) -> T:
+    assert value is not None  # objects of the API have it
+    return value

@@ -1,0 +1,38 @@
+"""Other hands on a number that this autoscaler writes: a person, Helm, GitOps. They are seen, and not fought. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Another than this autoscaler set the number."""
+
+    before: int
+    value: int
+    by: str
+
+
+class Hands:
+    """Watches one number. After another's edit it is left alone for `yield_s` seconds."""
+
+    def __init__(self, me: str, yield_s: float) -> None:
+        self._me = me
+        self._yield_s = yield_s
+        self._value: int | None = None
+        self._until = float("-inf")
+
+    def look(self, value: int, writers: tuple[str, ...], now: float) -> Edit | None:
+        """The edit that happened since the last look. What was there at first is nobody's edit."""
+        before, self._value = self._value, value
+        if before is None or before == value or self._me in writers:
+            return None
+        self._until = now + self._yield_s
+        return Edit(before, value, " and ".join(writers) or "somebody")
+
+    def left_alone_s(self, now: float) -> float:
+        """For how long the number is to be left alone yet; 0 where it is not."""
+        return max(0.0, self._until - now)
+
+    def forget(self) -> None:
+        """The object is another one."""
+        self._value = None

@@ -1,0 +1,158 @@
+"""Who leads: one of the replicas, by a Lease. The others wait, and take over once it is not renewed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Protocol
+
+import structlog
+from lightkube import Client
+from lightkube.models.coordination_v1 import LeaseSpec
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.coordination_v1 import Lease as LeaseObject
+
+from autoscaler.cluster import translated
+from autoscaler.errors import ClusterError, ConflictError, MissingError, ThrottledError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the Lease says. `version` is its resourceVersion, '' where there is none yet."""
+
+    holder: str
+    renewed: datetime | None
+    transitions: int = 0
+    version: str = ""
+    duration_s: float = 0.0
+
+
+class Records(Protocol):
+    """Where the record is kept. Raises ClusterError's kinds."""
+
+    def read(self) -> Record:
+        """The record as it stands."""
+
+    def write(self, record: Record, holder: str, duration_s: float) -> None:
+        """Renewed now by `holder`, '' for nobody; ConflictError where it has changed since it was read."""
+
+
+class LeaseRecords:
+    """A Lease of the cluster."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def read(self) -> Record:
+        """See `Records`."""
+        try:
+            with translated(f"Lease {self._name}"):
+                found = self._client.get(LeaseObject, self._name)
+        except MissingError:
+            return Record("", None)
+        spec, version = found.spec or LeaseSpec(), str(found.metadata.resourceVersion if found.metadata else "")
+        duration_s = float(spec.leaseDurationSeconds or 0)
+        return Record(spec.holderIdentity or "", spec.renewTime, spec.leaseTransitions or 0, version, duration_s)
+
+    def write(self, record: Record, holder: str, duration_s: float) -> None:
+        """See `Records`."""
+        now = datetime.now(UTC)
+        changed = holder != record.holder
+        spec = LeaseSpec(
+            holderIdentity=holder,
+            leaseDurationSeconds=max(1, round(duration_s)),
+            renewTime=now,
+            acquireTime=now if changed else None,
+            leaseTransitions=record.transitions + int(changed and bool(holder)),
+        )
+        lease = LeaseObject(metadata=ObjectMeta(name=self._name, resourceVersion=record.version or None), spec=spec)
+        with translated(f"Lease {self._name}"):
+            self._client.replace(lease) if record.version else self._client.create(lease)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds: how long a lease lasts, how often it is renewed or looked at, and the longest a request takes."""
+
+    duration_s: float
+    every_s: float
+    request_s: float
+
+
+class Lease:
+    """Held or not. Each request of a leader must end before another may lead: `held` ends `request_s` early.
+
+    The clock must go on while the process is stopped. Nobody's wall clock matters: a record that has not changed for
+    its duration, by the own clock, has no holder any more.
+    """
+
+    def __init__(self, records: Records, me: str, times: Times, clock: Callable[[], float] = time.monotonic) -> None:
+        self.me = me
+        self._records, self._times, self._clock = records, times, clock
+        self._seen, self._seen_at = Record("", None), clock()
+        self._held_until = float("-inf")
+        self._closed = Event()
+        self._thread = Thread(target=self._run, name="lease", daemon=True)
+
+    @property
+    def held(self) -> bool:
+        """Whether a request that starts now ends while no other can lead."""
+        return self._clock() < self._held_until
+
+    @property
+    def holder(self) -> str:
+        """Who leads, as last seen; '' for nobody."""
+        return self._seen.holder
+
+    def start(self) -> None:
+        """Try to lead from here on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let another lead at once."""
+        self._closed.set()
+        if self._thread.ident is not None:
+            self._thread.join(self._times.request_s)
+        if self.held:
+            self._held_until = float("-inf")
+            try:
+                self._records.write(self._records.read(), "", 1)
+            except ClusterError as error:
+                log.warning("lease not given back: another leads once it is over", reason=str(error))
+
+    def attempt(self) -> None:
+        """Renew it, or take it where it is free. Raises ClusterError's kinds."""
+        began = self._clock()
+        record = self._records.read()
+        if (record.holder, record.renewed) != (self._seen.holder, self._seen.renewed):
+            self._seen, self._seen_at = record, began
+        if record.holder not in {"", self.me} and not self._is_over(record, began):
+            self._held_until = float("-inf")
+            return
+        self._records.write(record, self.me, self._times.duration_s)
+        self._seen, self._seen_at = Record(self.me, None), began
+        self._held_until = began + self._times.duration_s - self._times.request_s
+
+    def _is_over(self, record: Record, now: float) -> bool:
+        return now - self._seen_at >= max(record.duration_s, self._times.duration_s)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._closed.wait(pause_s):
+            pause_s, held = self._times.every_s, self.held
+            try:
+                self.attempt()
+            except ConflictError:
+                pass  # another was quicker
+            except ThrottledError as error:
+                pause_s = max(pause_s, error.retry_after_s)
+            except ClusterError as error:
+                log.warning("lease not renewed", reason=str(error))
+            except Exception:  # the thread must outlive whatever it meets
+                log.exception("lease not renewed")
+            if held != self.held:
+                log.info("leading" if self.held else "not leading", holder=self.holder)

@@ -1,0 +1,154 @@
+"""The rounds: each second signals are read, decisions made, and done by whoever leads. All else goes on without."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+
+import structlog
+
+from autoscaler.errors import ClusterError, SignalsUnavailableError, ThrottledError
+from autoscaler.journal import Journal
+from autoscaler.metrics import Metrics
+from autoscaler.sightings import wish_trouble
+from autoscaler.signals import Signals, Source
+from autoscaler.steering import Moment, Steered, Step
+from autoscaler.voice import Voice
+from autoscaler.wishes import is_paused, prewarm_of
+
+log = structlog.get_logger(__name__)
+DRY_RUN = "dry run"
+STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
+
+
+def wall_clock() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Loop:
+    """Rounds over what is `steered`, by Deployment. `why_not` says why nothing may be done, '' where it may."""
+
+    source: Source
+    steered: Mapping[str, Steered]
+    journal: Journal
+    voice: Voice
+    metrics: Metrics
+    why_not: Callable[[], str]
+    every_s: float
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], datetime] = wall_clock
+    _beat_s: float = field(default_factory=time.monotonic)
+    trouble: str = ""  # the first that went wrong in the last round
+    _led: bool = False
+    _steps: dict[str, Step] = field(default_factory=dict)
+
+    def run(self, stopped: Event, rounds: int = 0) -> None:
+        """Until `stopped`, or for so many rounds; 0: without end."""
+        done, pause_s = 0, 0.0
+        while not stopped.wait(pause_s):
+            began = self.clock()
+            later_s = self.round()
+            self.metrics.round_s.observe(self.clock() - began)
+            self._beat_s, done = time.monotonic() + later_s, done + 1
+            if done == rounds:
+                return
+            pause_s = max(later_s, self.every_s / 10, self.every_s - (self.clock() - began))
+
+    def is_live(self) -> bool:
+        """Whether rounds go on."""
+        return time.monotonic() - self._beat_s < STUCK_S
+
+    def round(self) -> float:
+        """One round. What goes wrong is said; the seconds for which the API server wants to be left alone."""
+        self.trouble = ""
+        moment = Moment(self.clock(), self.wall(), self._signals(), self.why_not())
+        self.metrics.leading.set(not moment.why_not)
+        later_s = 0.0
+        if not moment.why_not and not self._led:
+            self._led = True
+            self._attempt("decisions", self.journal.resume, moment.now)
+        for deployment, steered in self.steered.items():
+            later_s = max(later_s, self._attempt(deployment, lambda one=steered: self._step(one, moment), moment.now))  # type: ignore[misc]
+        if moment.why_not:
+            self._led = False
+        else:
+            later_s = max(later_s, self._attempt("decisions", lambda: self.journal.keep(moment.now), moment.now))
+        return later_s
+
+    def _signals(self) -> Signals:
+        now = self.clock()
+        try:
+            signals = self.source.read(now)
+        except SignalsUnavailableError as error:
+            self.trouble = str(error)
+            self.metrics.troubles.labels("signals").inc()
+            self.voice.say(None, "SignalsUnavailable", str(error), now, warning=True)
+            signals = Signals()
+        else:
+            self.voice.say(None, "SignalsUnavailable", "", now)
+        self.metrics.heard.set(len(signals.pods))
+        return signals
+
+    def _attempt(self, what: str, call: Callable[[], None], now: float) -> float:
+        """The seconds for which the API server wants to be left alone."""
+        try:
+            call()
+        except ThrottledError as error:
+            self.metrics.troubles.labels("throttled").inc()
+            self.voice.say(None, f"Throttled {what}", str(error), now, warning=True)
+            return error.retry_after_s
+        except ClusterError as error:
+            self.trouble = self.trouble or str(error)
+            self.metrics.troubles.labels(type(error).__name__.removesuffix("Error").lower()).inc()
+            step = self._steps.get(what)
+            self.voice.say(step.seen.about if step else None, "CannotScale", str(error), now, warning=True)
+        return 0.0
+
+    def _step(self, steered: Steered, moment: Moment) -> None:
+        step = steered.step(moment)
+        entry, name = step.entry, step.entry.deployment
+        self._steps[name] = step
+        if not moment.why_not:
+            self.journal.note(entry)
+        self.metrics.seen(step.seen, entry.replicas)
+        if entry.done:
+            self.metrics.acts.labels(name).inc()
+            log.info("scaled", deployment=name, done=entry.done, reason=entry.reason, limit=entry.limit)
+        elif entry.replicas != entry.current:
+            self.metrics.held_back.labels(name).inc()
+        if moment.why_not == DRY_RUN:
+            would = f"would go from {entry.current} to {entry.replicas}: {entry.reason}"
+            self.voice.say(step.seen.about, "DryRun", would, moment.now, topic=f"{entry.replicas} {entry.limit}")
+        self._tell(step, moment)
+
+    def _tell(self, step: Step, moment: Moment) -> None:
+        """Events, and the same in the log. Only what changed is said, and a trouble that goes on."""
+        seen, entry, now = step.seen, step.entry, moment.now
+        about = seen.about
+        if entry.done:
+            self.voice.say(about, "Scaled", f"{entry.done}: {entry.reason}", now)
+        if edit := seen.edit:
+            what = "minReplicas" if seen.floor else "replicas"
+            after = ", then kept as the base" if seen.floor else ""
+            text = f"{what} was set from {edit.before} to {edit.value} by {edit.by}"
+            self.voice.say(about, "EditedByOther", f"{text}: left alone for {seen.left_alone_s:.0f} s{after}", now)
+        self.voice.say(about, "Blind", entry.reason if step.blind else "", now, warning=True, topic="blind")
+        for found in (about, None):
+            self.voice.say(found, "CannotScale", "", now)
+        self._tell_wishes(step, moment)
+
+    def _tell_wishes(self, step: Step, moment: Moment) -> None:
+        workload, about, now = step.seen.workload, step.seen.about, moment.now
+        paused = is_paused(workload.annotations)
+        self.metrics.paused.set(paused)
+        self.voice.say(
+            about, "Paused", "paused by the annotation likewise/paused: nothing is changed" if paused else "", now
+        )
+        trouble = wish_trouble(workload)
+        self.voice.say(about, "PrewarmRefused", trouble, now, warning=True)
+        wanted = None if trouble else prewarm_of(workload.annotations)
+        ahead = wanted is not None and wanted.until > moment.wall
+        self.voice.say(about, "Prewarmed", f"people asked for {wanted}" if ahead else "", now)

@@ -1,0 +1,97 @@
+"""`likewise-autoscaler run`: everything put together."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from autoscaler.boards import Boards
+from autoscaler.cluster import Cluster, connect
+from autoscaler.journal import Journal
+from autoscaler.lease import Lease, LeaseRecords, Times
+from autoscaler.loop import DRY_RUN, Loop, wall_clock
+from autoscaler.metrics import Metrics
+from autoscaler.redis_settings import RedisSettings
+from autoscaler.run_settings import RunSettings
+from autoscaler.serving import served
+from autoscaler.sightings import Lead
+from autoscaler.signals import RedisSource, Source
+from autoscaler.steering import ApiPods, Steered
+from autoscaler.targets import Target
+from autoscaler.tuning import Tuning
+from autoscaler.voice import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All settings."""
+
+    run: RunSettings
+    redis: RedisSettings
+    tuning: Tuning
+
+
+@contextmanager
+def opened(given: Given, *, dry_run: bool) -> Iterator[Loop]:
+    """The loop, with its lease and its port. Raises ConfigurationError."""
+    settings, me = given.run, identity()
+    with ExitStack() as stack:
+        cluster = _cluster(settings, stack)
+        lease = _lease(settings, me, stack)
+        metrics = Metrics()
+        source = _source(given)
+        stack.callback(source.close)
+        may_write = (lambda: False) if dry_run else (lambda: lease.held)
+
+        def why_not() -> str:
+            return DRY_RUN if dry_run else "" if lease.held else f"{lease.holder or 'nobody'} leads"
+
+        loop = Loop(
+            source=source,
+            steered=_steered(given, cluster, metrics, me, may_write),
+            journal=Journal(cluster, settings.decisions),
+            voice=Voice(cluster, me, may_write),
+            metrics=metrics,
+            why_not=why_not,
+            every_s=settings.every_s,
+        )
+        stack.enter_context(served(settings.metrics_host, settings.metrics_port, metrics.registry, loop.is_live))
+        if not dry_run:
+            lease.start()
+            stack.callback(lease.close)
+        yield loop
+
+
+def identity() -> str:
+    """Of this replica, and of this start of it: the pod's name, and a random part."""
+    return f"{os.environ.get('HOSTNAME') or socket.gethostname()}_{os.urandom(4).hex()}"
+
+
+def _cluster(settings: RunSettings, stack: ExitStack) -> Cluster:
+    cluster = Cluster(connect(settings.namespace, settings.request_s))
+    stack.callback(cluster.close)
+    return cluster
+
+
+def _lease(settings: RunSettings, me: str, stack: ExitStack) -> Lease:
+    client = connect(settings.namespace, settings.request_s)  # its own: renewing waits for nothing else
+    stack.callback(client.close)
+    times = Times(settings.lease_s, settings.renew_s, settings.request_s)
+    return Lease(LeaseRecords(client, settings.lease), me, times)
+
+
+def _source(given: Given) -> Source:
+    return RedisSource(Boards(given.redis))
+
+
+def _steered(
+    given: Given, cluster: Cluster, metrics: Metrics, me: str, may_write: Callable[[], bool]
+) -> dict[str, Steered]:
+    settings = given.run
+
+    def target(deployment: str, hpa: str = "") -> Target:
+        return Target(cluster, deployment, hpa, me=me, yield_s=settings.yield_s, may_write=may_write)
+
+    api = ApiPods(target(settings.deployment, settings.hpa), Lead(cluster, wall_clock), given.tuning, metrics, me)
+    return {settings.deployment: api}
