@@ -1,7 +1,8 @@
 """Whether this pod may be sent requests, by what Redis and Postgres last answered.
 
 They are asked in the background: a probe costs nothing, and waits for nobody. Only Redis' silence, databases that don't
-fit and the pod's own end make it unready. While Postgres is away it is ready: the stream holds what Postgres misses.
+fit and the pod's own end make it unready. While Postgres is away it is ready, as the stream holds what Postgres misses;
+but not in a new installation, where Redis can't count yet.
 """
 
 import time
@@ -30,6 +31,9 @@ class Counter(Protocol):
 
     def silent_s(self) -> float:
         """Seconds since any primary last answered; `inf` before the first time."""
+
+    def has_begun(self) -> bool:
+        """Whether it has ever taken a like: the first of each shard needs Postgres."""
 
 
 class Ledger(Protocol):
@@ -68,7 +72,7 @@ class Readiness:
         self._ledger = ledger
         self._silence_s = silence_s
         self._parts: dict[str, Sentences] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
-        self._asked_postgres = self._was_ready = self._stopping = False
+        self._counts_alone = self._was_ready = self._stopping = False
         self._said, self._say_again_at = "", 0.0
         self._closed = Event()
         self._threads: list[Thread] = []
@@ -106,7 +110,7 @@ class Readiness:
             return "redis", " ".join(self._parts["redis"]) or "No Redis primary answers."
         if misfits := self._ledger.misfits():
             return "postgres", " ".join(misfits)
-        if not self._asked_postgres:  # it may not fit
+        if self._parts["postgres"] and not self._counts_alone:
             return "postgres", " ".join(self._parts["postgres"])
         return "", ""
 
@@ -117,8 +121,9 @@ class Readiness:
 
     def ask_postgres(self) -> float:
         """Ask once; the seconds until the next time."""
-        self._parts["postgres"] = failing = self._ledger.check()
-        self._asked_postgres = True
+        failing = self._ledger.check()
+        self._counts_alone = self._counts_alone or not failing or self._counter.has_begun()
+        self._parts["postgres"] = failing
         return _EVERY_S if failing else _WELL_EVERY_S
 
     def _say(self) -> None:

@@ -39,7 +39,9 @@ class UnusualRequests:
         )
 
     def after(self, response: Response) -> Response:
-        """Note what Flask answered, if it is unusual."""
+        """Note what Flask answered, if it is unusual; a pod that is not ready says why by itself."""
+        if request.endpoint == "readyz":
+            return response
         seconds = time.perf_counter() - g.began if "began" in g else 0.0
         if seconds >= self.slow_s or (response.status_code >= 500 and self._fails):
             self.note(request.environ, response.status_code, seconds, g.get("reason", ""))

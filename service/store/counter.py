@@ -94,6 +94,18 @@ class RedisCounter:
         """See `service.readiness.Counter`."""
         return self._pulse.silent_s()
 
+    def has_begun(self) -> bool:
+        """See `service.readiness.Counter`. Raises nothing."""
+        lookups: dict[Node, list[Command]] = {}
+        for shard in range(self._settings.shards):
+            with suppress(CounterUnavailableError):
+                lookups.setdefault(self._shards.node(shard), []).append(("HEXISTS", self._shards.key(shard), "life"))
+        for node, commands in lookups.items():
+            with suppress(CounterUnavailableError):
+                if 1 in node.call(commands):
+                    return True
+        return False
+
     def _call(self, wish: Wish, *, replicated: bool = False) -> _Call:
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
         return _Call(shard_of(wish.post, self._settings.shards), wish, replicated, deadline)

@@ -60,7 +60,8 @@ def stdlib_config(stream: TextIO | None = None) -> dict[str, Any]:
         "formatters": {"json": {"()": _formatter}},
         "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json", "stream": stream or sys.stderr}},
         "root": {"level": "WARNING", "handlers": ["json"]},
-        "loggers": {"gunicorn.error": plain, "gunicorn.access": plain},
+        # Our own lines say why a database is away; the pool would say so each second.
+        "loggers": {"gunicorn.error": plain, "gunicorn.access": plain, "psycopg.pool": {"level": "ERROR"}},
     }
 
 

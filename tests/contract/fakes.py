@@ -42,6 +42,7 @@ class FakeCounter:
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     silence_s: float = 0
+    begun: bool = True
     error: Exception | None = None
     approximate: bool = False
     clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
@@ -67,6 +68,9 @@ class FakeCounter:
 
     def silent_s(self) -> float:
         return self.silence_s
+
+    def has_begun(self) -> bool:
+        return self.begun
 
     def check(self) -> list[str]:
         return self.failing

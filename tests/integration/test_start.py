@@ -108,11 +108,11 @@ def test_pods_and_flushers_that_start_before_their_servers_wait_for_them(tmp_pat
         wait_for(lambda: "flush postponed" in told.read_text(), 30)
 
         valkey.start()
-        wait_for(lambda: api.stands() == (200, "degraded", ""), 30)  # Postgres is away: no reason to send nobody
+        wait_for(lambda: api.stands() == (503, "starting", "postgres"), 30)
 
         postgres.start()
-        wait_for(lambda: api.stands() == (503, "unavailable", "postgres"), 30)
-        assert "run `likewise migrate`" in api.ask("GET", "/readyz")[1]["detail"]
+        wait_for(lambda: "run `likewise migrate`" in api.ask("GET", "/readyz")[1]["detail"], 30)
+        assert api.stands() == (503, "starting", "postgres")
         wait_for(lambda: "run `likewise migrate`" in told.read_text(), 30)
 
         migrate(settings)

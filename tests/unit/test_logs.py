@@ -142,6 +142,6 @@ def test_a_flood_of_failures_has_few_lines(said):
 
 
 def test_libraries_that_use_the_standard_log_are_json_too(said):
-    logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", "pool-1", "refused")
+    logging.getLogger("psycopg.pool").error("error connecting in %r: %s", "pool-1", "refused")
     [line] = said()
     assert (line["event"], line["logger"]) == ("error connecting in 'pool-1': refused", "psycopg.pool")

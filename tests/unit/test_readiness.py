@@ -44,6 +44,20 @@ def test_it_starts_while_postgres_is_away(pod, redis, postgres):
     assert (pod.state().name, pod.state().parts) == ("degraded", {"redis": [], "postgres": [AWAY]})
 
 
+def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
+    redis.silence_s, redis.begun = 0, False
+    postgres.failing = [AWAY]
+    pod.ask_redis()
+    pod.ask_postgres()
+    assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", AWAY)
+    postgres.failing = []
+    pod.ask_postgres()
+    assert pod.state().name == "ready"
+    postgres.failing = [AWAY]
+    pod.ask_postgres()
+    assert pod.state().name == "degraded"
+
+
 def test_a_database_that_does_not_fit_keeps_it_from_serving(pod, redis, postgres):
     redis.silence_s = 0
     postgres.failing = postgres.unfit = [UNFIT]
