@@ -37,7 +37,9 @@ def _schema_of(field: FieldInfo) -> dict[str, Any]:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) is list:
         return {"type": ["string", "array"], "items": {"type": "string"}}
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", NoneType: "null"}
+    if kind is float:  # --set knows no fractions: 0.5 comes as text
+        return {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", **_bounds(field)}
+    names = {bool: "boolean", int: "integer", str: "string", NoneType: "null"}
     if kind not in names:
         raise TypeError(f"{kind}: say here how values write it")
     return {"type": names[kind], **_bounds(field)}

@@ -15,7 +15,7 @@ ACCOUNT = Path(os.environ["ACCOUNT"])  # token, ca.crt and namespace
 DEPLOYMENTS = os.environ["DEPLOYMENTS"].split()
 SELECTOR = os.environ["SELECTOR"]  # their pods
 MIGRATE = ["likewise", "migrate", "--phase", "post"]
-EVERY_S = 2
+EVERY_S = 1
 
 
 def kubernetes(path):

@@ -1,0 +1,45 @@
+"""Monitoring of the chart, off by default: who scrapes what, alerts and the dashboard as files/ has them."""
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, named, render
+
+
+def test_it_is_off_by_default() -> None:
+    assert not {one["kind"] for one in render()} & {"ServiceMonitor", "PrometheusRule"}
+
+
+def test_each_component_has_a_service_that_only_prometheus_needs() -> None:
+    objects = render(**{"metrics.serviceMonitor.enabled": True, "metrics.serviceMonitor.labels.release": "prometheus"})
+    monitor = named(objects, "ServiceMonitor", "likewise")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "15s"}]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    chosen = [one for one in objects if one["kind"] == "Service" and wanted <= one["metadata"]["labels"].items()]
+    assert {one["metadata"]["name"] for one in chosen} == {"likewise-api-metrics", "likewise-flusher-metrics"}
+    for service in chosen:
+        assert (service["spec"]["clusterIP"], service["spec"]["publishNotReadyAddresses"]) == ("None", True)
+        [deployment] = [one for one in objects if one["kind"] == "Deployment" and matches(service, one)]
+        ports = {port["name"] for port in deployment["spec"]["template"]["spec"]["containers"][0]["ports"]}
+        assert service["spec"]["ports"][0]["targetPort"] in ports
+
+
+def matches(service: dict[str, dict[str, dict[str, str]]], deployment: dict[str, object]) -> bool:
+    labels = deployment["spec"]["template"]["metadata"]["labels"]  # type: ignore[index]
+    return bool(service["spec"]["selector"].items() <= labels.items())
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_alerts_are_those_of_the_file(value: bool) -> None:
+    rules = [one for one in render(**{"metrics.prometheusRule.enabled": value}) if one["kind"] == "PrometheusRule"]
+    groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
+    assert [one["spec"] for one in rules] == ([groups] if value else [])
+
+
+def test_traces_go_where_asked() -> None:
+    off = named(render(), "ConfigMap", "likewise")["data"]
+    assert "LIKEWISE_TRACE_ENDPOINT" not in off
+    values = {"tracing.endpoint": "http://otel:4318", "tracing.sampleRatio": 0.5}
+    on = named(render(**values), "ConfigMap", "likewise")["data"]
+    assert on == {**off, "LIKEWISE_TRACE_ENDPOINT": "http://otel:4318", "LIKEWISE_TRACE_RATIO": "0.5"}
