@@ -1,5 +1,6 @@
 """Calls that wait at the same moment leave as one batch: the next goes as soon as the one before came back."""
 
+import time
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
@@ -8,14 +9,13 @@ T = TypeVar("T")
 
 
 class _Waiter(Generic[T]):
-    __slots__ = ("batch", "done", "items", "turn")
+    __slots__ = ("done", "items", "turn")
 
     def __init__(self, items: Sequence[T]) -> None:
         self.items = items
         self.turn = Lock()
         self.turn.acquire()
         self.done = False
-        self.batch: list[_Waiter[T]] = []
 
 
 class Coalescer(Generic[T]):
@@ -36,10 +36,8 @@ class Coalescer(Generic[T]):
         waiter = _Waiter(items)
         with self._mutex:
             leads = not self._busy
-            if leads:
-                self._busy = True
-                waiter.batch = [waiter]
-            else:
+            self._busy = True
+            if not leads:
                 self._waiting.append(waiter)
         if not leads:
             waiter.turn.acquire()
@@ -47,19 +45,22 @@ class Coalescer(Generic[T]):
             self._lead(waiter)
 
     def _lead(self, leader: _Waiter[T]) -> None:
+        followers: list[_Waiter[T]] = []
         try:
-            self._run([item for waiter in leader.batch for item in waiter.items])
+            time.sleep(0)  # who is ready at this moment comes along: the first would go alone, and all others after it
+            with self._mutex:
+                followers, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
+            self._run([item for waiter in (leader, *followers) for item in waiter.items])
         finally:
-            for waiter in leader.batch:
+            leader.done = True
+            for waiter in followers:
                 waiter.done = True
-                if waiter is not leader:
-                    waiter.turn.release()
+                waiter.turn.release()
             self._hand_over()
 
     def _hand_over(self) -> None:
         with self._mutex:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            self._busy = bool(batch)
-        if batch:
-            batch[0].batch = batch
-            batch[0].turn.release()
+            following = self._waiting.pop(0) if self._waiting else None
+            self._busy = following is not None
+        if following:
+            following.turn.release()

@@ -1,5 +1,7 @@
 """Callers that wait together leave together, each gets its own outcome, and nobody is left behind."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -76,3 +78,23 @@ def test_a_run_that_raises_frees_the_next() -> None:
     item = Item(1)
     coalescer.submit([item])
     assert item.outcome == 1
+
+
+AT_ONCE = """
+from gevent import monkey
+monkey.patch_all()
+import gevent
+from service.store.coalescer import Coalescer
+batches = []
+def run(items):
+    batches.append(sorted(items))
+    gevent.sleep(0.01)
+coalescer = Coalescer(run)
+gevent.joinall([gevent.spawn(coalescer.submit, [number]) for number in range(5)], raise_error=True)
+print(batches)
+"""
+
+
+def test_greenlets_that_are_ready_at_once_leave_as_one() -> None:
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "[[0, 1, 2, 3, 4]]"
