@@ -48,7 +48,11 @@ POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres th
 
 REDIS_KINDS = ("connection", "timeout", "moved", "loading", "readonly", "full", "other")
 POSTGRES_KINDS = ("connection", "timeout", "refused", "other")
-for _kind in REDIS_KINDS:  # a series that starts at its first error has no rate of it
-    REDIS_ERRORS.labels(_kind)
-for _kind in POSTGRES_KINDS:
-    POSTGRES_ERRORS.labels(_kind)
+# A series that starts at its first error has no rate of it.
+for _counter, _values in (
+    (REDIS_ERRORS, REDIS_KINDS),
+    (POSTGRES_ERRORS, POSTGRES_KINDS),
+    (PROBLEMS, ("400", "401", "403", "404", "429", "500", "503")),
+):
+    for _value in _values:
+        _counter.labels(_value)
