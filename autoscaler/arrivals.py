@@ -47,14 +47,18 @@ class Arrivals:
         return (self._at(end) - self._at(start)) / (end - start)
 
     def level(self) -> float:
-        """Requests/s now: the mean of the last seconds, or the newest look where that is above it beyond chance."""
-        now, since = self.times[-1], self.times[-2]
-        before = self._before()
-        wanted = self.noise / (_LEVEL_DEVIATION**2 * before) if before > 0 else _LEVEL_S
-        span = min(max(_LEVEL_S, wanted), SPANS_S[-1])
-        steady = self.mean(max(self.times[0], now - span), now)
-        newest = self.mean(since, now)
-        return max(steady, newest - _CLEAR * math.sqrt(self.noise * before / (now - since)))
+        """Requests/s now: the mean of some seconds, or of fewer where that is above it beyond chance."""
+        now, before = self.times[-1], self._before()
+        calm_s = self.noise / (_LEVEL_DEVIATION**2 * before) if before > 0 else _LEVEL_S
+        calm_s = min(max(_LEVEL_S, calm_s), SPANS_S[-1])
+        spans = (now - self.times[-2], _LEVEL_S)
+        return max(self._recent(calm_s), *(self._recent(span) - self._chance(before, span) for span in spans))
+
+    def _recent(self, span: float) -> float:
+        return self.mean(max(self.times[0], self.times[-1] - span), self.times[-1])
+
+    def _chance(self, rate: float, span: float) -> float:
+        return _CLEAR * math.sqrt(self.noise * rate / span)
 
     def growth(self) -> float:
         """Requests/s² of a rise that goes on, 0 where it may be chance.

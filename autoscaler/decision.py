@@ -15,7 +15,8 @@ class State:
 
     `began` is when the first decision was made, `looked` the last with sight, `changed` the last that changed anything.
     `capacity` is requests/s of a busy pod and `lead_s` the measured lead time, 0 until learned; `level` is what arrived
-    at the last look, `pending` the likes that waited for Postgres at the last ones.
+    at the last look, and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, and
+    `pending` the likes that waited for Postgres at the last looks.
     """
 
     began: float | None = None
@@ -24,6 +25,8 @@ class State:
     capacity: float = 0.0
     lead_s: float = 0.0
     level: float = 0.0
+    slope: float = 0.0
+    full: bool = False
     pending: tuple[tuple[float, float], ...] = ()
     arrivals: Arrivals = field(default_factory=Arrivals)
     climbs: Mapping[str, Climb] = field(default_factory=dict)

@@ -5,6 +5,7 @@ The demand is reckoned with what was known *before* the look: more arrivals then
 
 from dataclasses import replace
 
+from autoscaler.arrivals import Arrivals
 from autoscaler.capacity import learn
 from autoscaler.decision import State
 from autoscaler.demand import Demand, estimate, saturated
@@ -23,7 +24,7 @@ def forecast(state: State, observation: Observation, load: Load, now: float, tun
     """The demand, and the state for the next decision but for what this one changes."""
     capacity = state.capacity or tuning.pod_capacity
     arrivals = state.arrivals.after(now, load.arrivals)
-    level, slope = max(arrivals.level(), state.level if saturated(load) else 0.0), arrivals.growth()
+    level, slope = _arriving(state, arrivals, load)
     lead_s = _lead(state, observation, tuning)
     demand = estimate(level, slope, load, capacity, _SIGNAL_AGE_S + lead_s, tuning.drain_s)
     missing = demand.total / (capacity * tuning.target_utilisation) - observation.replicas
@@ -33,9 +34,18 @@ def forecast(state: State, observation: Observation, load: Load, now: float, tun
     climbs, viral = follow(state.climbs, observation.posts, state.looked, now, capacity, ahead_s)
     passed = 1.0 if state.looked is None else now - state.looked
     return replace(demand, viral=viral), replace(
-        state, looked=now, capacity=learn(capacity, load, passed), lead_s=lead_s, level=demand.arrivals,
-        arrivals=arrivals, climbs=climbs, pending=_pending(state, observation, now),
+        state, looked=now, capacity=learn(capacity, load, passed), lead_s=lead_s, level=level, slope=slope,
+        full=saturated(load) and (state.full or demand.hidden > 0), arrivals=arrivals, climbs=climbs,
+        pending=_pending(state, observation, now),
     )  # fmt: skip
+
+
+def _arriving(state: State, arrivals: Arrivals, load: Load) -> tuple[float, float]:
+    """Arrivals in requests/s and their slope. Saturated pods let no fall be seen; full ones take in more as they become
+    more, which is no rise: the slope from before goes on.
+    """
+    level = max(arrivals.level(), state.level if saturated(load) else 0.0)
+    return level, state.slope if state.full else arrivals.growth()
 
 
 def stream_grows(state: State) -> bool:

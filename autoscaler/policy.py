@@ -13,7 +13,7 @@ from autoscaler.release import Needs, released
 from autoscaler.sight import Sight, look
 from autoscaler.tuning import DEFAULTS, Tuning
 
-_GAP = 0.25  # share of the hold; after a longer time without sight it starts anew, as what was needed then is not known
+_GAP_S = 20.0  # without sight; after more of it holding starts anew, as what was needed then is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _blind(state: State, observation: Observation, sight: Sight, now: float, tun
 
 def _sighted(state: State, observation: Observation, sight: Sight, now: float, tuning: Tuning) -> Decision:
     capacity = state.capacity or tuning.pod_capacity
-    seen_before = state.looked is not None and now - state.looked <= tuning.hold_s * _GAP
+    seen_before = state.looked is not None and now - state.looked <= _GAP_S
     demand, state = forecast(state, observation, sight.load, now, tuning)
     candidates = {
         "demand": _pods(demand.total, capacity * tuning.target_utilisation),

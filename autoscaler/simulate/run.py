@@ -11,7 +11,7 @@ from autoscaler.simulate.world import World
 
 _STEP_S = 1.0
 _LONG_STEPS_S = (15.0, 8.0, 4.0, 2.0)  # a sync of the HPA at most
-_CALM_CHANGE = 0.01  # share by which the demand may move in a long step
+_CALM_CHANGE = 0.02  # share by which the demand may move in a long step
 _CALM_UTILISATION = 0.9  # from here on a second may make a queue
 _PROGRESS_S = 3_600.0  # of simulated time between two reports
 _ALIKE_S = 400.0  # age from which pods are the same to every policy: the HPA's lag and window are below

@@ -7,7 +7,7 @@ from autoscaler.simulate.run import Moment
 from autoscaler.simulate.trace import Trace
 from autoscaler.simulate.world import World
 
-_SPIKE = 0.2  # share by which demand must rise and fall again to be a spike: pods can't follow less
+_SPIKE = 0.1  # share by which demand must rise and fall again to be a spike: the HPA's tolerance is the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def turns(replicas: Iterable[int]) -> int:
 
 
 def spikes(trace: Trace, world: World) -> int:
-    """Peaks of the demand that stand out by a fifth from what is before and after, where the demand needs more than the
+    """Peaks of the demand that stand out by a tenth from what is before and after, where the demand needs more than the
     least pods; a rise at the end counts.
     """
     least = world.min_replicas * world.capacity * world.target_utilisation

@@ -61,6 +61,19 @@ def retry_storm(base: float, peak: float) -> Trace:
     return _trace("retry_storm", base, [(0, base), (0, height), (300, height), (300, base)], retries=0.6)
 
 
+def newsletter(base: float, peak: float) -> Trace:
+    """Up within ten seconds as a newsletter goes out, then a fifth less each minute."""
+    points = [(10.0 + 5.0 * index, base + (peak - base) * 0.8 ** (index / 12)) for index in range(12 * 20)]
+    return _trace("newsletter", base, [(0, base), *points])
+
+
+def staircase(base: float, peak: float) -> Trace:
+    """Five steps up, four minutes each, then down at once."""
+    heights = [base + (peak - base) * floor / 5 for floor in range(6)]
+    points = [(240.0 * floor + edge, height) for floor, height in enumerate(heights) for edge in (0, 240)]
+    return _trace("staircase", base, [*points, (240.0 * len(heights), base)])
+
+
 def viral(base: float, peak: float) -> Trace:
     """One post: doubling every 14 s for a minute, then fading; a million likes in 4 minutes, or what fits the peak."""
     moments = [index * _FINE_S for index in range(int(_VIRAL_S / _FINE_S) + 1)]
@@ -86,4 +99,6 @@ SHAPES: dict[str, Callable[[float, float], Trace]] = {
     "retry_storm": retry_storm,
     "slow_day": slow_day,
     "sawtooth": sawtooth,
+    "newsletter": newsletter,
+    "staircase": staircase,
 }
