@@ -14,7 +14,8 @@ from typing import Any
 from service.local.processes import HOST, free_ports, spawn, tail, terminate
 from tests.conftest import wait_for
 
-ALERTS = Path(__file__).parents[2] / "helm" / "likewise" / "files" / "alerts.yaml"
+_FILES = Path(__file__).parents[2] / "helm" / "likewise" / "files"
+ALERTS, DASHBOARD = _FILES / "alerts.yaml", _FILES / "dashboard.json"
 FASTER = 30  # 5m of the chart are 10s here
 SCRAPE = "500ms"
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600}

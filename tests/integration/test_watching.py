@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ from tests.faults.breaking import client, forbid_promotion, post_in, primaries, 
 from tests.faults.crowd import drain
 from tests.faults.processes import environment
 
-from .prometheus import ALERTS, Prometheus, scraping
+from .prometheus import ALERTS, DASHBOARD, Prometheus, scraping
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
@@ -156,6 +157,19 @@ def test_every_alert_can_be_evaluated_and_its_metrics_are_scraped(world: World) 
         return {name for name in names if not world.prometheus.query(f"count({name})")}
 
     wait_for(lambda: not missing(), 30, every_s=0.2)
+
+
+def test_every_panel_of_the_dashboard_has_something_to_show(world: World) -> None:
+    panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+    known = {"$namespace": ".*", "$__rate_interval": "10s"}
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    queries = [reduce(lambda text, pair: text.replace(*pair), known.items(), query) for query in queries]
+    assert len(queries) > 30
+
+    def empty() -> list[str]:
+        return [query for query in queries if not world.prometheus.query(query) and "kube_" not in query]
+
+    wait_for(lambda: not empty(), 30, every_s=0.5)
 
 
 def test_figures_are_those_of_all_pods_and_of_the_flusher(world: World) -> None:
