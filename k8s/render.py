@@ -17,6 +17,7 @@ _HELM_ONLY = re.compile(
     r"^ +(?:helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n|^ +annotations:\n +checksum/config: .*\n", re.MULTILINE
 )
 _EMPTY_LINE = re.compile(r"^ *\n", re.MULTILINE)
+_PHASE = re.compile(r"(- --phase\n +- )all$", re.MULTILINE)
 _JOB = re.compile(r"^(  name: likewise-(?:migration|redis-join))-[0-9a-f]{8}$", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ def _path(folder: str, name: str, document: str) -> Path | None:
 
 
 def _plain(document: str) -> str:
-    document = _JOB.sub(r"\1", document).replace("--phase, all", "--phase, pre")
+    document = _PHASE.sub(r"\1pre", _JOB.sub(r"\1", document))
     document = _HELM_ONLY.sub("", document)
     if "kind: ConfigMap" not in document:  # those hold scripts, word for word
         document = _EMPTY_LINE.sub("", document)
