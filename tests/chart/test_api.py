@@ -20,7 +20,7 @@ def container(**values: object) -> Any:
 
 
 def test_the_hpa_alone_says_how_many_pods_there_are() -> None:
-    objects = render()
+    objects = render(**{"autoscaler.enabled": False})
     assert "replicas" not in named(objects, "Deployment", NAME)["spec"]
     hpa = named(objects, "HorizontalPodAutoscaler", NAME)["spec"]
     assert hpa["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
@@ -31,7 +31,7 @@ def test_the_hpa_alone_says_how_many_pods_there_are() -> None:
 
 @pytest.mark.parametrize(("asked", "given"), [({}, 2), ({"replicas": 5}, 5), ({"replicas": 0}, 0)])
 def test_without_an_hpa_the_deployment_does(asked: dict[str, object], given: int) -> None:
-    objects = render(**{"hpa.enabled": False, **asked})
+    objects = render(**{"hpa.enabled": False, "autoscaler.enabled": False, **asked})
     assert named(objects, "Deployment", NAME)["spec"]["replicas"] == given
     assert not [one for one in objects if one["kind"] == "HorizontalPodAutoscaler"]
 

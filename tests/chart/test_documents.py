@@ -26,7 +26,10 @@ EVERYTHING = (
     "--set", "api.priorityClassName=high,api.tolerations[0].key=a,api.extraEnv[0].name=A,api.extraEnv[0].value=b",
     "--set", "api.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution=null",
 )  # fmt: skip
-PLAIN = ("--set", "hpa.enabled=false,replicas=3,pdb.enabled=false,networkPolicy.enabled=false,ingress.enabled=false")
+PLAIN = (
+    "--set", "hpa.enabled=false,autoscaler.enabled=false,replicas=3",
+    "--set", "pdb.enabled=false,networkPolicy.enabled=false,ingress.enabled=false",
+)  # fmt: skip
 SETS = {"default": (), "upgrade": ("--is-upgrade",), "outside": OUTSIDE, "everything": EVERYTHING, "plain": PLAIN}
 CUSTOM = "ServiceMonitor,PrometheusRule,HTTPRoute"  # no schema of Kubernetes itself: read by the other tests
 
@@ -90,7 +93,10 @@ REASONED_OF = {
         "postgres": "the same",
     },
     "statefulset-has-servicename": {"postgres": "one pod each, reached by a Service with an address of its own"},
-    "pod-probes": {"flusher": "its Service is for Prometheus: nothing waits for it to be ready"},
+    "pod-probes": {
+        "flusher": "its Service is for Prometheus: nothing waits for it to be ready",
+        "autoscaler": "the same",
+    },
 }
 
 

@@ -13,12 +13,18 @@ def pods(objects: list[Object]) -> dict[str, Any]:
     for one in objects:
         if one["kind"] == "Pod":
             found[f"Pod {one['metadata']['name']}"] = one["spec"]
-        elif template := one.get("spec", {}).get("template"):
+        elif template := _running(one).get("template"):
             found[f"{one['kind']} {one['metadata']['name']}"] = template["spec"]
     return found
 
 
-EVERY = ["api", "flusher", "migration-before", "migration-after", "test", "redis", "postgres-0"]
+def _running(one: Object) -> Any:
+    """The spec that has the pod: a CronJob's is of its Job."""
+    spec = one.get("spec", {})
+    return spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
+
+
+EVERY = ["api", "flusher", "migration-before", "migration-after", "test", "redis", "postgres-0", "autoscaler"]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +56,9 @@ def test_every_container_has_a_read_only_root_and_bounds(every_pod: dict[str, An
             assert "memory" in one["resources"]["limits"], name
 
 
-def test_no_pod_has_a_token_but_the_one_that_looks_for_old_pods(every_pod: dict[str, Any]) -> None:
-    assert all(spec["automountServiceAccountToken"] is False for spec in every_pod.values())
+def test_no_pod_has_a_token_but_the_autoscaler_and_the_one_that_looks_for_old_pods(every_pod: dict[str, Any]) -> None:
+    mounted = {name for name, spec in every_pod.items() if spec["automountServiceAccountToken"]}
+    assert mounted == {"Deployment likewise-autoscaler", "CronJob likewise-autoscaler"}
     projected = {
         name
         for name, spec in every_pod.items()
@@ -62,7 +69,7 @@ def test_no_pod_has_a_token_but_the_one_that_looks_for_old_pods(every_pod: dict[
 
 
 def test_that_one_may_read_two_deployments_and_list_pods() -> None:
-    [role] = [one for one in render() if one["kind"] == "Role"]
+    role = named(render(), "Role", "likewise-migration")
     assert role["rules"] == [
         {
             "apiGroups": ["apps"],
@@ -72,7 +79,7 @@ def test_that_one_may_read_two_deployments_and_list_pods() -> None:
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
-    [binding] = [one for one in render() if one["kind"] == "RoleBinding"]
+    binding = named(render(), "RoleBinding", "likewise-migration")
     assert [subject["name"] for subject in binding["subjects"]] == ["likewise-migration"]
 
 
@@ -108,7 +115,7 @@ def test_the_api_can_be_left_to_the_ingress_controller_and_our_own_pods() -> Non
 
 
 def test_the_account_is_made_or_named() -> None:
-    objects = render(**{"serviceAccount.create": False, "serviceAccount.name": "mine"})
+    objects = render(**{"serviceAccount.create": False, "serviceAccount.name": "mine", "autoscaler.enabled": False})
     assert [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"] == ["likewise-migration"]
     ours = {name: spec for name, spec in pods(objects).items() if "redis" not in name and "postgres" not in name}
     assert {spec["serviceAccountName"] for spec in ours.values()} == {"mine", "likewise-migration"}

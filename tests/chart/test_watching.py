@@ -1,5 +1,7 @@
 """Monitoring of the chart, off by default: who scrapes what, alerts and the dashboard as files/ has them."""
 
+import json
+
 import pytest
 import yaml
 
@@ -17,7 +19,9 @@ def test_each_component_has_a_service_that_only_prometheus_needs() -> None:
     assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "15s"}]
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     chosen = [one for one in objects if one["kind"] == "Service" and wanted <= one["metadata"]["labels"].items()]
-    assert {one["metadata"]["name"] for one in chosen} == {"likewise-api-metrics", "likewise-flusher-metrics"}
+    assert {one["metadata"]["name"] for one in chosen} == {
+        f"likewise-{component}-metrics" for component in ("api", "flusher", "autoscaler")
+    }
     for service in chosen:
         assert (service["spec"]["clusterIP"], service["spec"]["publishNotReadyAddresses"]) == ("None", True)
         [deployment] = [one for one in objects if one["kind"] == "Deployment" and matches(service, one)]
@@ -35,6 +39,12 @@ def test_alerts_are_those_of_the_file(value: bool) -> None:
     rules = [one for one in render(**{"metrics.prometheusRule.enabled": value}) if one["kind"] == "PrometheusRule"]
     groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
     assert [one["spec"] for one in rules] == ([groups] if value else [])
+
+
+def test_the_dashboard_is_the_file() -> None:
+    config = named(render(**{"metrics.dashboard.enabled": True}), "ConfigMap", "likewise-dashboard")
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(config["data"]["likewise.json"]) == json.loads((CHART / "files/dashboard.json").read_text())
 
 
 def test_traces_go_where_asked() -> None:

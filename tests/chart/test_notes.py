@@ -1,0 +1,61 @@
+"""What `helm install` says at its end: how to reach it, and what is not safe."""
+
+import subprocess
+
+import pytest
+
+from tests.chart.rendering import CHART
+
+
+def notes(**values: str) -> str:
+    """The notes of a first install, rendered without a cluster."""
+    sets = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    command = ["helm", "install", "likewise", str(CHART), "--dry-run=client", *sets]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.partition("\nNOTES:\n")[2]
+
+
+def test_they_say_how_to_reach_it_and_what_to_do_next() -> None:
+    said = notes()
+    assert "port-forward service/likewise 8080:80" in said
+    assert "helm --namespace default test likewise --logs" in said
+    host = notes(**{"ingress.host": "likes.example", "ingress.tls.enabled": "true", "ingress.tls.secretName": "c"})
+    assert "curl -i -X PUT https://likes.example/v1/posts/hello-world/like" in host
+
+
+SAFE = {
+    "secret.existingSecret": "mine",
+    "ingress.tls.enabled": "true",
+    "ingress.tls.secretName": "c",
+    "settings.sites": "https://a.example",
+    "redis.enabled": "false",
+    "redis.external.urls[0]": "redis://r.example:6379",
+    "postgres.enabled": "false",
+    "postgres.external.existingSecret": "shards",
+}
+
+
+def test_nothing_is_said_of_what_is_safe() -> None:
+    assert "Before you rely on it" not in notes(**SAFE)
+
+
+@pytest.mark.parametrize(
+    ("values", "warning"),
+    [
+        ({"hpa.minReplicas": "1"}, "hpa.minReplicas is 1"),
+        ({"hpa.enabled": "false", "replicas": "1"}, "replicas is below 2"),
+        ({"pdb.enabled": "false"}, "pdb.enabled is false"),
+        ({"secret.existingSecret": ""}, "the Secret likewise was made by the chart: keep a copy"),
+        ({"ingress.tls.enabled": "false"}, "cookies and tokens travel readable"),
+        ({"settings.sites": ""}, "pages of other origins can't embed the button"),
+        ({"postgres.enabled": "true", "postgres.external.existingSecret": ""}, "no replica and no backup"),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_what_is_unsafe_is_said(values: dict[str, str], warning: str) -> None:
+    assert warning in notes(**(SAFE | values))
+
+
+@pytest.mark.parametrize("store", ["redis", "postgres"])
+def test_data_that_no_disk_holds_is_said(store: str) -> None:
+    assert f"{store}.persistence is off" in notes(**{f"{store}.persistence.enabled": "false"})
