@@ -43,7 +43,7 @@ def test_nothing_is_said_of_what_is_safe() -> None:
     ("values", "warning"),
     [
         ({"hpa.minReplicas": "1"}, "hpa.minReplicas is 1"),
-        ({"hpa.enabled": "false", "replicas": "1"}, "replicas is below 2"),
+        ({"hpa.enabled": "false", "autoscaler.enabled": "false", "replicas": "1"}, "replicas is below 2"),
         ({"pdb.enabled": "false"}, "pdb.enabled is false"),
         ({"secret.existingSecret": ""}, "the Secret likewise was made by the chart: keep a copy"),
         ({"ingress.tls.enabled": "false"}, "cookies and tokens travel readable"),
