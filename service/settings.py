@@ -107,7 +107,8 @@ class Settings(BaseSettings):
         default=400, gt=0, description="How often pods tell each other what was used: all know it in twice that."
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
-        default=["127.0.0.1/32", "::1/128"], description="Networks whose X-Forwarded-For counts."
+        default=["127.0.0.1/32", "::1/128"],
+        description="Networks whose X-Forwarded-For, X-Request-ID and traceparent count.",
     )
     signal_ms: int = Field(
         default=1_000,

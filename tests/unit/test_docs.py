@@ -1,14 +1,23 @@
-"""The docs name every setting of their subject, with the default that it has, and every attribute of the button."""
+"""The docs name every setting with its default, every metric, alert and field of the logs, and all of the button."""
 
+import ast
 import re
 from pathlib import Path
 
+import pytest
+import yaml
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from service.settings import Settings
+from service.watching.metrics import FlushMetrics
+from tests.integration.prometheus import ALERTS
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = (ROOT / "docs/identity.md").read_text()
+SETTINGS = (ROOT / "docs/settings.md").read_text()
+WATCHING = (ROOT / "docs/watching.md").read_text()
+RUNBOOKS = ROOT / "docs/runbooks"
 BUTTON = (ROOT / "docs/button.md").read_text()
 SCRIPT = (ROOT / "service/static/like-button.js").read_text()
 
@@ -50,3 +59,75 @@ def test_the_buttons_texts_are_those_it_has():
     texts = dict(re.findall(r'^  "([a-z-]+)": "([^"]+)"', SCRIPT, re.MULTILINE))
     shown = dict(re.findall(r"^\| `([a-z-]+)` \| `([^`]+)` \|", BUTTON, re.MULTILINE))
     assert texts == {name: shown.get(name) for name in texts}
+
+
+def test_every_setting_stands_in_the_docs_with_its_default_and_what_it_is():
+    rows = re.findall(r"^\| `LIKEWISE_(\w+)` \| (.+?) \| (.+) \|$", SETTINGS, re.MULTILINE)
+    fields = Settings.model_fields
+    assert rows == [(name.upper(), default_of(name), field.description) for name, field in fields.items()]
+
+
+def metrics() -> dict[str, set[str]]:
+    """The metrics that pods and flushers serve, by their names in PromQL, with their kinds and results."""
+    registered = [*REGISTRY.collect(), *FlushMetrics(1).registry.collect()]
+    suffix = {"counter": "_total"}
+    return {
+        family.name + suffix.get(family.type, ""): {
+            value for sample in family.samples for label, value in sample.labels.items() if label in {"kind", "result"}
+        }
+        for family in registered
+        if family.name.startswith("likewise_")
+    }
+
+
+def test_every_metric_stands_in_the_docs_and_no_other():
+    import service.app  # noqa: F401 - where all that counts is imported
+
+    named = set(re.findall(r"^\| `(likewise_\w+)` \|", WATCHING, re.MULTILINE))
+    assert named == metrics().keys()
+    assert len(named) > 20
+
+
+def test_the_kinds_of_each_metric_stand_beside_it():
+    rows = dict(re.findall(r"^\| `(likewise_\w+)` \| (.+) \|$", WATCHING, re.MULTILINE))
+    missing = {(name, kind) for name, kinds in metrics().items() for kind in kinds if f"`{kind}`" not in rows[name]}
+    assert not missing
+
+
+def test_every_alert_stands_in_the_docs_with_its_time_and_has_a_runbook():
+    rules = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+    rows = re.findall(r"^\| \[`(\w+)`\]\(runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", WATCHING, re.MULTILINE)
+    assert {alert: time for alert, _, time in rows} == {
+        name: rule.get("for", "at once") for name, rule in rules.items()
+    }
+    for alert, runbook, _ in rows:
+        assert rules[alert]["annotations"]["runbook_url"] == f"docs/runbooks/{runbook}.md"
+        assert alert in (RUNBOOKS / f"{runbook}.md").read_text().splitlines()[0]
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == {runbook for _, runbook, _ in rows}
+
+
+@pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_each_runbook_says_what_it_means_and_what_to_do_and_names_only_what_there_is(runbook):
+    text = runbook.read_text()
+    parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
+    assert parts == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert set(re.findall(r"`(likewise_\w+)`", text)) <= metrics().keys()
+    assert {name.lower() for name in re.findall(r"LIKEWISE_(\w+)", text)} <= Settings.model_fields.keys()
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (runbook.parent / link).exists(), link
+
+
+def test_every_field_of_the_logs_stands_in_the_docs():
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "service").rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and is_log(node.func)]
+    fields = {keyword.arg for call in calls for keyword in call.keywords} - {None, "exc_info"}
+    table = WATCHING[WATCHING.index("## Logs") : WATCHING.index("## Traces")]
+    assert len(fields) > 8
+    assert not {name for name in fields if f"`{name}`" not in table}
+
+
+def is_log(called: ast.expr) -> bool:
+    """Whether this writes a line to a module's log."""
+    if not isinstance(called, ast.Attribute) or called.attr not in {"info", "warning", "error", "exception"}:
+        return False
+    return isinstance(called.value, ast.Name) and called.value.id in {"log", "_log"}
