@@ -9,6 +9,7 @@ import structlog
 
 from autoscaler.commands import COMMANDS
 from autoscaler.errors import AutoscalerError
+from autoscaler.simulate.command import simulate
 
 
 def configure_logs() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     configure_logs()
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, simulate):
     main.add_command(_command)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from autoscaler.tuning import Tuning
 
+_GAP_S = 20.0  # without sight; after more of it nobody knows what was needed, and holding starts anew
 _TOO_MANY = 0.1  # share of the pods from which they are too many: below, chance would take and give them
 
 
@@ -23,6 +24,13 @@ class Needs:
     def most(self) -> int:
         """The most of the last `hold_s` seconds."""
         return self.entries[0][1]
+
+
+def after_look(needs: Needs, looked: float | None, current: int, pods: int, now: float, hold_s: float) -> Needs:
+    """With what is needed now; after a time without sight as if all that is there had been needed until now."""
+    if looked is None or now - looked > _GAP_S:
+        needs = Needs().after(now, current, hold_s)
+    return needs.after(now, pods, hold_s)
 
 
 def released(current: int, needs: Needs, since_change_s: float, tuning: Tuning) -> int:

@@ -60,7 +60,8 @@ class Hpa:
     name = "hpa"
     interval_s = SYNC_S
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, down_window_s: float = DOWN_WINDOW_S) -> None:
+        self._down_window_s = down_window_s
         self.floor = world.min_replicas
         self._world = world
         self._busy = Series(world.hpa_lag_s + METRIC_WINDOW_S + SYNC_S)
@@ -92,8 +93,8 @@ class Hpa:
         return recommended(deployment.asked, usage, self._world.target_utilisation)
 
     def _stabilised(self, now: float, current: int, found: int) -> int:
-        """More acts at once; less only as far as all recommendations of the last 300 s agree on it."""
-        kept = [entry for entry in self._recommendations if entry[0] > now - DOWN_WINDOW_S]
+        """More acts at once; less only as far as all recommendations of the window agree on it."""
+        kept = [entry for entry in self._recommendations if entry[0] > now - self._down_window_s]
         self._recommendations = [*kept, (now, found)]
         return max(found, min(current, max(pods for _, pods in self._recommendations)))
 

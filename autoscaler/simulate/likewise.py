@@ -3,11 +3,13 @@
 from autoscaler.decision import State
 from autoscaler.observation import Observation, PodSample, PostRate
 from autoscaler.policy import decide
-from autoscaler.simulate.hpa import Hpa
+from autoscaler.simulate.hpa import DOWN_WINDOW_S, Hpa
 from autoscaler.simulate.pods import Cohort, Deployment
 from autoscaler.simulate.traffic import Measure
 from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
+
+_QUICK_WINDOW_S = 60.0
 
 
 class Likewise:
@@ -71,9 +73,9 @@ class LikewiseWithHpa(Likewise):
 
     name = "likewise+hpa"
 
-    def __init__(self, world: World, tuning: Tuning) -> None:
+    def __init__(self, world: World, tuning: Tuning, down_window_s: float = DOWN_WINDOW_S) -> None:
         super().__init__(world, tuning)
-        self._hpa = Hpa(world)
+        self._hpa = Hpa(world, down_window_s)
         self._next_sync = 0.0
 
     def see(self, measure: Measure, deployment: Deployment) -> None:
@@ -90,3 +92,12 @@ class LikewiseWithHpa(Likewise):
             deployment.ask(asked)
             asked = self._hpa.ask(now, deployment)
         return asked
+
+
+class LikewiseWithQuickHpa(LikewiseWithHpa):
+    """Beside an HPA with `stabilizationWindowSeconds: 60`, as holding is done by the floor already."""
+
+    name = "likewise+hpa60"
+
+    def __init__(self, world: World, tuning: Tuning) -> None:
+        super().__init__(world, tuning, _QUICK_WINDOW_S)
