@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test bench lint lock clean
+.PHONY: up test bench lint lock manifests clean
 
 up: $(STAMP)
 	@exec $(BIN)/likewise up $(ARGS)
@@ -31,6 +31,9 @@ $(STAMP): requirements.lock pyproject.toml
 lock: ## writes both locks anew: for development on every Python from 3.11, and for the image
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
+
+manifests: $(STAMP) ## writes k8s/base from the chart
+	$(BIN)/python k8s/render.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,7 +1,7 @@
 """`make manifests`: writes k8s/base from the chart with its default values, so that both are one.
 
-Left out is what only Helm does: hooks, its labels and checksums, the Secrets it makes. A Job keeps one name, and migrates by
-`pre` alone: plain manifests have no moment at which the last old pod is known to be gone.
+Left out is what only Helm does: hooks, its labels and checksums, the Secrets it makes. A Job keeps one name, and
+migrates by `pre` alone: plain manifests have no moment at which the last old pod is known to be gone.
 """
 
 import re
@@ -40,7 +40,12 @@ def manifests(text: str) -> dict[Path, str]:
 
 def _path(folder: str, name: str, document: str) -> Path | None:
     kind = re.search(r"^kind: (\w+)$", document, re.MULTILINE)
-    if kind is None or kind[1] == "Secret" or name == "account" or "component: test" in document:
+    if (
+        kind is None
+        or kind[1] == "Secret"
+        or (folder, name) == ("migration", "account")
+        or "component: test" in document
+    ):
         return None
     return Path(_FOLDERS.get(folder, "likewise")) / f"{name if folder in _FOLDERS else folder}.yaml"
 
