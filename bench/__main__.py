@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from bench import figures, memory, report
+from bench import figures, memory, report, starting
 from bench.contest import Contest
 from bench.errors import BenchError
 from bench.growth import Growth
-from bench.lab import open_lab
+from bench.lab import Lab, open_lab
 from bench.plan import Plan, parse
 from service.app import open_stores
 from service.errors import LikewiseError
@@ -57,9 +57,12 @@ def _run(plan: Plan) -> dict[str, Any]:
             contest = Contest(lab, stores)
             values, rounds = _contest(contest, plan)
             more, grown = _growth(contest, plan)
+            starts = _starts(lab, plan)
             with _step("do Redis, counts and rows agree?"):
                 contest.check_all()
     results: dict[str, Any] = {key: figures.summary(key, found) for key, found in (values | more).items()}
+    results["start_s"] = figures.summary("start_s", [one["ready"] for one in starts])
+    results["start"] = starting.medians(starts)
     results["microseconds"] = figures.microseconds(rounds) | figures.microseconds(grown)
     return results
 
@@ -72,6 +75,12 @@ def _contest(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list
         with _step(f"like and peers, round {number} of {plan.rounds}"):
             rounds.append(contest.round(number, plan.requests))
     return figures.contest_values(rounds), rounds
+
+
+def _starts(lab: Lab, plan: Plan) -> list[dict[str, float]]:
+    starting.measure(lab)  # files come from the disk once
+    with _step(f"{plan.rounds} pods start"):
+        return [starting.measure(lab) for _ in range(plan.rounds)]
 
 
 def _growth(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list[Any]]:

@@ -28,6 +28,7 @@ TARGETS: dict[str, Target] = {
     "redis_pending_bytes_per_like": Target("Redis, what a like adds while it is queued, bytes", 70),
     "redis_settled_bytes_per_like": Target("Redis, in Postgres too, bytes a like", 60),
     "postgres_bytes_per_like": Target("Postgres with all indexes, bytes a like", 260, (180,)),
+    "start_s": Target("a pod: seconds from its process' start until it is ready", 3, (1.0,)),
     "growth_likers": Target("a like at many likers of the post / at 1,000", 1.1, (1.0,)),
     "growth_posts": Target("a like over many known posts / over one", 1.3, (1.0,)),
     "growth_new_posts": Target("a like over as many posts never seen / over one"),

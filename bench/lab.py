@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,13 @@ class Lab:
         self._pod("empty-stock", "bench.peers.empty_flask:app", "--worker-class", "gevent")
         self._pod("incr", "bench.peers.incr:app")
         self._pod("textbook", "bench.peers.textbook:app")
+
+    def begin_pod(self) -> tuple[subprocess.Popen[bytes], int]:
+        """One more pod, as the image runs it, and its port; it is waited for by whoever asked, and ended too."""
+        port = free_ports(1)[0]
+        argv = [sys.executable, "-m", "service.cli", "api", "--bind", f"{HOST}:{port}"]
+        env = {"PROMETHEUS_MULTIPROC_DIR": str(self.root / "new-pod-metrics")}
+        return self._run("new-pod", argv, env), port
 
     def start_flusher(self) -> None:
         """A flusher process."""
@@ -170,8 +178,20 @@ def open_lab() -> Iterator[Lab]:
 
 def _answers(port: int, path: str) -> bool:
     """Whether a route or its 404 is there: all but a server that can't."""
+    return 0 < status_of(port, path) < 500
+
+
+def status_of(port: int, path: str) -> int:
+    """The status of a GET; 0 where nobody answers."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", path)
-        return connection.getresponse().status < 500
+        return connection.getresponse().status
+    return 0
+
+
+def listens(port: int) -> bool:
+    """Whether connections are taken."""
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
+        return True
     return False
