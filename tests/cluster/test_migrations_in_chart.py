@@ -1,0 +1,78 @@
+"""A migration that fails ends an upgrade or a rollback with its reason, and old pods go on; what accounts may do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.kubernetes import CommandError, Namespace, eventually, namespace
+
+SMALL = {"redis.persistence.enabled": False, "postgres.persistence.enabled": False, "ingress.enabled": False}
+CHANGED = SMALL | {"settings.count_cache_ms": 200}
+COMPONENTS = ("api", "flusher")
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[Namespace]:
+    with namespace("likewise-migrations") as where:
+        where.install(**SMALL)
+        yield where
+
+
+def names(where: Namespace) -> set[str]:
+    return {pod["metadata"]["name"] for component in COMPONENTS for pod in where.pods(component)}
+
+
+def sql(where: Namespace, statement: str) -> None:
+    where.execute("likewise-postgres-0-0", "psql", "-U", "likewise", "-c", statement)
+
+
+def secrets(where: Namespace) -> dict[str, object]:
+    return {name: where.get("secret", name)["data"] for name in ("likewise", "likewise-redis", "likewise-postgres")}
+
+
+def test_helm_test_likes_and_takes_it_back(installed: Namespace) -> None:
+    said = installed.helm("test", "likewise", "--logs")
+    assert "liked again, count: (True, 1)" in said
+    assert "taken back, count: (False, 0)" in said
+
+
+def test_a_failed_migration_ends_the_upgrade_with_its_reason_and_changes_nothing(installed: Namespace) -> None:
+    before, kept = names(installed), secrets(installed)
+    sql(installed, "INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
+    try:
+        with pytest.raises(CommandError) as refused:
+            installed.install(**CHANGED)
+    finally:
+        sql(installed, "DELETE FROM migrations WHERE number = 9001")
+    assert "is past this image by migration 9001 post later" in str(refused.value)
+    assert names(installed) == before
+    assert installed.ready("api") == 2
+    assert "LIKEWISE_COUNT_CACHE_MS" not in installed.get("configmap", "likewise")["data"]
+
+    installed.install(**CHANGED)  # what was in the way is gone
+    eventually(lambda: not names(installed) & before)
+    assert secrets(installed) == kept
+
+
+def test_a_rollback_that_the_old_image_refuses_changes_nothing(installed: Namespace) -> None:
+    deployed = installed.get("deployment", "likewise-api")["spec"]["template"]
+    sql(installed, "INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
+    try:
+        with pytest.raises(CommandError, match="is past this image by migration 9001"):
+            installed.helm("rollback", "likewise", "1")
+    finally:
+        sql(installed, "DELETE FROM migrations WHERE number = 9001")
+    assert installed.get("deployment", "likewise-api")["spec"]["template"] == deployed
+
+
+@pytest.mark.parametrize("account", ["likewise", "default"])
+def test_the_pods_accounts_can_do_nothing(installed: Namespace, account: str) -> None:
+    who = f"--as=system:serviceaccount:{installed.name}:{account}"
+    rights = installed.kubectl("auth", "can-i", "--list", "--no-headers", who).splitlines()
+    assert {line.split()[0] for line in rights if not line.startswith(" ")} <= {
+        "selfsubjectreviews.authentication.k8s.io",
+        "selfsubjectaccessreviews.authorization.k8s.io",
+        "selfsubjectrulesreviews.authorization.k8s.io",
+    }
+    with pytest.raises(CommandError, match="Forbidden"):
+        installed.kubectl("get", "pods", who)
