@@ -1,0 +1,68 @@
+"""The ACL user of docs/production-data.md may do what Likewise does, and nothing that would harm the nodes."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pydantic import SecretStr
+
+from service.app import Stores, create_flusher, create_likes, open_stores
+from service.store.pulse import Pulse
+from service.store.shared_signals import RedisSignals
+from service.store.shared_windows import RedisWindows
+from service.verify import verify
+from tests.conftest import Servers, wait_for
+
+PAGE = Path(__file__).parents[2] / "docs" / "production-data.md"
+PASSWORD = "a-password-of-the-test"
+
+
+def rules() -> list[str]:
+    """The words after the user's name."""
+    [line] = re.findall(r"^ACL SETUSER likewise (.+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return [word.replace("PASSWORD", PASSWORD) for word in line.split()]
+
+
+@pytest.fixture
+def limited(servers: Servers) -> Iterator[Stores]:
+    """Stores that reach Redis as that user."""
+    clients = [redis.Redis.from_url(url) for url in servers.settings.redis_urls]
+    for client in clients:
+        client.execute_command("ACL SETUSER likewise", *rules())
+    try:
+        settings = {"redis_username": "likewise", "redis_password": SecretStr(PASSWORD), "ack": "replicated"}
+        with open_stores(servers.with_settings(**settings)) as stores:
+            yield stores
+    finally:
+        for client in clients:
+            client.execute_command("ACL DELUSER likewise")
+            client.close()
+
+
+def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
+    likes = create_likes(limited)
+    assert likes.like("post", "anna").count == 1
+    assert likes.unlike("post", "anna").count == 0
+    assert likes.like("post", "ben").count == 1
+    flusher = create_flusher(limited)
+    wait_for(lambda: flusher.flush_once() == 0 and all(polled.length == 0 for polled in limited.queue.poll("", 0)))
+    assert likes.standing("post", "ben").liked
+    assert not verify(limited.queue, limited.ledger, limited.settings.shards).problems
+
+
+def test_the_user_may_share_limits_tell_the_autoscaler_and_be_asked_for_readiness(limited: Stores) -> None:
+    cluster = limited.shards.cluster
+    assert RedisWindows(cluster).tell({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).failed == ""
+    assert Pulse(cluster).check() == []
+    signals = RedisSignals(cluster, "signals")
+    signals.tell("pod", {"arrivals": 1})
+    signals.forget("pod")
+
+
+@pytest.mark.parametrize("harm", ["FLUSHALL", "SHUTDOWN", "CONFIG GET *", "CLUSTER RESET", "FUNCTION FLUSH", "KEYS *"])
+def test_the_user_may_not_harm_the_nodes(limited: Stores, harm: str) -> None:
+    [node, *_] = limited.shards.cluster.primaries()
+    [reply] = node.call([tuple(harm.split())])
+    assert isinstance(reply, redis.exceptions.NoPermissionError)
