@@ -8,6 +8,7 @@ from autoscaler.observation import PostRate
 
 _DOUBLINGS = 2.0  # one may be chance or a newsletter; two in a row are a crowd that brings a crowd
 _AHEAD = 2.0  # doublings that are believed ahead: what goes further is seen again before
+_REST = 1.2  # times the rate it began at: below, a post rests, and its climb has not begun
 _SLOWEST_S = 60.0  # for two doublings; what rises slower, the total shows early enough
 _SMALLEST = 1 / 8  # of a pod's capacity: below, even the fourfold of a post fits a pod
 _SMOOTH_S = 2.0  # a post's rate is averaged over so long: a few likes a second double by chance
@@ -75,11 +76,13 @@ def _expected(marks: Marks, rate: float, now: float, ahead_s: float) -> float:
 
 
 def _marked(marks: Marks, rate: float, now: float) -> Marks:
-    """A new mark at each doubling, the last three are kept; anew from where a post falls or rests."""
+    """A new mark at each doubling, the last three are kept; anew from where a post rests or falls."""
     newest = marks[-1][1]
     if rate >= 2 * newest:
         marks = (*marks[-2:], (now, rate))
-    elif rate < newest / 2 or (rate < newest and len(marks) == 1):
+    elif len(marks) == 1 and rate < newest * _REST:
+        return ((now, min(rate, newest)),)
+    elif rate < newest / 2:
         return ((now, rate),)
     while marks and now - marks[0][0] > _SLOWEST_S:
         marks = marks[1:]
