@@ -72,13 +72,14 @@ def api(bind: str) -> None:
 @main.command()
 @click.option("--phase", type=click.Choice(["pre", "post", "all"]), default="all", show_default=True)
 @click.option("--list", "only_list", is_flag=True, help="Print what is left to do, a line each, and do nothing.")
-def migrate(phase: str, only_list: bool) -> None:
+@click.option("--accept-empty", is_flag=True, help="Make an empty database anew though others hold likes.")
+def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
     """Bring every database up to date; safe to run twice."""
     from service.store.migrate import migrate as run
     from service.store.migrate import pending
 
     phases: Any = ("pre", "post") if phase == "all" else (phase,)
-    lines = (pending if only_list else run)(_settings(), phases)
+    lines = pending(_settings(), phases) if only_list else run(_settings(), phases, accept_empty=accept_empty)
     for line in lines or ([] if only_list else ["every database is up to date"]):
         click.echo(line)
 

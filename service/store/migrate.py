@@ -5,13 +5,14 @@ before it; so old and new pods run side by side, and a rollback finds what it ne
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 from psycopg import sql
 
 from service.errors import ConfigurationError, LedgerUnavailableError
 from service.settings import Settings
+from service.store.installation import complete, membership, refuse_strangers
 from service.store.queries import partition
 from service.store.schema import Connection, Phase, applied, differing_shards, migrations, too_new
 from service.store.shard_map import Range, parse_shard_map
@@ -19,15 +20,27 @@ from service.store.shard_map import Range, parse_shard_map
 _ADVISORY_LOCK = 0x4C696B65  # "Like"
 
 
-def migrate(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
+def migrate(
+    settings: Settings, phases: tuple[Phase, ...] = ("pre", "post"), *, accept_empty: bool = False
+) -> list[str]:
     """Bring every database up to date; safe to run twice or at once. What was done, a line each.
 
-    Raises ConfigurationError where a database is not what the shard map says, or is past this image.
+    Raises ConfigurationError where a database is not what the shard map says, or is past this image; or is empty while
+    others of its installation are not, unless `accept_empty`.
     """
+    ranges = parse_shard_map(settings.shard_map, settings.shards)
     done = []
-    for held in parse_shard_map(settings.shard_map, settings.shards):
-        with _connected(held) as connection:
-            done += [f"{held.name}: {line}" for line in _migrate_one(connection, held, settings.shards, phases)]
+    with ExitStack() as stack:
+        connections = {held.name: stack.enter_context(_connected(held)) for held in ranges}
+        # Held until the connection ends: who migrates at the same moment waits, and finds all done.
+        next(iter(connections.values())).execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+        members = {name: membership(connection) for name, connection in connections.items()}
+        refuse_strangers(members, accept_empty=accept_empty)
+        for held in ranges:
+            lines = _migrate_one(connections[held.name], held, settings.shards, phases)
+            done += [f"{held.name}: {line}" for line in lines]
+        if "pre" in phases:
+            complete(connections)
     return done
 
 

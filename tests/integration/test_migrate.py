@@ -8,6 +8,7 @@ import pytest
 
 from service.app import create_likes, open_stores
 from service.errors import ConfigurationError, LedgerUnavailableError
+from service.local.postgres import PostgresServer
 from service.store.migrate import migrate, pending
 from service.store.shard_map import parse_shard_map
 from tests.conftest import SHARDS, Servers, wait_for
@@ -46,6 +47,41 @@ def test_what_is_left_to_do_is_told_without_doing_it(empty: Servers) -> None:
     assert not any(" post " in line for line in pending(empty.settings, ("pre",)))
     migrate(empty.settings)
     assert pending(empty.settings) == []
+
+
+def _drop(server: PostgresServer) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE fresh WITH (FORCE)")
+        connection.execute("CREATE DATABASE fresh")
+
+
+def test_a_database_that_lost_its_likes_is_not_taken_for_a_new_one(empty: Servers) -> None:
+    migrate(empty.settings)
+    _drop(empty.postgres[1])
+    with pytest.raises(ConfigurationError, match=r"/fresh is empty, but by \S+/fresh this installation was complete"):
+        migrate(empty.settings)
+    with open_stores(empty.settings) as stores:
+        assert [said.partition(" is ")[2] for said in stores.ledger.check()] == ["not prepared: run `likewise migrate`"]
+    lines = migrate(empty.settings, accept_empty=True)
+    assert f"{SHARDS // 2} shards added" in lines[-1]
+    assert migrate(empty.settings) == []
+
+
+def test_an_install_that_was_interrupted_goes_on(empty: Servers) -> None:
+    migrate(empty.settings)
+    first = parse_shard_map(empty.settings.shard_map, SHARDS)[0]
+    with psycopg.connect(first.url, autocommit=True) as connection:
+        connection.execute("UPDATE install SET id = NULL, complete = false")
+    _drop(empty.postgres[1])
+    assert any("shards added" in line for line in migrate(empty.settings))
+
+
+def test_databases_of_two_installations_are_refused(empty: Servers) -> None:
+    migrate(empty.settings)
+    with psycopg.connect(parse_shard_map(empty.settings.shard_map, SHARDS)[1].url, autocommit=True) as connection:
+        connection.execute("UPDATE install SET id = gen_random_uuid()")
+    with pytest.raises(ConfigurationError, match="databases of different installations"):
+        migrate(empty.settings)
 
 
 def test_another_number_of_shards_is_refused(empty: Servers) -> None:

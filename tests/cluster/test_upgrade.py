@@ -1,0 +1,88 @@
+"""From the frozen earlier chart and image to this one, and back: every like stays, and both kinds of pods serve meanwhile."""
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.kubernetes import IMAGE, Namespace, eventually, namespace
+
+EARLIER = os.environ.get("LIKEWISE_TEST_EARLIER_IMAGE", "likewise:earlier")
+CHART = Path(__file__).parent / "earlier" / "likewise-chart-0.1.0.tgz"
+POSTS = [f"post-{at}" for at in range(20)]
+VALUES = {
+    "redis.persistence.enabled": False,
+    "postgres.persistence.enabled": False,
+    "ingress.enabled": False,
+    "flusher.replicas": 1,
+    "api.preStopSeconds": 1,
+}
+_LIKE = """
+import http.client, json, os, sys
+connection = http.client.HTTPConnection("likewise", 80, timeout=10)
+counts = {}
+for post in sys.argv[2:]:
+    connection.request(sys.argv[1], f"/v1/posts/{post}/" + ("like" if sys.argv[1] == "PUT" else "count"))
+    answer = connection.getresponse()
+    body = json.load(answer)
+    assert answer.status in (200, 201), body
+    counts[post] = body["count"]
+print(json.dumps(counts))
+"""
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
+    """An installation of the earlier chart and image, with a like of each post."""
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(CHART) as archive:
+        archive.extractall(folder, filter="data")
+    with namespace("likewise-upgrade") as where:
+        where.install(chart=folder / "likewise", **VALUES, **_image(EARLIER))
+        eventually(lambda: set(said(where, "PUT").values()) == {1})
+        yield where
+
+
+def _image(name: str) -> dict[str, str]:
+    repository, _, tag = name.rpartition(":")
+    return {"image.repository": repository, "image.tag": tag}
+
+
+def said(where: Namespace, method: str) -> dict[str, int]:
+    """Each post's count: as a new visitor's like of it is answered (PUT), or as it is read (GET)."""
+    script = ["python", "-c", _LIKE, method, *POSTS]
+    return dict(json.loads(where.execute("deployment/likewise-api", *script)))
+
+
+def rows(where: Namespace) -> int:
+    """Likes in Postgres."""
+    query = ["psql", "-U", "likewise", "-tAc", "SELECT count(*) FROM likes WHERE liked"]
+    return int(where.execute("likewise-postgres-0-0", *query))
+
+
+def images(where: Namespace) -> set[str]:
+    """What the API's pods run."""
+    return {pod["spec"]["containers"][0]["image"].rpartition("/")[2] for pod in where.pods("api")}
+
+
+def test_every_like_survives_an_upgrade_and_the_way_back(earlier: Namespace) -> None:
+    assert images(earlier) == {EARLIER}
+    earlier.install(**VALUES, **_image(IMAGE))
+    eventually(lambda: images(earlier) == {IMAGE})
+    assert set(said(earlier, "GET").values()) == {1}
+    assert set(said(earlier, "PUT").values()) == {2}
+    assert "0002 pre installation" in _migrations(earlier)
+
+    earlier.helm("rollback", "likewise", "1", "--wait", "--timeout", "4m")
+    eventually(lambda: images(earlier) == {EARLIER})
+    assert set(said(earlier, "GET").values()) == {2}
+    assert set(said(earlier, "PUT").values()) == {3}
+    eventually(lambda: rows(earlier) == 3 * len(POSTS))
+
+
+def _migrations(where: Namespace) -> str:
+    query = "SELECT to_char(number, 'fm0000') || ' ' || phase || ' ' || name FROM migrations"
+    return where.execute("likewise-postgres-0-0", "psql", "-U", "likewise", "-tAc", query)
