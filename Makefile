@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test bench lint lock manifests clean
+.PHONY: up test bench bench-autoscaler lint lock manifests clean
 
 up: $(STAMP)
 	@exec $(BIN)/likewise up $(ARGS)
@@ -14,6 +14,9 @@ test: $(STAMP) lint
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-autoscaler: $(STAMP)
+	$(BIN)/python -m bench.autoscaler $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

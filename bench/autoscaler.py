@@ -113,16 +113,16 @@ def _share(is_: float, may: float) -> float:
 
 
 def decision_ms() -> dict[str, float]:
-    """Time of one decision with 600 pods and 1,000 posts, in ms."""
+    """CPU time of one decision with 600 pods and 1,000 posts that are all followed, in ms."""
     state, took = State(), []
     for second in range(_DECISIONS):
         now = float(second)
         pods = tuple(PodSample(f"pod-{i}", now - 0.5, 20 + i % 7, 20, 0.7, 0, 14, 600.0) for i in range(_PODS))
         posts = tuple(PostRate(f"post-{i}", 1_000 / (i + 1) + second % 5) for i in range(_POSTS))
         seen = Observation(replicas=_PODS, expected=_PODS, pods=pods, posts=posts, pending=100.0)
-        began = time.perf_counter()
+        began = time.thread_time()
         state = decide(state, seen, now, Tuning(pod_capacity=0.001 * _PODS)).state
-        took.append((time.perf_counter() - began) * 1_000)
+        took.append((time.thread_time() - began) * 1_000)
     return {"p50": round(statistics.median(took), 2), "p99": round(statistics.quantiles(took, n=100)[98], 2)}
 
 
