@@ -95,6 +95,7 @@ class Lease:
         self._records, self._times, self._clock = records, times, clock
         self._seen, self._seen_at = Record("", None), clock()
         self._held_until = float("-inf")
+        self._led = False
         self._closed = Event()
         self._thread = Thread(target=self._run, name="lease", daemon=True)
 
@@ -140,10 +141,16 @@ class Lease:
     def _is_over(self, record: Record, now: float) -> bool:
         return now - self._seen_at >= max(record.duration_s, self._times.duration_s)
 
+    def _tell(self) -> None:
+        """Also where the lease ended while this process was stopped."""
+        if self._led != self.held:
+            self._led = self.held
+            log.info("leading" if self._led else "not leading", holder=self.holder)
+
     def _run(self) -> None:
         pause_s = 0.0
         while not self._closed.wait(pause_s):
-            pause_s, held = self._times.every_s, self.held
+            pause_s = self._times.every_s
             try:
                 self.attempt()
             except ConflictError:
@@ -154,5 +161,4 @@ class Lease:
                 log.warning("lease not renewed", reason=str(error))
             except Exception:  # the thread must outlive whatever it meets
                 log.exception("lease not renewed")
-            if held != self.held:
-                log.info("leading" if self.held else "not leading", holder=self.holder)
+            self._tell()

@@ -68,15 +68,18 @@ class Loop:
         self.metrics.leading.set(not moment.why_not)
         later_s = 0.0
         if not moment.why_not and not self._led:
-            self._led = True
-            self._attempt("decisions", self.journal.resume, moment.now)
+            later_s = self._attempt("decisions", self._take_over, moment.now)
         for deployment, steered in self.steered.items():
             later_s = max(later_s, self._attempt(deployment, lambda one=steered: self._step(one, moment), moment.now))  # type: ignore[misc]
         if moment.why_not:
             self._led = False
-        else:
+        elif self._led:
             later_s = max(later_s, self._attempt("decisions", lambda: self.journal.keep(moment.now), moment.now))
         return later_s
+
+    def _take_over(self) -> None:
+        self.journal.resume()
+        self._led = True
 
     def _signals(self) -> Signals:
         now = self.clock()

@@ -17,7 +17,7 @@ from autoscaler.run_settings import RunSettings
 from autoscaler.serving import served
 from autoscaler.sightings import Lead
 from autoscaler.signals import RedisSource, Source
-from autoscaler.steering import ApiPods, Steered
+from autoscaler.steering import ApiPods, Flushers, Steered
 from autoscaler.targets import Target
 from autoscaler.tuning import Tuning
 from autoscaler.voice import Voice
@@ -94,4 +94,7 @@ def _steered(
         return Target(cluster, deployment, hpa, me=me, yield_s=settings.yield_s, may_write=may_write)
 
     api = ApiPods(target(settings.deployment, settings.hpa), Lead(cluster, wall_clock), given.tuning, metrics, me)
-    return {settings.deployment: api}
+    steered: dict[str, Steered] = {settings.deployment: api}
+    if settings.flushers:
+        steered[settings.flushers] = Flushers(target(settings.flushers), given.tuning, metrics, me)
+    return steered

@@ -1,5 +1,6 @@
 """One round for one Deployment: look, decide, and do it where that is allowed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -7,11 +8,11 @@ from typing import Protocol
 
 from autoscaler.decision import Decision, State
 from autoscaler.errors import ConflictError
+from autoscaler.flushers import decide_flushers
 from autoscaler.journal import Entry, entry_of
 from autoscaler.metrics import Metrics
-from autoscaler.observation import Observation
 from autoscaler.policy import decide
-from autoscaler.sightings import Expected, Lead, observed
+from autoscaler.sightings import Expected, Lead, flushers_observed, observed
 from autoscaler.signals import Signals
 from autoscaler.targets import Seen, Target
 from autoscaler.tuning import Tuning
@@ -56,42 +57,62 @@ class ApiPods:
 
     def step(self, moment: Moment) -> Step:
         """See `Steered`."""
-        if moment.why_not:
-            self._target.left()
         before = self._state
-        for attempt in range(_TRIES):
-            seen = self._target.look(moment.now)
-            lead_s = None if attempt else self._lead.look(seen.workload)
-            decision = self._decide(before, seen, moment, lead_s)
-            try:
-                return self._acted(seen, decision, moment)
-            except ConflictError:
-                self._metrics.conflicts.inc()
-                if attempt == _TRIES - 1:
-                    raise
-        raise AssertionError("unreachable")
+        step = _step(self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, seen, moment))
+        if step.entry.replicas > step.entry.current:
+            self._lead.raised(step.entry.replicas)
+        return step
 
-    def _decide(self, before: State, seen: Seen, moment: Moment, lead_s: float | None) -> Decision:
+    def _decide(self, before: State, seen: Seen, moment: Moment) -> Decision:
         expected = self._expected.look(moment.now, seen.workload.ready)
-        observation: Observation = observed(
-            seen, moment.signals, moment.now, moment.wall, expected=expected, lead_s=lead_s
-        )
+        lead_s = self._lead.look(seen.workload)
+        if lead_s is not None:
+            self._metrics.lead.set(lead_s)
+        observation = observed(seen, moment.signals, moment.now, moment.wall, expected=expected, lead_s=lead_s)
         began = perf_counter()
         decision = decide(before, observation, moment.now, _within(self._tuning, seen))
         self._metrics.decision_s.observe(perf_counter() - began)
         self._metrics.decided(decision)
-        if lead_s is not None:
-            self._metrics.lead.set(lead_s)
         self._state = decision.state
         return decision
 
-    def _acted(self, seen: Seen, decision: Decision, moment: Moment) -> Step:
+
+class Flushers:
+    """Steers the flushers."""
+
+    def __init__(self, target: Target, tuning: Tuning, metrics: Metrics, me: str) -> None:
+        self._target, self._tuning, self._metrics, self._me = target, tuning, metrics, me
+        self._state = State()
+
+    def step(self, moment: Moment) -> Step:
+        """See `Steered`."""
+        before = self._state
+        return _step(self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, seen, moment))
+
+    def _decide(self, before: State, seen: Seen, moment: Moment) -> Decision:
+        decision = decide_flushers(before, flushers_observed(seen, moment.signals), moment.now, self._tuning)
+        self._state = decision.state
+        return decision
+
+
+def _step(target: Target, moment: Moment, metrics: Metrics, me: str, decision_on: Callable[[Seen], Decision]) -> Step:
+    """Look, decide and do it; once more where what was looked at has changed meanwhile."""
+    if moment.why_not:
+        target.left()
+    for left in reversed(range(_TRIES)):
+        seen = target.look(moment.now)
+        decision = decision_on(seen)
         held_back = moment.why_not or held_back_by(seen)
-        done = "" if held_back else self._target.act(seen, decision.replicas)
-        if decision.replicas > decision.current:
-            self._lead.raised(decision.replicas)
-        entry = entry_of(decision, by=self._me, deployment=self._target.deployment, done=done, held_back=held_back)
+        try:
+            done = "" if held_back else target.act(seen, decision.replicas)
+        except ConflictError:
+            metrics.conflicts.inc()
+            if left:
+                continue
+            raise
+        entry = entry_of(decision, by=me, deployment=target.deployment, done=done, held_back=held_back)
         return Step(seen, entry, blind=decision.limit == "blind")
+    raise AssertionError("unreachable: the last try returns or raises")
 
 
 def held_back_by(seen: Seen) -> str:
