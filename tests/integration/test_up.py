@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +111,7 @@ class Run:
         self._output = directory / "output"
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
         ours = {"LIKEWISE_STATE_DIR": str(directory / "state"), "LIKEWISE_METRICS_PORT": str(metrics_port)}
+        ours["LIKEWISE_SLOW_MS"] = "1"  # a like of a new post asks Postgres: it is logged
         self.run = directory / "state" / "run"
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
@@ -147,10 +148,10 @@ class Run:
         assert not psutil.wait_procs(family, timeout=30)[1]
         return code
 
-    def ask(self, method: str, path: str, port: int | None = None) -> bytes:
+    def ask(self, method: str, path: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> bytes:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
         with closing(connection):
-            connection.request(method, path)
+            connection.request(method, path, headers=headers or {})
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status < 300, body
@@ -213,7 +214,21 @@ def test_ids_reach_the_api_byte_for_byte(running: Running) -> None:
 
 
 def test_metrics_are_served_apart(running: Running) -> None:
-    assert b"# HELP" in running.run.ask("GET", "/metrics", running.metrics_port)
+    served = [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", running.run.output)]
+    api, flusher = served
+    assert api == running.metrics_port
+    assert b"likewise_likes_total" in running.run.ask("GET", "/metrics", api)
+    assert b"likewise_pending_likes" in running.run.ask("GET", "/metrics", flusher)
+    assert running.run.ask("GET", "/livez", flusher) == b"200 OK\n"
+
+
+def test_requests_have_the_id_that_nginx_gives_them_whatever_a_client_says(running: Running) -> None:
+    chosen = "chosen-by-the-client"
+    running.run.ask("PUT", "/v1/posts/never-liked-before/like", headers={"X-Request-ID": chosen})
+    log = (running.run.run.parent / "logs" / "api.log").read_text()
+    ids = re.findall(r'"path": "/v1/posts/never-liked-before/like".*"request_id": "(\w+)"', log)
+    assert [len(one) for one in ids] == [32]
+    assert chosen not in log
 
 
 @pytest.mark.parametrize("name", ["nginx", "api", "flusher"])
