@@ -19,10 +19,16 @@ class Tuning(BaseModel):
         default=1_000, gt=0, description="Requests/s of a busy pod, until pods have shown their own."
     )
     target_utilisation: float = Field(
-        default=0.66, gt=0, lt=1, description="Share of its capacity a pod is to use; the rest meets the unforeseen."
+        default=0.66,
+        gt=0,
+        lt=1,
+        description="Share of its capacity a pod is to use: half as much again is then met while new pods start.",
     )
     raise_utilisation: float = Field(
-        default=0.71, gt=0, lt=1, description="Share from which pods are added; between the two nothing is changed."
+        default=0.71,
+        gt=0,
+        lt=1,
+        description="Share from which pods are added; from the target on nothing changes, so that chance adds none.",
     )
     lead_s: float = Field(
         default=10, gt=0, description="From a pod's creation to its first requests, until pods have shown their own."
@@ -36,11 +42,20 @@ class Tuning(BaseModel):
         gt=1,
         description="Times the pods asked for, at most, in one decision: a broken signal goes no further.",
     )
-    hold_s: float = Field(default=30, gt=0, description="Pods are released once they were too many for so long.")
+    hold_s: float = Field(
+        default=30,
+        gt=0,
+        description="Pods are released once they were too many for so long: a lull between two waves is shorter.",
+    )
     release_every_s: float = Field(
         default=10, gt=0, description="Time between two releases: enough to see what the last one did."
     )
-    release_share: float = Field(default=0.25, gt=0, lt=1, description="Share of the pods that go in one release.")
+    release_share: float = Field(
+        default=0.25,
+        gt=0,
+        lt=1,
+        description="Share of the pods that go in one release: 600 are 100 after 70 s, as fast as they were made.",
+    )
     restart_hold_s: float = Field(
         default=300, ge=0, description="After a start nothing is released for so long: an HPA's memory of the past."
     )

@@ -38,7 +38,9 @@ class Ideal:
 
 
 class Bound:
-    """Once a rise is visible its end is known, and all pods there may be are asked for: no policy can be sooner."""
+    """Once a rise is visible its end is known, and all pods there may be are asked for: with the same reserve before
+    the rise, no policy can be sooner.
+    """
 
     name = "bound"
     interval_s = 1.0

@@ -43,7 +43,7 @@ def plot(result: Result, world: World, start: float = 0.0, end: float = math.inf
         *_legend(result.trace.name, list(shown)),
         *_linear("demand, requests/s", demand, (start, end), 0),
         *_linear("pods that exist", pods, (start, end), 1),
-        *_decades(f"wait, s; a violation above {world.slo_s:g}", waits, (start, end), 2, world.slo_s),
+        *_decades(f"queue: wait, s; a violation above {world.slo_s:g}", waits, (start, end), 2, world.slo_s),
     ]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -76,7 +76,7 @@ def _linear(title: str, lines: dict[str, Points], span: tuple[float, float], row
     step = _round_step(highest)
     top = math.ceil(highest / step - 1e-9) * step
     ticks = [(step * at, f"{step * at:,.10g}") for at in range(round(top / step) + 1)]
-    yield from _panel(title, lines, span, row, lambda value: value / top, ticks)
+    yield from _panel(title, lines, span, row, lambda value: value / top, ticks, steps=row == 1)
 
 
 def _decades(title: str, lines: dict[str, Points], span: tuple[float, float], row: int, slo_s: float) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _decades(title: str, lines: dict[str, Points], span: tuple[float, float], ro
 
 def _panel(
     title: str, lines: dict[str, Points], span: tuple[float, float], row: int, place: Place,
-    ticks: Sequence[tuple[float, str]],
+    ticks: Sequence[tuple[float, str]], steps: bool = False,
 ) -> Iterator[str]:  # fmt: skip
     yield f'<text class="title" x="{_LEFT}" y="{_down(row, 1) - 8:.0f}">{escape(title)}</text>'
     for value, label in ticks:
@@ -102,8 +102,15 @@ def _panel(
         yield f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
     yield from _times(span, row)
     for name, points in lines.items():
-        places = (f"{_along(time, span):.1f} {_down(row, place(value)):.1f}" for time, value in points)
-        yield f'<path class="line {name}" stroke="{_COLOURS[name]}" d="M{"L".join(places)}"/>' if points else ""
+        yield f'<path class="line {name}" stroke="{_COLOURS[name]}" d="{_path(points, span, row, place, steps)}"/>'
+
+
+def _path(points: Points, span: tuple[float, float], row: int, place: Place, steps: bool) -> str:
+    """Straight from point to point, or in steps, as pods are there from one moment to the next."""
+    places = [(f"{_along(time, span):.1f}", f"{_down(row, place(value)):.1f}") for time, value in points]
+    return "".join(
+        f"M{x} {y}" if at == 0 else (f"H{x}V{y}" if steps else f"L{x} {y}") for at, (x, y) in enumerate(places)
+    )
 
 
 def _times(span: tuple[float, float], row: int) -> Iterator[str]:
@@ -113,7 +120,8 @@ def _times(span: tuple[float, float], row: int) -> Iterator[str]:
     for tick in range(math.ceil(span[0] / unit_s / step), int(span[1] / unit_s / step + 1e-9) + 1):
         at = _along(tick * step * unit_s, span)
         label = f"{tick * step:g}" + (f" {unit}" if at > _LEFT + _WIDTH * 0.9 else "")
-        yield f'<text x="{at:.1f}" y="{_down(row, 0) + 18:.0f}" text-anchor="middle">{label}</text>'
+        anchor = "end" if at > _LEFT + _WIDTH - _RIGHT else "middle"
+        yield f'<text x="{at:.1f}" y="{_down(row, 0) + 18:.0f}" text-anchor="{anchor}">{label}</text>'
 
 
 def _along(time: float, span: tuple[float, float]) -> float:

@@ -8,22 +8,21 @@ STABLE = Panic()
 
 
 @pytest.mark.parametrize(
-    ("ready", "stable", "panic", "pods", "mode"),
+    ("ready", "stable", "panic", "pods"),
     [
-        (10, 70, 70, 10, STABLE),  # 70 requests at a time, 7 a pod
-        (10, 100, 100, 15, STABLE),  # 14.3, rounded up
-        (10, 70, 139, 10, STABLE),  # 20 pods are wanted in the panic window: twice, which is the threshold
-        (10, 70, 133, 10, STABLE),  # 19 are not
-        (10, 7, 7, 5, STABLE),  # at most halved
-        (0, 7, 7, 1, STABLE),  # none ready counts as one
+        (10, 70, 70, 10),  # 70 requests at a time, 7 a pod
+        (10, 100, 100, 15),  # 14.3, rounded up
+        (10, 70, 133, 10),  # the panic window wants 19 pods: less than twice the ready ones
+        (10, 7, 7, 5),  # at most halved
+        (0, 7, 7, 1),  # none ready counts as one
     ],
 )
-def test_stable(ready, stable, panic, pods, mode):
-    found, after = scaled(ready, stable, panic, 7.0, mode, now=100.0)
-    if panic == 139:
-        assert (found, after) == (20, Panic(100.0, 20))
-    else:
-        assert (found, after) == (pods, STABLE)
+def test_stable(ready, stable, panic, pods):
+    assert scaled(ready, stable, panic, 7.0, STABLE, now=100.0) == (pods, STABLE)
+
+
+def test_at_twice_the_ready_pods_it_panics_and_takes_the_panic_window():
+    assert scaled(10, 70, 139, 7.0, STABLE, now=100.0) == (20, Panic(100.0, 20))
 
 
 def test_in_panic_pods_only_grow():
