@@ -26,6 +26,7 @@ class RunSettings(BaseSettings):
     prometheus_selector: str = Field(
         default="", description='Which series are meant, as namespace="blog",job="likewise"; empty: all.'
     )
+    prometheus_pod_label: str = Field(default="pod", min_length=1, description="The label that names a pod.")
     every_s: float = Field(default=1.0, gt=0, description="From one decision to the next: pods speak each second.")
     request_s: float = Field(default=2.0, gt=0, description="The longest that a request to the API server takes.")
     lease_s: float = Field(default=8.0, gt=0, description="A leader that is silent for so long leads no more.")

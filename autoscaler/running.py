@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from autoscaler.boards import Boards
 from autoscaler.cluster import Cluster, connect
+from autoscaler.errors import ConfigurationError
 from autoscaler.journal import Journal
 from autoscaler.lease import Lease, LeaseRecords, Times
 from autoscaler.loop import DRY_RUN, Loop, wall_clock
 from autoscaler.metrics import Metrics
+from autoscaler.prometheus import PrometheusSource
 from autoscaler.redis_settings import RedisSettings
 from autoscaler.run_settings import RunSettings
 from autoscaler.serving import served
@@ -82,7 +84,20 @@ def _lease(settings: RunSettings, me: str, stack: ExitStack) -> Lease:
 
 
 def _source(given: Given) -> Source:
-    return RedisSource(Boards(given.redis))
+    settings = given.run
+    if settings.source == "redis":
+        return RedisSource(Boards(given.redis))
+    if "stale_s" not in given.tuning.model_fields_set:
+        raise ConfigurationError(
+            f"LIKEWISE_AUTOSCALER_STALE_S is {given.tuning.stale_s:g}: with source=prometheus set it, above the "
+            "scrape interval and what a scrape may be late: 40 for one of 15 s"
+        )
+    return PrometheusSource(
+        settings.prometheus_url,
+        selector=settings.prometheus_selector,
+        pod_label=settings.prometheus_pod_label,
+        timeout_s=settings.request_s,
+    )
 
 
 def _steered(

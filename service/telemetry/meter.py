@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from service.telemetry.metrics import SIGNAL, SIGNAL_READY
 from service.telemetry.traffic import Traffic
 
 _HOTTEST = 10  # posts that a process names; a post that matters is among them at several processes
@@ -74,15 +75,15 @@ class Meter:
         passed = max(now - self._at, 1e-3)
         arrived, answered, failed, used = (after - before for after, before in zip(counts, self._before, strict=True))
         self._at, self._before = now, counts
-        return {
+        told = {
             "arrivals": round(arrived / passed, 2),
             "accepted": round(max(0.0, answered - failed) / passed, 2),
             "busy": round(min(1.0, used / passed), 4),
             "queue": round(arrived / passed * self._late_s(), 2),
             "in_flight": max(0, self._traffic.arrived - self._traffic.answered),
-            "ready_s": round(now - self._began, 1),
-            "posts": self._posts(passed, arrived),
         }
+        _show(told, now - self._began)
+        return {**told, "ready_s": round(now - self._began, 1), "posts": self._posts(passed, arrived)}
 
     def _counts(self) -> tuple[float, ...]:
         traffic = self._traffic
@@ -95,6 +96,14 @@ class Meter:
         each = max(1.0, arrived / seen) / passed if seen == posts.maxlen else 1 / passed
         counts = Counter(posts.popleft() for _ in range(seen))
         return [(post, round(count * each, 2)) for post, count in counts.most_common(_HOTTEST)]
+
+
+def _show(told: dict[str, float], ready_s: float) -> None:
+    """The same for Prometheus, which adds up the workers of a pod."""
+    for of, value in told.items():
+        SIGNAL.labels(of).set(value)
+    SIGNAL.labels("workers").set(1)
+    SIGNAL_READY.set(ready_s)
 
 
 def processor_s() -> float:

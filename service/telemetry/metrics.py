@@ -5,7 +5,7 @@ In a pod several workers count, and gunicorn's first process serves the sum; a f
 
 import os
 
-from prometheus_client import Counter, Histogram, values
+from prometheus_client import Counter, Gauge, Histogram, values
 
 _process = os.getpid()
 
@@ -45,6 +45,12 @@ LIMITED = Counter("likewise_limited_total", "Requests refused by a limit, by its
 UNSHARED = Counter("likewise_limits_unshared_total", "Rounds in which other processes could not be told all uses.")
 REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls of Redis that failed, by kind.", ["kind"])
 POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres that failed, by kind.", ["kind"])
+SIGNAL = Gauge(
+    "likewise_signal", "What a process tells the autoscaler of its last second.", ["of"], multiprocess_mode="livesum"
+)
+SIGNAL_READY = Gauge(
+    "likewise_signal_ready_seconds", "Since when its youngest worker serves.", multiprocess_mode="livemin"
+)
 
 REDIS_KINDS = ("connection", "timeout", "moved", "loading", "readonly", "full", "other")
 POSTGRES_KINDS = ("connection", "timeout", "refused", "other")

@@ -1,0 +1,55 @@
+"""A real Prometheus that scrapes real pods and a flusher, as the autoscaler's source of signals."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from autoscaler.errors import SignalsUnavailableError
+from autoscaler.prometheus import PrometheusSource
+from autoscaler.signals import Signals
+from tests.conftest import wait_for
+
+from .watched import World, watched
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with watched(tmp_path_factory.mktemp("autoscaler")) as running:
+        yield running
+
+
+def source(world: World, selector: str = "") -> PrometheusSource:
+    url = world.prometheus._url.removesuffix("/api/v1/")
+    return PrometheusSource(url, selector=selector, pod_label="instance", timeout_s=5)
+
+
+def test_pods_and_backlog_are_read_with_their_age(world):
+    found: list[Signals] = []
+
+    def is_seen() -> bool:
+        found[:] = [source(world).read(1_000.0)]
+        pods = found[0].pods
+        return len(pods) == 2 and min(pod.arrivals for pod in pods) > 1 and found[0].backlog is not None
+
+    wait_for(is_seen, 60, every_s=0.2)
+    signals = found[0]
+    for pod in signals.pods:
+        assert 990 < pod.at <= 1_000
+        assert 0 < pod.accepted <= pod.arrivals + 50
+        assert 0 <= pod.busy <= 1
+        assert pod.ready_s > 0
+    assert signals.backlog
+    assert signals.backlog.pending >= 0
+    wait_for(lambda: (backlog := source(world).read(1_000.0).backlog) and backlog.settled > 0, 30, every_s=0.2)
+
+
+def test_a_selector_chooses_series(world):
+    assert source(world, 'job="nothing"').read(1_000.0) == Signals()
+
+
+def test_what_it_refuses_and_its_absence_are_one_sentence(world):
+    with pytest.raises(SignalsUnavailableError, match="Prometheus refuses: HTTP Error 400"):
+        source(world, "job=").read(0)
+    away = PrometheusSource("http://127.0.0.1:1", selector="", pod_label="pod", timeout_s=1)
+    with pytest.raises(SignalsUnavailableError, match="Prometheus does not answer"):
+        away.read(0)
