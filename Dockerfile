@@ -1,6 +1,6 @@
 # The one image: API pods, flushers, migrations and the drill are commands of it.
 # Build it with the version and the commit that it is made of:
-#   docker build --build-arg VERSION=0.1.0 --build-arg REVISION=$(git rev-parse HEAD) -t likewise:0.1.0 .
+#   docker build --build-arg VERSION=0.2.0 --build-arg REVISION=$(git rev-parse HEAD) -t likewise:0.2.0 .
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 SOURCE_DATE_EPOCH=315532800
 RUN python3 -m venv --without-pip /opt/likewise

@@ -63,8 +63,9 @@ class Namespace:
         return run("helm", "--namespace", self.name, *args, timeout_s=timeout_s)
 
     def install(self, *, chart: Path = CHART, timeout: str = "4m", wait: bool = True, **values: object) -> None:
-        """Install or upgrade the release `likewise`; values as `{"redis.enabled": False}` by `**`."""
-        sets = [part for name, value in {**SMALL, **values}.items() for part in ("--set", f"{name}={_text(value)}")]
+        """Install or upgrade the release `likewise`; values as `{"redis.enabled": False}` by `**`, None: not given."""
+        given = {name: value for name, value in {**SMALL, **values}.items() if value is not None}
+        sets = [part for name, value in given.items() for part in ("--set", f"{name}={_text(value)}")]
         waiting = ["--wait"] if wait else []
         self.helm("upgrade", "--install", "likewise", str(chart), "--timeout", timeout, *waiting, *sets)
 
