@@ -7,9 +7,7 @@ autoscaler-figures.json with the verdicts. The simulation has fixed seeds: the s
 import argparse
 import json
 import os
-import statistics
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import Pool
@@ -17,29 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from autoscaler.decision import State
 from autoscaler.errors import TraceError
-from autoscaler.observation import Observation, PodSample, PostRate
-from autoscaler.policy import decide
 from autoscaler.simulate.contest import Result, contest
 from autoscaler.simulate.plot import plot
-from autoscaler.simulate.score import Score
 from autoscaler.simulate.shapes import SHAPES
 from autoscaler.simulate.trace import Curve, Trace, read
 from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
+from bench.autoscaler_figures import Found, figures, table
 
 RESULTS = Path(__file__).parent / "results"
-TUNED_ON = ("step", "ramp60s", "viral", "sawtooth")  # constants were chosen by these; all others only report
 _STORY = (2_100.0, 11_500.0)  # requests/s: 100 and 548 pods at the target utilisation
 _SMALL = (3_000.0, 33_000.0)  # 5 and 48 pods of 1,000 requests/s each
 _TRACE_PEAK = 12_000.0  # requests/s to which the highest value of a real trace is scaled: 572 pods
 _WEEK_S = 7 * 86_400.0
 _PLOTS = {"viral@20s": (540.0, 1_200.0), "step": (540.0, 1_500.0), "sawtooth@20s": (540.0, 3_600.0)}
-_OURS = ("likewise", "likewise+hpa60", "likewise+hpa")
-_PODS, _POSTS, _DECISIONS = 600, 1_000, 500
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ def _busiest_week(trace: Trace) -> Trace:
     )
 
 
-def run(case: Case) -> tuple[str, int, dict[str, Score], str]:
+def run(case: Case) -> Found:
     """A case's name, its spikes, the scores and, where one is wanted, the plot."""
     found = contest(
         case.trace, case.world, Tuning(pod_capacity=case.world.capacity, max_replicas=case.world.max_replicas)
@@ -90,78 +81,6 @@ def _picture(case: Case, found: Result) -> str:
         return ""
     shown = replace(found, moments={name: found.moments[name] for name in ("ideal", "hpa", "kpa", "likewise")})
     return plot(shown, case.world, *_PLOTS[case.name])
-
-
-def violations(name: str, spikes: int, scores: Mapping[str, Score], ours: str) -> dict[str, float]:
-    """Each figure of a case as a share of what it may be: above 1 it is missed."""
-    mine, hpa, kpa = scores[ours], scores["hpa"], scores["kpa"]
-    shares = {
-        "violation_vs_hpa": _share(mine.violation_s, 0.40 * hpa.violation_s),
-        "pod_seconds_vs_ideal": mine.pod_seconds / (1.25 * scores["ideal"].pod_seconds),
-        "violation_vs_bound": _share(mine.violation_s, scores["bound"].violation_s + 10 * spikes),
-        "reversals": _share(mine.reversals, spikes),
-    }
-    if name.startswith("ramp") and name.endswith("@20s"):
-        shares["violation_vs_kpa"] = _share(mine.violation_s, 0.75 * kpa.violation_s)
-    return shares
-
-
-def _share(is_: float, may: float) -> float:
-    if may > 0:
-        return is_ / may
-    return 0.0 if is_ == 0 else 99.0
-
-
-def decision_ms() -> dict[str, float]:
-    """CPU time of one decision with 600 pods and 1,000 posts that are all followed, in ms."""
-    state, took = State(), []
-    for second in range(_DECISIONS):
-        now = float(second)
-        pods = tuple(PodSample(f"pod-{i}", now - 0.5, 20 + i % 7, 20, 0.7, 0, 14, 600.0) for i in range(_PODS))
-        posts = tuple(PostRate(f"post-{i}", 1_000 / (i + 1) + second % 5) for i in range(_POSTS))
-        seen = Observation(replicas=_PODS, expected=_PODS, pods=pods, posts=posts, pending=100.0)
-        began = time.thread_time()
-        state = decide(state, seen, now, Tuning(pod_capacity=0.001 * _PODS)).state
-        took.append((time.thread_time() - began) * 1_000)
-    return {"p50": round(statistics.median(took), 2), "p99": round(statistics.quantiles(took, n=100)[98], 2)}
-
-
-def figures(found: Sequence[tuple[str, int, dict[str, Score], str]]) -> dict[str, Any]:
-    """For each of our policies and each figure: the worst case, its share of what it may be, and how many miss it."""
-    said: dict[str, Any] = {"tuned_on": TUNED_ON, "decision_ms": decision_ms(), "decision_ms_must": 50}
-    for ours in _OURS:
-        shares = {name: violations(name, spikes, scores, ours) for name, spikes, scores, _ in found}
-        said[ours] = {
-            figure: _worst(shares, figure)
-            for figure in (
-                "violation_vs_hpa",
-                "violation_vs_kpa",
-                "pod_seconds_vs_ideal",
-                "violation_vs_bound",
-                "reversals",
-            )
-        }
-    return said
-
-
-def _worst(shares: Mapping[str, Mapping[str, float]], figure: str) -> dict[str, Any]:
-    known = {name: one[figure] for name, one in shares.items() if figure in one}
-    missed = sorted(name for name, share in known.items() if share > 1)
-    worst = max(known, key=lambda name: known[name])
-    return {"cases": len(known), "missed": missed, "worst": worst, "share_of_must": round(known[worst], 3)}
-
-
-def table(found: Sequence[tuple[str, int, dict[str, Score], str]]) -> Table:
-    """Violation seconds of each policy, and our pods over the ideal's."""
-    shown = Table(title="Violation seconds; pod-seconds of ours over the ideal's", title_justify="left")
-    names = ("bound", "hpa", "kpa", *_OURS)
-    for column in ("trace", *names, "pods", "+hpa60", "+hpa", "reversals / spikes"):
-        shown.add_column(column, justify="left" if column == "trace" else "right")
-    for name, spikes, scores, _ in found:
-        ratios = [f"{scores[one].pod_seconds / scores['ideal'].pod_seconds:.2f}" for one in _OURS]
-        turns = f"{scores['likewise'].reversals} / {spikes}"
-        shown.add_row(name, *(f"{scores[one].violation_s:,.0f}" for one in names), *ratios, turns)
-    return shown
 
 
 def main() -> int:
@@ -193,7 +112,7 @@ def main() -> int:
     return 0 if all(not one["missed"] for one in said.get("likewise", {}).values()) else 1
 
 
-def _keep(found: Sequence[tuple[str, int, dict[str, Score], str]], said: Mapping[str, Any]) -> None:
+def _keep(found: Sequence[Found], said: Mapping[str, Any]) -> None:
     scores = {name: {policy: asdict(score) for policy, score in one.items()} for name, _, one, _ in found}
     (RESULTS / "autoscaler.json").write_text(json.dumps(scores, indent=1) + "\n")
     (RESULTS / "autoscaler-figures.json").write_text(json.dumps(said, indent=1) + "\n")

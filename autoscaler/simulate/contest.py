@@ -20,7 +20,7 @@ POLICIES: Mapping[str, Callable[[World, Trace, Tuning], Policy]] = {
     "kpa": lambda world, _, __: Kpa(world),
     "likewise": lambda world, _, tuning: Likewise(world, tuning),
     "likewise+hpa": lambda world, _, tuning: LikewiseWithHpa(world, tuning),
-    "likewise+hpa60": lambda world, _, tuning: LikewiseWithQuickHpa(world, tuning),
+    "likewise+hpa30": lambda world, _, tuning: LikewiseWithQuickHpa(world, tuning),
 }
 
 

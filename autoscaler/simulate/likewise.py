@@ -9,7 +9,7 @@ from autoscaler.simulate.traffic import Measure
 from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
 
-_QUICK_WINDOW_S = 60.0
+_QUICK_WINDOW_S = 30.0
 
 
 class Likewise:
@@ -95,9 +95,9 @@ class LikewiseWithHpa(Likewise):
 
 
 class LikewiseWithQuickHpa(LikewiseWithHpa):
-    """Beside an HPA with `stabilizationWindowSeconds: 60`, as holding is done by the floor already."""
+    """Beside an HPA with `stabilizationWindowSeconds: 30`, as long as the floor is held."""
 
-    name = "likewise+hpa60"
+    name = "likewise+hpa30"
 
     def __init__(self, world: World, tuning: Tuning) -> None:
         super().__init__(world, tuning, _QUICK_WINDOW_S)

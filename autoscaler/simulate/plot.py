@@ -12,7 +12,7 @@ _LEFT, _WIDTH, _RIGHT = 64, 780, 16
 _TOP, _HEIGHT, _GAP = 56, 150, 46
 _COLOURS = {
     "ideal": "#8b8578", "bound": "#c9c2b5", "hpa": "#3d7ea6", "kpa": "#e8853d", "likewise": "#c2183f",
-    "likewise+hpa": "#8a63b8", "likewise+hpa60": "#3f8f6b", "demand": "#2b2823",
+    "likewise+hpa": "#8a63b8", "likewise+hpa30": "#3f8f6b", "demand": "#2b2823",
 }  # fmt: skip
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#6a655c}.title{font-weight:600;fill:#2b2823}"

@@ -85,8 +85,8 @@ def test_foresight_violates_nothing(name, start_s):
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "slow_day"])
 def test_likewise_reaches_its_figures(name):
-    found = contest(SHAPES[name](*STORY), World(), TUNING, ["ideal", "bound", "hpa", "likewise", "likewise+hpa60"])
-    for ours in ("likewise", "likewise+hpa60"):
+    found = contest(SHAPES[name](*STORY), World(), TUNING, ["ideal", "bound", "hpa", "likewise", "likewise+hpa30"])
+    for ours in ("likewise", "likewise+hpa30"):
         mine, others = found.scores[ours], found.scores
         assert mine.violation_s <= 0.40 * others["hpa"].violation_s
         assert mine.violation_s <= others["bound"].violation_s + 10
