@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,19 +17,25 @@ from autoscaler.settings import read_settings, settings_from_environment
 from autoscaler.wishes import PREWARM, Wanted, is_paused, prewarm_of
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
-_NAMESPACE = click.option("--namespace", "-n", default=None, help="Where the objects are.  [default: KUBECONFIG's]")
+
+
+def _on_release(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that say which installation is meant."""
+    release = click.option("--release", default=None, help="Its Helm release.  [default: likewise]")
+    namespace = click.option("--namespace", "-n", default=None, help="Where it is.  [default: KUBECONFIG's]")
+    return release(namespace(command))
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Look and decide, and change nothing; no lease, no Events.")
 @click.option("--rounds", type=click.IntRange(1), help="End after so many decisions.  [default: run until SIGTERM]")
-@_NAMESPACE
-def run(dry_run: bool, rounds: int | None, namespace: str | None) -> None:
+@_on_release
+def run(dry_run: bool, rounds: int | None, **where: str | None) -> None:
     """Scale until SIGTERM; of several that run, one leads."""
     from autoscaler.redis_settings import RedisSettings
     from autoscaler.running import Given, opened
 
-    given = Given(run_settings(namespace), read_settings(RedisSettings), settings_from_environment())
+    given = Given(run_settings(**where), read_settings(RedisSettings), settings_from_environment())
     stopped = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stopped.set())
@@ -41,10 +48,10 @@ def run(dry_run: bool, rounds: int | None, namespace: str | None) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
 @click.option("--last", "most", type=click.IntRange(1), default=10, show_default=True, help="So many changes.")
-@_NAMESPACE
-def explain(as_json: bool, most: int, namespace: str | None) -> None:
+@_on_release
+def explain(as_json: bool, most: int, **where: str | None) -> None:
     """Print the last changes and why, then how it stands now."""
-    settings = run_settings(namespace)
+    settings = run_settings(**where)
     with _cluster(settings) as cluster:
         text = cluster.kept(settings.decisions).get(KEY, "")
     if not text:
@@ -62,10 +69,10 @@ def explain(as_json: bool, most: int, namespace: str | None) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
-@_NAMESPACE
-def status(as_json: bool, namespace: str | None) -> None:
+@_on_release
+def status(as_json: bool, **where: str | None) -> None:
     """Print who leads, what is asked for, and what people have asked for."""
-    settings = run_settings(namespace)
+    settings = run_settings(**where)
     with _cluster(settings) as cluster:
         workload = cluster.deployment(settings.deployment)
         floor = cluster.floor(settings.hpa) if settings.hpa else None
@@ -89,10 +96,10 @@ def status(as_json: bool, namespace: str | None) -> None:
 @click.command()
 @click.argument("replicas", type=click.IntRange(1))
 @click.option("--for", "duration", required=True, metavar="TIME", help="For how long: 20m, 2h.")
-@_NAMESPACE
-def prewarm(replicas: int, duration: str, namespace: str | None) -> None:
+@_on_release
+def prewarm(replicas: int, duration: str, **where: str | None) -> None:
     """Ask for at least REPLICAS pods for a while, ahead of a post that is announced."""
-    settings = run_settings(namespace)
+    settings = run_settings(**where)
     wanted = Wanted(replicas, datetime.now(UTC) + parse_duration(duration))
     with _cluster(settings) as cluster:
         floor = cluster.floor(settings.hpa) if settings.hpa else None
@@ -105,12 +112,12 @@ def prewarm(replicas: int, duration: str, namespace: str | None) -> None:
 
 
 @click.command()
-@_NAMESPACE
-def lower(namespace: str | None) -> None:
+@_on_release
+def lower(**where: str | None) -> None:
     """Take the HPA's floor back to the base where no autoscaler has led for a while; for a CronJob."""
     from autoscaler.lowering import lower as lower_floor
 
-    settings = run_settings(namespace)
+    settings = run_settings(**where)
     with _cluster(settings) as cluster:
         click.echo(lower_floor(cluster, _lease_record(settings), settings, settings_from_environment().min_replicas))
 
@@ -118,9 +125,15 @@ def lower(namespace: str | None) -> None:
 COMMANDS = (run, explain, status, prewarm, lower)
 
 
-def run_settings(namespace: str | None) -> RunSettings:
-    """From the environment, `namespace` before it. Raises ConfigurationError."""
-    return read_settings(RunSettings, **({"namespace": namespace} if namespace else {}))
+def run_settings(namespace: str | None = None, release: str | None = None) -> RunSettings:
+    """From the environment; what is given goes before it. Raises ConfigurationError."""
+    given = {"namespace": namespace} if namespace else {}
+    if release:  # the names that the chart gives
+        name = release if "likewise" in release else f"{release}-likewise"
+        own = f"{name}-autoscaler"
+        given |= {"deployment": f"{name}-api", "hpa": f"{name}-api", "flushers": f"{name}-flusher"}
+        given |= {"lease": own, "decisions": own}
+    return read_settings(RunSettings, **given)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -12,6 +12,7 @@ from service.telemetry.traffic import Traffic
 
 _HOTTEST = 10  # posts that a process names; a post that matters is among them at several processes
 _LOOK_S = 0.1  # between two looks at how late this process is: ten a second are 0.1 % of a core
+_TAKES_S = 0.05  # of a request that nothing holds up, and more: some milliseconds are usual
 _CLOSE_S = 1.0
 
 
@@ -67,23 +68,25 @@ class Meter:
         self._before = self._counts()
 
     def measure(self) -> dict[str, Any]:
-        """Rates in requests/s since the last call; `posts` with theirs, the hottest first.
-
-        `queue` is by Little's law: so many come in the time for which one waits.
-        """
+        """Rates in requests/s since the last call; `posts` with theirs, the hottest first."""
         now, counts = self._clock(), self._counts()
         passed = max(now - self._at, 1e-3)
         arrived, answered, failed, used = (after - before for after, before in zip(counts, self._before, strict=True))
         self._at, self._before = now, counts
+        busy, in_flight = min(1.0, used / passed), max(0, self._traffic.arrived - self._traffic.answered)
         told = {
             "arrivals": round(arrived / passed, 2),
             "accepted": round(max(0.0, answered - failed) / passed, 2),
-            "busy": round(min(1.0, used / passed), 4),
-            "queue": round(arrived / passed * self._late_s(), 2),
-            "in_flight": max(0, self._traffic.arrived - self._traffic.answered),
+            "busy": round(busy, 4),
+            "queue": round(self._unread(arrived / passed) + _held_up(in_flight, answered / passed) * busy, 2),
+            "in_flight": in_flight,
         }
         _show(told, now - self._began)
         return {**told, "ready_s": round(now - self._began, 1), "posts": self._posts(passed, arrived)}
+
+    def _unread(self, arrivals: float) -> float:
+        """By Little's law: so many come in the time for which one waits to be read."""
+        return arrivals * self._late_s()
 
     def _counts(self) -> tuple[float, ...]:
         traffic = self._traffic
@@ -96,6 +99,11 @@ class Meter:
         each = max(1.0, arrived / seen) / passed if seen == posts.maxlen else 1 / passed
         counts = Counter(posts.popleft() for _ in range(seen))
         return [(post, round(count * each, 2)) for post, count in counts.most_common(_HOTTEST)]
+
+
+def _held_up(in_flight: int, answers: float) -> float:
+    """Requests in flight beyond the usual. While Redis is slow there are many, too, but the process idles."""
+    return max(0.0, in_flight - answers * _TAKES_S)
 
 
 def _show(told: dict[str, float], ready_s: float) -> None:

@@ -202,7 +202,8 @@ def test_a_meter_tells_what_came_since_the_last_look():
     traffic.posts.extend(["hot"] * 60 + ["cool"] * 20)
     clock.now, used[0] = 2.0, 1.5
     assert meter.measure() == {
-        "arrivals": 100, "accepted": 80, "busy": 0.75, "queue": 25, "in_flight": 20, "ready_s": 2,
+        "arrivals": 100, "accepted": 80, "busy": 0.75, "queue": 36.62,  # 25 unread, and 0.75 of 20 - 4.5
+        "in_flight": 20, "ready_s": 2,
         "posts": [("hot", 30), ("cool", 10)],
     }  # fmt: skip
     clock.now = 3.0
