@@ -21,6 +21,7 @@ class Connection:
     """A socket and the request whose answer it waits for: of which kind, about which like, due when."""
 
     socket: socket.socket
+    epoch: int
     open: bool = False
     like: int = IDLE
     kind: int = LIKE
@@ -40,6 +41,7 @@ class Pool:
         self._idle: list[Connection] = []
         self._opening = 0
         self._open_at = 0.0
+        self._epoch = 0
 
     @property
     def has_idle(self) -> bool:
@@ -49,8 +51,20 @@ class Pool:
         """An idle connection."""
         return self._idle.pop()
 
+    def renew(self) -> None:
+        """Send nothing more over the connections of now: where one was lost, the server may be ending all of them.
+
+        So do browsers: a reload of NGINX ends those that are kept, whatever was just sent over them.
+        """
+        self._epoch += 1
+        for connection in list(self._idle):
+            self.close(connection)
+
     def put(self, connection: Connection) -> None:
         """It is idle again."""
+        if connection.epoch < self._epoch:
+            self.close(connection)
+            return
         connection.like, connection.data = IDLE, b""
         self._idle.append(connection)
 
@@ -73,7 +87,7 @@ class Pool:
 
     def _open(self) -> bool:
         try:
-            connection = Connection(socket.socket(self._family, socket.SOCK_STREAM))
+            connection = Connection(socket.socket(self._family, socket.SOCK_STREAM), self._epoch)
         except OSError:  # no file descriptor is left
             return False
         connection.socket.setblocking(False)

@@ -167,6 +167,7 @@ class Sender:
         self.tally.waiting -= 1
         self.tally.dropped += 1
         self._pool.close(connection)
+        self._pool.renew()
         if job in self._tried:
             self.tally.lose(*job, time.monotonic() - self.begin)
         else:

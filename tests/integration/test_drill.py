@@ -197,20 +197,32 @@ class Target:
 
 @contextmanager
 def target(
-    answer: Callable[[int], int], delay_s: float = 0, garbage: bytes = b"", unlike: int = 200, dies_at: int = -1
+    answer: Callable[[int], int],
+    delay_s: float = 0,
+    garbage: bytes = b"",
+    unlike: int = 200,
+    dies_at: int = -1,
+    reloads_at: int = -1,
 ) -> Iterator[Target]:
-    """It holds a token once, unless it answers 299: then it counts twice and says 201. It answers unlikes `unlike`."""
+    """It holds a token once, unless it answers 299: then it counts twice and says 201. It answers unlikes `unlike`.
+
+    From the like `reloads_at` on it ends each connection that was opened before, once something is sent over it.
+    """
     lock, stopped, asked = threading.Lock(), threading.Event(), Counter[str]()
     held = Counter[bytes]()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            reloads = asked["reloads"]
             while line := self.rfile.readline():
                 fields = [line, *iter(self.rfile.readline, b"\r\n")]
                 probe, takes_back = b"-1/like" in line, line.startswith(b"DELETE")
                 with lock:
                     asked["likes"] += not probe
                     number = asked["likes"]
+                    asked["reloads"] += number == reloads_at and not probe
+                if reloads != asked["reloads"]:
+                    return
                 if number == dies_at:
                     server.socket.close()  # from now on connections are refused
                 status = 201 if probe else unlike if takes_back else answer(number)
@@ -347,6 +359,13 @@ def test_a_dropped_like_is_sent_again_once() -> None:
         found = fake.drill(40)
     assert one_number(found) == 40
     assert (found.errors["connections_dropped"], found.errors["retried"]) == (1, 1)
+
+
+def test_a_gateway_that_ends_every_kept_connection_loses_no_like() -> None:
+    with target(lambda number: 201, reloads_at=100) as fake:
+        found = fake.drill(400, seconds=1)
+    assert one_number(found) == 400
+    assert found.errors["connections_dropped"] == found.errors["retried"] > 0
 
 
 def test_a_like_dropped_twice_is_lost() -> None:
