@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from autoscaler.sight import Load
 
-_GROWTH_AT_MOST = (
-    1.0  # share of the arrivals a slope may add: a rise that more than doubles by then is seen again before
-)
+_GROWTH_AT_MOST = 1.0  # times the arrivals a slope may add: a rise that goes further is seen again before
 _FULL_BUSY = 0.95  # mean busy share from which pods are taken to be saturated: they differ by a few percent
-_FULL_WAIT_S = 1.0  # of work waiting, besides; a burst of a moment is not hidden demand
+_FULL_WAIT_S = 0.25  # of work waiting, besides: likes are answered within that, and fast pods hold little more
 _FULL_TAKEN = 0.95  # arrivals over accepted from which the queue does not drain
 _HIDDEN_FACTOR = 2.0  # saturated pods hide how much more there is: they are doubled each time they are ready
 
