@@ -77,13 +77,18 @@ def connect(namespace: str, timeout_s: float) -> Client:
     """
     timeout = httpx2.Timeout(timeout_s / 3)
     try:
-        config = KubeConfig.from_env().get()
-        if config is None:
-            raise ConfigError("it names no current context")
+        config = _config()
         transport = httpx2.HTTPTransport(verify=_trusted(config))
         return Client(config, namespace or None, timeout, field_manager=FIELD_MANAGER, transport=transport)
     except (ConfigError, OSError, ValueError) as error:
         raise ConfigurationError(f"no cluster: run in a pod, or set KUBECONFIG ({error})") from error
+
+
+def _config() -> SingleConfig:
+    config = KubeConfig.from_env().get()
+    if config is None:
+        raise ConfigError("it names no current context")
+    return config
 
 
 def _trusted(config: SingleConfig) -> ssl.SSLContext:
