@@ -1,19 +1,22 @@
-"""A migration that fails ends an upgrade or a rollback with its reason, and old pods go on; what accounts may do."""
+"""An installation as its operator sees it: a like through the ingress, helm test, migrations that fail, Secrets, rights."""
 
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
 
 from tests.cluster.kubernetes import CommandError, Namespace, eventually, namespace
 
-SMALL = {"redis.persistence.enabled": False, "postgres.persistence.enabled": False, "ingress.enabled": False}
+SMALL = {"redis.persistence.enabled": False, "postgres.persistence.enabled": False, "api.preStopSeconds": 2}
 CHANGED = SMALL | {"settings.count_cache_ms": 200}
 COMPONENTS = ("api", "flusher")
 
 
 @pytest.fixture(scope="module")
 def installed() -> Iterator[Namespace]:
-    with namespace("likewise-migrations") as where:
+    with namespace("likewise-installation") as where:
         where.install(**SMALL)
         yield where
 
@@ -28,6 +31,19 @@ def sql(where: Namespace, statement: str) -> None:
 
 def secrets(where: Namespace) -> dict[str, object]:
     return {name: where.get("secret", name)["data"] for name in ("likewise", "likewise-redis", "likewise-postgres")}
+
+
+def test_a_like_through_the_ingress(installed: Namespace, ingress_url: str) -> None:
+    def like() -> tuple[int, dict[str, object]]:
+        request = urllib.request.Request(f"{ingress_url}/v1/posts/hello-world/like", method="PUT")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, json.load(answer)
+
+    eventually(lambda: like()[0] == 201)
+    status, said = like()
+    assert (status, said["post"], said["liked"]) == (201, "hello-world", True)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{ingress_url}/metrics", timeout=5)
 
 
 def test_helm_test_likes_and_takes_it_back(installed: Namespace) -> None:

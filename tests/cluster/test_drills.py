@@ -1,0 +1,91 @@
+"""Drills as an operations person applies them: each ends well, and the HPA sees the viral post and its end."""
+
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.kubernetes import IMAGE, ROOT, Namespace, eventually, namespace
+
+VALUES = {
+    "redis.persistence.enabled": False,
+    "postgres.persistence.enabled": False,
+    "ingress.enabled": False,
+    "settings.trusted_proxies[0]": "0.0.0.0/0",  # wherever pods are
+    "hpa.maxReplicas": 4,
+    "api.resources.requests.cpu": "40m",
+    "api.preStopSeconds": 2,
+    "hpa.behavior.scaleDown.stabilizationWindowSeconds": 0,  # else five minutes
+    "hpa.behavior.scaleDown.selectPolicy": "Max",
+}
+FINISHED = {"Complete", "Failed"}
+
+
+@pytest.fixture(scope="module")
+def likewise() -> Iterator[Namespace]:
+    """An installation whose HPA counts small pods."""
+    with namespace("likewise-drills") as where:
+        where.install(**VALUES)
+        eventually(lambda: where.ready("api") == 2)
+        yield where
+
+
+def start(where: Namespace, drill: str, **profile: str) -> None:
+    """`kubectl apply -k` of a drill, with this image and a smaller crowd."""
+    where.kubectl("delete", "job", "likewise-drill", "likewise-breaker", "--ignore-not-found", "--wait")
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(ROOT / "k8s" / "drills" / drill)], capture_output=True, text=True, check=True
+    ).stdout
+    objects = [_adapted(one, profile) for one in yaml.safe_load_all(built)]
+    where.apply(*(yaml.safe_dump(one) for one in objects))
+
+
+def _adapted(one: dict[str, Any], profile: dict[str, str]) -> dict[str, Any]:
+    if one["kind"] == "ConfigMap" and one["metadata"]["name"] == "likewise-drill":
+        one["data"] |= profile
+    if one["kind"] == "Job":
+        [container] = one["spec"]["template"]["spec"]["containers"]
+        container |= {"image": IMAGE, "imagePullPolicy": "Never"}
+        container["resources"]["requests"]["cpu"] = "20m"
+        for entry in container["env"]:
+            entry |= {"value": "5"} if entry["name"] == "AFTER_S" else {}
+    return one
+
+
+def outcome(where: Namespace, job: str) -> str:
+    """How the Job ended; empty while it runs."""
+    conditions = where.get(f"job/{job}")["status"].get("conditions", [])
+    return next((one["type"] for one in conditions if one["type"] in FINISHED and one["status"] == "True"), "")
+
+
+def verdict(where: Namespace) -> str:
+    """The drill's log, once it has ended well."""
+    eventually(lambda: outcome(where, "likewise-drill"), 180)
+    said = where.kubectl("logs", "job/likewise-drill")
+    assert outcome(where, "likewise-drill") == "Complete", said
+    return said
+
+
+def wanted(where: Namespace) -> int:
+    """How many API pods the HPA asks for."""
+    return int(where.get("deployment/likewise-api")["spec"]["replicas"])
+
+
+@pytest.mark.parametrize("drill", ["killed-flusher", "killed-primary"])
+def test_a_server_dies(likewise: Namespace, drill: str) -> None:
+    start(likewise, drill, LIKES="6000", IN="30s")
+    said = verdict(likewise)
+    assert outcome(likewise, "likewise-breaker") == "Complete"
+    assert "killed likewise-" in likewise.kubectl("logs", "job/likewise-breaker")
+    assert "acknowledged" in said.splitlines()[-1]
+    eventually(lambda: likewise.ready("redis") == 6 and likewise.ready("flusher") == 2)
+
+
+def test_the_hpa_sees_a_viral_post_and_its_end(likewise: Namespace) -> None:
+    eventually(lambda: wanted(likewise) == 2)
+    start(likewise, "viral-post", LIKES="28000", IN="80s", PROFILE="flat")
+    eventually(lambda: wanted(likewise) > 2)
+    assert "one number" in verdict(likewise)
+    eventually(lambda: wanted(likewise) == 2, 240)
