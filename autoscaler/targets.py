@@ -61,7 +61,8 @@ class Target:
         if about.uid != self._uid:
             self._hands.forget()
             self._uid = about.uid
-        edit = self._hands.look(floor.least if floor else workload.replicas, about.writers, now)
+        number = floor.least if floor else workload.replicas
+        edit = self._hands.look(number, about.writers, now, leads=self._may_write())
         return Seen(workload, floor, edit, self._hands.left_alone_s(now), base_of(floor) if floor else 0)
 
     def act(self, seen: Seen, replicas: int) -> str:
@@ -88,12 +89,15 @@ class Target:
         self._check()
         base = str(seen.base) if seen.base else None
         self._api.set_floor(floor, least, {LEADER: self._me, BASE: base})
+        self._hands.wrote(least)
         self._leading = True
         return f"floor {floor.least} to {least}" if least != floor.least else ""
 
     def _scale(self, workload: Workload, replicas: int) -> str:
         self._check()
         self._api.scale(workload, replicas)
+        if not self._hpa:
+            self._hands.wrote(replicas)
         return f"scaled {workload.replicas} to {replicas}"
 
     def _check(self) -> None:

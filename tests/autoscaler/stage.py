@@ -34,6 +34,7 @@ class FakeApi:
         self.keeps = 0
         self.failing: Callable[[str], None] = lambda call: None
         self.leads_s: list[float] = []
+        self.scaler = (FIELD_MANAGER,)  # who is noted to have scaled; () where nobody keeps account
 
     def deployment(self, name: str) -> Workload:
         self.failing("deployment")
@@ -65,7 +66,7 @@ class FakeApi:
         if self.workloads[workload.name].version != workload.version:
             raise ConflictError(f"Deployment {workload.name}")
         self.calls.append((f"scale {workload.name}", replicas))
-        self.edit(workload.name, replicas=replicas, ready=replicas, writers=(FIELD_MANAGER,))
+        self.edit(workload.name, replicas=replicas, ready=replicas, writers=self.scaler)
 
     def lead_times_s(self, workload: Workload, since: datetime) -> list[float]:
         return self.leads_s

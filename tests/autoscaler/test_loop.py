@@ -222,6 +222,25 @@ def test_without_an_hpa_anothers_scale_is_left_alone_for_a_while():
     assert rounds.api.workloads[API].replicas > 3
 
 
+def test_its_own_scaling_is_nobodys_edit_though_nobody_keeps_account():
+    rounds = Rounds(hpa="")
+    rounds.api.scaler = ()
+    rounds.api.workloads[API] = replace(rounds.api.workloads[API], writers=())
+    waiting = Rounds(api=rounds.api, hpa="", why_not="another leads", leads=False)
+    rounds.demand = waiting.demand = 8_000
+    for _ in range(12):
+        rounds.go(1)
+        waiting.go(1)
+    assert "EditedByOther" not in rounds.api.reasons()
+    assert rounds.api.workloads[API].replicas >= 10
+    waiting.why_not, waiting.leads, waiting.demand = "", True, 16_000
+    waiting.go(4)
+    assert rounds.api.workloads[API].replicas >= 20  # who takes over takes the leader's number for no edit either
+    rounds.api.edit(API, replicas=3)
+    waiting.go(1)
+    assert rounds.api.said[-1][0] == "EditedByOther"
+
+
 def test_people_pause_it_and_ask_ahead(rounds):
     until = f"{rounds.wall() + timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
     rounds.api.edit(API, annotations={"likewise/prewarm": f"7 until {until}", "likewise/paused": "yes"})
