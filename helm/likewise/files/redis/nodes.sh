@@ -25,14 +25,15 @@ table_of() { # ADDRESS: its CLUSTER NODES
 # A line `ordinal address id host` for each pod that answers. DNS may be some seconds old, and an address may be
 # another pod's by now, of another cluster even: the password and the announced name tell.
 survey() {
-  for ordinal in $(ordinals); do
-    at=$(address_of "$ordinal")
-    [ -n "$at" ] || continue
-    printf 'CLUSTER MYID\nCONFIG GET cluster-announce-human-nodename\n' | ask "$at" |
-      awk -v ordinal="$ordinal" -v at="$at" -v pod="$NAME-$ordinal" '
-        NR == 1 { id = $1 }
-        NR == 3 && length(id) == 40 && index($1, pod ".") == 1 { print ordinal, at, id, substr($1, length(pod) + 2) }'
-  done
+  # shellcheck disable=SC2046  # a word for each pod
+  getent hosts $(for ordinal in $(ordinals); do echo "$NAME-$ordinal.$SERVICE"; done) |
+    while read -r at host _; do
+      echo "pod ${host%%.*} $at"
+      printf 'CLUSTER MYID\nCONFIG GET cluster-announce-human-nodename\n' | ask "$at"
+    done | awk -v first=$((${#NAME} + 2)) '
+      $1 == "pod" { pod = $2; at = $3; id = ""; next }
+      length($1) == 40 { id = $1 }
+      id && index($1, pod ".") == 1 { print substr(pod, first), at, id, substr($1, length(pod) + 2) }'
 }
 
 # ADDRESS PEERS: make the node at ADDRESS do what it should do next, given the survey in the file PEERS.

@@ -5,11 +5,10 @@ set -u
 SCRIPTS=$(dirname "$0")
 . "$SCRIPTS/nodes.sh"
 
-replication=$(ask "$local_address" INFO replication) || exit 1
-case $replication in
-  *role:slave*) printf '%s\n' "$replication" | grep -q '^master_link_status:up' ;;
-  *) table_of "$local_address" | awk '
-       NF > 8 { joined = 1 }
-       NF > 8 && $3 ~ /myself/ { serving = 1 }
-       END { exit !(NR > 1 && (serving || !joined)) }' ;;
-esac
+printf 'INFO replication\nCLUSTER NODES\n' | ask "$local_address" | awk '
+  /^role:slave/ { replica = 1 }
+  /^master_link_status:up/ { linked = 1 }
+  $3 ~ /master|slave/ { members++ }
+  $3 ~ /master/ && NF > 8 { joined = 1 }
+  $3 ~ /myself/ && NF > 8 { serving = 1 }
+  END { exit !(replica ? linked : members > 1 && (serving || !joined)) }'
