@@ -1,4 +1,4 @@
-"""An installation as its operator sees it: a like through the ingress, helm test, migrations that fail, Secrets, rights."""
+"""As its operator sees an installation: a like through the ingress, helm test, failed migrations, Secrets, rights."""
 
 import json
 import urllib.error
