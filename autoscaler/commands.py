@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from autoscaler.errors import ForbiddenError
 from autoscaler.journal import KEY, Entry, read
 from autoscaler.run_settings import RunSettings
 from autoscaler.settings import read_settings, settings_from_environment
@@ -107,7 +108,11 @@ def prewarm(replicas: int, duration: str, **where: str | None) -> None:
         if replicas > most:
             whose = f"HPA {settings.hpa}" if floor and floor.most == most else "LIKEWISE_AUTOSCALER_MAX_REPLICAS"
             raise click.ClickException(f"{replicas} pods are more than {whose} allows: {most}")
-        cluster.annotate(settings.deployment, {PREWARM: str(wanted)})
+        try:
+            cluster.annotate(settings.deployment, {PREWARM: str(wanted)})
+        except ForbiddenError as error:
+            by_hand = f"kubectl annotate deployment {settings.deployment} --overwrite '{PREWARM}={wanted}'"
+            raise click.ClickException(f"{error}; whoever may change it can run: {by_hand}") from error
     click.echo(f"Deployment {settings.deployment}: at least {wanted}")
 
 
@@ -169,7 +174,9 @@ def _change(entry: Entry) -> str:
 
 def _now(entry: Entry) -> str:
     held_back = f"; {entry.held_back}" if entry.held_back else ""
-    return f"{entry.at} {entry.deployment}: stays at {entry.replicas}, {entry.reason}{held_back}\n    {_why(entry)}"
+    wanted = f", not {entry.replicas}" if entry.replicas != entry.current and not entry.done else ""
+    has = entry.replicas if entry.done else entry.current
+    return f"{entry.at} {entry.deployment}: at {has}{wanted}, {entry.reason}{held_back}\n    {_why(entry)}"
 
 
 def _why(entry: Entry) -> str:

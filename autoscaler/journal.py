@@ -38,6 +38,11 @@ class Entry:
         """Whether anything was done, or would have been."""
         return bool(self.done) or self.replicas != self.current
 
+    @property
+    def stand(self) -> tuple[int, int, str]:
+        """How it stands, whatever the figures: what is there, what is wanted, and what holds it back."""
+        return self.current, self.replicas, self.held_back.partition(":")[0]
+
 
 def entry_of(decision: Decision, *, by: str, deployment: str, done: str, held_back: str) -> Entry:
     """Of a decision that was made now."""
@@ -70,9 +75,7 @@ class Journal:
     def note(self, entry: Entry) -> None:
         """Remember a decision; held-back ones of which the same is known already only as the last word."""
         before = self._last.get(entry.deployment)
-        repeated = before is not None and not entry.done and (before.replicas, before.held_back) == (
-            entry.replicas, entry.held_back,
-        )  # fmt: skip
+        repeated = before is not None and not entry.done and before.stand == entry.stand
         if entry.is_change and not repeated:
             self._changes.append(entry)
             self._has_news = True

@@ -185,6 +185,8 @@ def test_anothers_floor_is_said_left_alone_and_then_the_base(rounds):
     rounds.api.calls.clear()
     rounds.go(29)
     assert rounds.api.calls == []
+    held = [entry for entry in read(rounds.api.data[KEY])[0] if entry.held_back]
+    assert len(held) <= 3  # and not one a second
     reason, message = rounds.api.said[-1]
     assert reason == "EditedByOther"
     assert re.fullmatch(r"minReplicas was set from \d+ to 4 by kubectl-edit: left alone for 30 s, then .*", message)

@@ -128,6 +128,8 @@ def test_people_ask_ahead_and_pause(stage):
     stage.start()
     with asked(stage, 500):
         eventually(lambda: stage.floor() == 2, 20)
+        assert "kubectl annotate deployment likewise-api" in stage.say("prewarm", "12", "--for", "5m", code=1)
+        assert "allows: 30" in stage.say("prewarm", "31", "--for", "5m", code=1, admin=True)
         assert "at least 12 until" in stage.say("prewarm", "12", "--for", "5m", admin=True)
         eventually(lambda: (stage.floor(), stage.replicas()) == (12, 12), 10)
         assert stage.events("Prewarmed")
