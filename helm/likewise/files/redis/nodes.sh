@@ -22,18 +22,23 @@ table_of() { # ADDRESS: its CLUSTER NODES
   ask "$1" CLUSTER NODES
 }
 
-# A line `ordinal address id host` for each pod that answers. DNS may be some seconds old, and an address may be
-# another pod's by now, of another cluster even: the password and the announced name tell.
+identity() { # ADDRESS POD: `id host` of the pod's node, if that is what answers there
+  printf 'CLUSTER MYID\nCONFIG GET cluster-announce-human-nodename\n' | ask "$1" | awk -v pod="$2" '
+    length($1) == 40 { id = $1 }
+    id && index($1, pod ".") == 1 { print id, substr($1, length(pod) + 2) }'
+}
+
+# A line `ordinal address id host` for each pod that answers, all asked at once. DNS may be some seconds old, and an
+# address may be another pod's by now, of another cluster even: the password and the announced name tell.
 survey() {
   # shellcheck disable=SC2046  # a word for each pod
-  getent hosts $(for ordinal in $(ordinals); do echo "$NAME-$ordinal.$SERVICE"; done) |
+  getent hosts $(for ordinal in $(ordinals); do echo "$NAME-$ordinal.$SERVICE"; done) | {
     while read -r at host _; do
-      echo "pod ${host%%.*} $at"
-      printf 'CLUSTER MYID\nCONFIG GET cluster-announce-human-nodename\n' | ask "$at"
-    done | awk -v first=$((${#NAME} + 2)) '
-      $1 == "pod" { pod = $2; at = $3; id = ""; next }
-      length($1) == 40 { id = $1 }
-      id && index($1, pod ".") == 1 { print substr(pod, first), at, id, substr($1, length(pod) + 2) }'
+      pod=${host%%.*}
+      { who=$(identity "$at" "$pod"); [ -z "$who" ] || echo "${pod##*-} $at $who"; } &
+    done
+    wait
+  }
 }
 
 # ADDRESS PEERS: make the node at ADDRESS do what it should do next, given the survey in the file PEERS.

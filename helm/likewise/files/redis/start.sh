@@ -18,17 +18,17 @@ served() { # the node's id, if it served slots when it went
   [ ! -s /data/nodes.conf ] || awk '$3 ~ /myself/ && $3 ~ /master/ && NF > 8 { print $1 }' /data/nodes.conf
 }
 
-heir_of() { # ID: the address of its replica, where the first pod that answers sees one that the others can elect
+heir_of() { # ID: the address of its replica, where some pod sees one that the others can elect
   for ordinal in $(ordinals); do
-    [ "$NAME-$ordinal" != "$POD_NAME" ] || continue
-    table=$(table_of "$(address_of "$ordinal")") || continue
-    printf '%s\n' "$table" | awk -v id="$1" '
+    at=$(address_of "$ordinal")
+    [ -n "$at" ] && [ "$at" != "$POD_IP" ] || continue
+    table_of "$at" | awk -v id="$1" '
       $1 == id { primary = $3 ~ /master/ && NF > 8 }
       $4 == id && $8 == "connected" && $3 !~ /fail/ { heir = $2; sub(/@.*/, "", heir); sub(/:[0-9]+$/, "", heir) }
       $1 != id && $3 ~ /master/ && NF > 8 { others++; if ($8 == "connected" && $3 !~ /fail/) voters++ }
-      END { if (primary && voters > (others + 1) / 2) print heir }'
-    return
+      END { if (primary && heir && voters > (others + 1) / 2) print heir }' &
   done
+  wait
 }
 
 # A primary that died and is back before anyone noticed would go on with its log, which may lack the last moments,
@@ -37,7 +37,7 @@ yield() {
   id=$(served)
   [ -n "$id" ] || return 0
   for attempt in $(seq $((3 * NODE_TIMEOUT_MS / 1000))); do
-    heir=$(heir_of "$id")
+    heir=$(heir_of "$id" | head -n 1)
     [ -n "$heir" ] || return 0
     [ $((attempt % 5)) -ne 1 ] || say "$heir takes over: $(ask "$heir" CLUSTER FAILOVER FORCE)"
     sleep 1
