@@ -8,6 +8,7 @@ from service import gunicorn_conf
 from tests.chart.rendering import Object, named, of_component, pod, render
 
 NAME = "likewise-api"
+DOWN = "hpa.behavior.scaleDown"
 
 
 def deployment(**values: object) -> Object:
@@ -27,6 +28,14 @@ def test_the_hpa_alone_says_how_many_pods_there_are() -> None:
     assert (hpa["minReplicas"], hpa["maxReplicas"]) == (2, 10)
     assert hpa["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
     assert hpa["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
+    assert hpa["behavior"]["scaleDown"]["selectPolicy"] == "Min"
+
+
+@pytest.mark.parametrize(("asked", "window_s"), [({}, 30), ({f"{DOWN}.stabilizationWindowSeconds": 90}, 90)])
+def test_beside_the_autoscaler_the_hpa_holds_nothing_twice(asked: dict[str, object], window_s: int) -> None:
+    down = named(render(**asked), "HorizontalPodAutoscaler", NAME)["spec"]["behavior"]["scaleDown"]
+    assert down["stabilizationWindowSeconds"] == window_s
+    assert down["policies"] == [{"type": "Percent", "value": 100, "periodSeconds": 15}]
 
 
 @pytest.mark.parametrize(("asked", "given"), [({}, 2), ({"replicas": 5}, 5), ({"replicas": 0}, 0)])
