@@ -123,6 +123,7 @@ class Pool:
 
     def close(self, connection: Connection) -> None:
         """It is of no use any more."""
+        connection.open = False
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)

@@ -117,6 +117,8 @@ class Sender:
         self.tally.sent_at.append(elapsed)
 
     def _ready(self, connection: Connection) -> None:
+        if not connection.open:
+            return  # closed while those before it were read
         try:
             data = connection.socket.recv(65_536)
         except BlockingIOError:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -195,6 +195,24 @@ class Target:
         return run(Options(likes, seconds, url=self.url, **more), SETTINGS, CONSOLE, sources)
 
 
+def end(connections: set[socket.socket]) -> None:
+    """End each at once, whatever is on the way."""
+    for one in connections:
+        with suppress(OSError):  # ended already
+            one.shutdown(socket.SHUT_RDWR)
+    connections.clear()
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """It says nothing of answers to connections that were ended meanwhile."""
+
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def target(
     answer: Callable[[int], int],
@@ -206,23 +224,24 @@ def target(
 ) -> Iterator[Target]:
     """It holds a token once, unless it answers 299: then it counts twice and says 201. It answers unlikes `unlike`.
 
-    From the like `reloads_at` on it ends each connection that was opened before, once something is sent over it.
+    At the like `reloads_at` it ends every connection, whatever was sent over it.
     """
     lock, stopped, asked = threading.Lock(), threading.Event(), Counter[str]()
     held = Counter[bytes]()
+    opened = set[socket.socket]()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            reloads = asked["reloads"]
+            opened.add(self.connection)
             while line := self.rfile.readline():
                 fields = [line, *iter(self.rfile.readline, b"\r\n")]
                 probe, takes_back = b"-1/like" in line, line.startswith(b"DELETE")
                 with lock:
                     asked["likes"] += not probe
                     number = asked["likes"]
-                    asked["reloads"] += number == reloads_at and not probe
-                if reloads != asked["reloads"]:
-                    return
+                    if number == reloads_at and not probe:
+                        end(opened)
+                        return
                 if number == dies_at:
                     server.socket.close()  # from now on connections are refused
                 status = 201 if probe else unlike if takes_back else answer(number)
@@ -242,9 +261,6 @@ def target(
                     return
                 status = 200 if again else 201 if status == 299 else status
                 self.wfile.write(b"HTTP/1.1 %d X\r\nContent-Length: 15\r\n\r\n" % status + b'{"detail":"No"}')
-
-    class Server(socketserver.ThreadingTCPServer):
-        request_queue_size = 128
 
     with Server((HOST, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
