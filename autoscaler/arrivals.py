@@ -49,7 +49,8 @@ class Arrivals:
     def level(self) -> float:
         """Requests/s now: the mean of some seconds, or of fewer where that is above it beyond chance."""
         now, before = self.times[-1], self._before()
-        calm_s = self.noise / (_LEVEL_DEVIATION**2 * before) if before > 0 else _LEVEL_S
+        calm = _LEVEL_DEVIATION**2 * before  # 0 also where so little is before that the product vanishes
+        calm_s = self.noise / calm if calm > 0 else _LEVEL_S
         calm_s = min(max(_LEVEL_S, calm_s), SPANS_S[-1])
         spans = (now - self.times[-2], _LEVEL_S)
         return max(self._recent(calm_s), *(self._recent(span) - self._chance(before, span) for span in spans))

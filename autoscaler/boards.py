@@ -20,6 +20,7 @@ from autoscaler.errors import ConfigurationError, SignalsUnavailableError
 from autoscaler.redis_settings import RedisSettings
 
 KEYS = ("signals:{f5}", "signals:{9}")
+_AWAY = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 _READ = "return {redis.call('TIME'), redis.call('HGETALL', KEYS[1])}"
 
 
@@ -66,7 +67,7 @@ class Boards:
             if key not in self._clients:
                 self._clients[key] = _connect(self._settings)
             time, fields = self._clients[key].eval(_READ, 1, key)
-        except (redis.RedisError, OSError) as error:
+        except _AWAY as error:
             if client := self._clients.pop(key, None):
                 client.close()
             return str(error) or repr(error)
@@ -98,7 +99,7 @@ def _connect(settings: RedisSettings) -> Any:
     for url in settings.redis_urls:
         try:
             return connect(url)
-        except (redis.RedisError, OSError) as error:
+        except _AWAY as error:
             reasons.append(f"{error}")
         except ValueError as error:
             raise ConfigurationError(f"LIKEWISE_REDIS_URLS: {error}") from error
@@ -110,7 +111,7 @@ def _cluster(options: dict[str, Any], url: str) -> Any:
     try:
         if not single.info("cluster").get("cluster_enabled"):
             return single
-    except (redis.RedisError, OSError):
+    except _AWAY:
         single.close()
         raise
     single.close()

@@ -108,6 +108,10 @@ class Loop:
             self.metrics.troubles.labels(type(error).__name__.removesuffix("Error").lower()).inc()
             step = self._steps.get(what)
             self.voice.say(step.seen.about if step else None, "CannotScale", str(error), now, warning=True)
+        except Exception as error:  # of one Deployment: the other, and the next round, must not end with it
+            self.trouble = self.trouble or repr(error)
+            self.metrics.troubles.labels("unexpected").inc()
+            log.exception("round failed", part=what)
         return 0.0
 
     def _step(self, steered: Steered, moment: Moment) -> None:

@@ -126,6 +126,16 @@ def test_one_deployment_that_is_gone_does_not_keep_the_other(rounds):
     assert rounds.api.workloads[FLUSHER].replicas > 2
 
 
+def test_a_slip_of_ours_ends_one_round_of_one_deployment(rounds):
+    failing(rounds.api, "floor", ValueError("a slip"), times=1)
+    rounds.backlog, rounds.demand = Backlog(0, 400_000, 6.0, 20_000), 8_000
+    rounds.go(1)
+    assert rounds.loop.trouble == "ValueError('a slip')"
+    assert rounds.api.workloads[FLUSHER].replicas > 2
+    rounds.go(1)
+    assert rounds.api.floors[API].least >= 8
+
+
 def test_without_a_lease_all_is_seen_and_nothing_done(rounds):
     rounds.why_not, rounds.leads, rounds.demand = "another leads", False, 8_000
     rounds.go(5)

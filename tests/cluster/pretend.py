@@ -1,8 +1,8 @@
 """Pods that tell of requests which nobody sends: for pods that can't, as KWOK's, and for tests without load.
 
-    python -m tests.cluster.pretend --redis redis://10.0.0.1:6379 --deployment likewise-api --demand demand.csv
+    python -m tests.cluster.pretend --redis redis://10.0.0.1:6379 --deployment likewise-api --demand rise.csv
 
-`demand.csv` has lines of `seconds,requests/s`, between which it is interpolated. The Deployment's ready pods share the
+`rise.csv` has lines of `seconds,requests/s`, between which it is interpolated. The Deployment's ready pods share the
 demand; what is beyond their capacity waits in them, and is worked off.
 """
 
@@ -102,11 +102,10 @@ class Pretending:
             self._crowd.tell(self._pods(), self._demand(), self._every_s)
 
 
-def ready_pods(deployment: str) -> list[str]:
+def ready_pods(deployment: str, namespace: str) -> list[str]:
     """The names of as many pods as the Deployment has ready: which is which matters to nobody."""
-    found = subprocess.run(
-        ["kubectl", "get", "deployment", deployment, "-o", "json"], capture_output=True, text=True, check=True
-    )
+    command = ["kubectl", "--namespace", namespace, "get", "deployment", deployment, "-o", "json"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
     return [f"{deployment}-{at}" for at in range(json.loads(found.stdout)["status"].get("readyReplicas", 0))]
 
 
@@ -115,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--redis", required=True, action="append", help="A node of the cluster; once or more.")
     parser.add_argument("--deployment", required=True)
+    parser.add_argument("--namespace", default="default")
     parser.add_argument("--demand", required=True, type=Path)
     parser.add_argument("--capacity", type=float, default=1_000.0, help="Requests/s of a pod.")
     given = parser.parse_args()
@@ -123,7 +123,7 @@ def main() -> None:
     crowd, began = Crowd.at(given.redis, given.capacity), time.monotonic()
     try:
         while (passed_s := time.monotonic() - began) < points[-1][0]:
-            pods, demand = ready_pods(given.deployment), demand_at(points, passed_s)
+            pods, demand = ready_pods(given.deployment, given.namespace), demand_at(points, passed_s)
             crowd.tell(pods, demand)
             print(f"{passed_s:.1f},{demand:.0f},{len(pods)}", flush=True)
             Event().wait(max(0.0, EVERY_S - (time.monotonic() - began - passed_s)))

@@ -101,8 +101,8 @@ def test_a_persons_edit_is_said_left_alone_and_then_kept_as_the_base(stage):
         eventually(lambda: stage.floor() >= 5, 20)
         stage.edit_floor(3)
         eventually(lambda: stage.events("EditedByOther"), 10)
-        assert "to 3 by somebody: left alone for 5 s" in stage.events("EditedByOther")[0]
-        stage.stays(lambda: stage.floor() == 3, 3)
+        assert "to 3 by somebody: left alone for 4 s" in stage.events("EditedByOther")[0]
+        stage.stays(lambda: stage.floor() == 3, 2)
         eventually(lambda: stage.floor() >= 5, 15)
         now["demand"] = 100
         eventually(lambda: stage.floor() == 3, 40)

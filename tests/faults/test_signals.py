@@ -1,0 +1,84 @@
+"""A Redis primary dies or hangs: what pods tell is read on, by the other hash, and by both once it is replaced."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis.crc import key_slot
+
+from autoscaler.boards import KEYS, Boards
+from autoscaler.errors import SignalsUnavailableError
+from autoscaler.redis_settings import RedisSettings
+from service.app import Stores
+from service.signals import Signals
+from service.store.cluster import Cluster
+from service.store.shared_signals import RedisSignals
+from tests.conftest import Servers
+
+from .breaking import forbid_promotion, wait_for, wait_for_promotion
+
+STALE_S = 5  # from there on the autoscaler is blind
+
+
+@pytest.fixture
+def told(servers: Servers) -> Iterator[Signals]:
+    """A pod that tells both hashes ten times a second."""
+    boards = [RedisSignals(Cluster(servers.settings.redis_urls, timeout_s=0.5), key) for key in KEYS]
+    signals = Signals("api", lambda: {"arrivals": 1}, boards, every_s=0.1)
+    signals.start()
+    yield signals
+    signals.close()
+
+
+@pytest.fixture
+def reader(servers: Servers, told: Signals) -> Iterator[Boards]:
+    reader = Boards(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
+    wait_for(lambda: is_fresh(reader))
+    yield reader
+    reader.close()
+
+
+def is_fresh(reader: Boards) -> bool:
+    return any(abs(one.age_s) < 1 for one in reader.read())
+
+
+def break_node_of(servers: Servers, stores: Stores, key: str, how: signal.Signals) -> int:
+    port = stores.shards.cluster.of_slot(key_slot(key.encode())).address[1]
+    servers.valkey.processes[servers.valkey.ports.index(port)].send_signal(how)
+    return port
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+@pytest.mark.parametrize("key", KEYS)
+def test_one_primary_that_is_lost_blinds_nobody(
+    servers: Servers, stores: Stores, reader: Boards, key: str, how: signal.Signals
+) -> None:
+    forbid_promotion(servers.valkey)
+    break_node_of(servers, stores, key, how)
+    until = time.monotonic() + STALE_S + 2
+    while time.monotonic() < until:
+        (one,) = reader.read()
+        assert one.age_s < STALE_S
+
+
+def test_after_a_failover_both_are_read_again(servers: Servers, stores: Stores, reader: Boards) -> None:
+    broken = break_node_of(servers, stores, KEYS[0], signal.SIGKILL)
+    wait_for_promotion(servers.valkey, broken)
+    second = break_node_of(servers, stores, KEYS[1], signal.SIGSTOP)
+    assert second != broken
+    wait_for(lambda: is_fresh(reader), 20)  # by the first hash alone, at its new primary
+
+
+def test_where_both_are_lost_that_is_said(servers: Servers, stores: Stores, reader: Boards) -> None:
+    forbid_promotion(servers.valkey)
+    for key in KEYS:
+        break_node_of(servers, stores, key, signal.SIGKILL)
+
+    def is_said() -> bool:
+        try:
+            return not reader.read()
+        except SignalsUnavailableError as error:
+            return str(error).startswith("signals can't be read: ")
+
+    wait_for(is_said, 20)
