@@ -11,7 +11,9 @@ import csv
 import json
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -54,28 +56,30 @@ class Crowd:
         self._queues = {pod: self._queues.get(pod, 0.0) for pod in pods}
         self._since = {pod: self._since.get(pod, now) for pod in pods}
         each = demand / max(1, len(pods))
-        for pod in pods:
-            self._tell(pod, each, now - self._since[pod], passed_s)
+        said = {f"api:{pod}:1": self._second(pod, each, now - self._since[pod], passed_s) for pod in pods}
+        with ThreadPoolExecutor(len(self.boards)) as pool:
+            list(pool.map(lambda board: _tell(board, said), self.boards))
 
     def close(self) -> None:
         """Close every socket."""
         for board in self.boards:
             board.close()
 
-    def _tell(self, pod: str, arrivals: float, ready_s: float, passed_s: float) -> None:
+    def _second(self, pod: str, arrivals: float, ready_s: float, passed_s: float) -> dict[str, object]:
         waiting = self._queues[pod] + arrivals * passed_s
         served = min(waiting, self.capacity * passed_s)
         self._queues[pod] = waiting - served
-        said = {
+        return {
             "arrivals": arrivals, "accepted": served / passed_s, "busy": served / passed_s / self.capacity,
             "queue": self._queues[pod], "in_flight": min(4, arrivals), "ready_s": ready_s,
             "posts": [(self.post, arrivals * 0.9)],
         }  # fmt: skip
-        for board in self.boards:
-            try:
-                board.tell(f"api:{pod}:1", said)
-            except CounterUnavailableError:
-                continue  # the other board has it
+
+
+def _tell(board: RedisSignals, said: Mapping[str, dict[str, object]]) -> None:
+    with suppress(CounterUnavailableError):  # the other board has it
+        for who, second in said.items():
+            board.tell(who, second)
 
 
 class Pretending:
