@@ -132,7 +132,7 @@ def _watched(settings: Settings, watch: Watch) -> Iterator[None]:
         )
         stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
         stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
-        signals = _signals(settings, "flusher", FlushMeter(watch.backlogs()).measure)
+        signals = create_signals(settings, "flusher", FlushMeter(watch.backlogs()).measure)
         signals.start()
         stack.callback(signals.close)
         yield
@@ -152,7 +152,7 @@ def create_app(settings: Settings) -> Flask:
     viewers.users.start()
     app = Flask("service", static_folder=None)
     traffic, lateness = Traffic(), Lateness()
-    signals = _signals(settings, "api", Meter(traffic, lateness.take_s).measure)
+    signals = create_signals(settings, "api", Meter(traffic, lateness.take_s).measure)
     readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
     traces = PodTraces(settings)
     likes = create_likes(opened, traffic.posts.append, traces.counter)
@@ -176,7 +176,7 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:
+def create_signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:
     """Tells the autoscaler of this process, once started; with sockets of its own, as for limits."""
     boards = [RedisSignals(_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
     return Signals(role, measure, boards, settings.signal_ms / 1000)
