@@ -105,8 +105,10 @@ def namespace(name: str) -> Iterator[Namespace]:
 
 
 def gone(name: str) -> None:
-    """Delete a namespace and wait until it is."""
-    run("kubectl", "delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s")
+    """Delete a namespace and wait until it is; its pods need not end in order."""
+    run("kubectl", "delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    run("kubectl", "--namespace", name, "delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false")
+    run("kubectl", "wait", "--for=delete", f"namespace/{name}", "--timeout=180s")
 
 
 def eventually(condition: Callable[[], object], timeout_s: float = 120) -> None:
