@@ -3,10 +3,9 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 from lightkube import ApiError, Client, KubeConfig, SingleConfig
@@ -29,45 +28,12 @@ from autoscaler.errors import (
     RefusedError,
     ThrottledError,
 )
+from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 
-FIELD_MANAGER: Final = "likewise-autoscaler"
 _THROTTLED_S = 1.0  # where the API server says "later" and not when
 _PODS = 100  # that a lead time is measured from: the median of so many is near that of all
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A Deployment: what it is asked for, how many are ready, who wrote the number. `version`: its resourceVersion."""
-
-    name: str
-    uid: str
-    version: str
-    replicas: int
-    ready: int
-    selector: Mapping[str, str]
-    annotations: Mapping[str, str]
-    writers: tuple[str, ...] = ()
-
-    kind: Final = "Deployment"
-    api: Final = "apps/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """An HPA: its floor and ceiling (`minReplicas`, `maxReplicas`), and who wrote the floor."""
-
-    name: str
-    uid: str
-    version: str
-    least: int
-    most: int
-    annotations: Mapping[str, str]
-    writers: tuple[str, ...] = ()
-
-    kind: Final = "HorizontalPodAutoscaler"
-    api: Final = "autoscaling/v2"
 
 
 def connect(namespace: str, timeout_s: float) -> Client:

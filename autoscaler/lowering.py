@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from autoscaler.cluster import FIELD_MANAGER, Cluster
+from autoscaler.cluster import Cluster
 from autoscaler.lease import Record
 from autoscaler.loop import wall_clock
+from autoscaler.objects import FIELD_MANAGER
 from autoscaler.run_settings import RunSettings
 from autoscaler.targets import base_of
 from autoscaler.wishes import is_paused

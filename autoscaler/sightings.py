@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Protocol
 
-from autoscaler.cluster import Workload
 from autoscaler.errors import WishError
+from autoscaler.objects import Workload
 from autoscaler.observation import FlusherObservation, Observation, Prewarm
 from autoscaler.signals import Signals
 from autoscaler.targets import Seen

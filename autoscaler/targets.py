@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoscaler.cluster import FIELD_MANAGER, Floor, Workload
 from autoscaler.errors import NotLeadingError
 from autoscaler.hands import Edit, Hands
+from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 
 LEADER = "likewise/leader"  # of an HPA: who last took over; writing it makes each older reading of the HPA unusable
 BASE = "likewise/base"  # of an HPA: the floor that another than this autoscaler set last

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import structlog
 
-from autoscaler.cluster import Floor, Workload
 from autoscaler.errors import ClusterError
+from autoscaler.objects import Floor, Workload
 
 log = structlog.get_logger(__name__)
 _AGAIN_S = 600.0  # Events are gone after an hour; a trouble that goes on is to be among them

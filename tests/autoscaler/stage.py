@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from autoscaler.cluster import FIELD_MANAGER, Floor, Workload
 from autoscaler.errors import ConflictError, MissingError, SignalsUnavailableError
 from autoscaler.journal import Journal
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
+from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 from autoscaler.observation import PodSample
 from autoscaler.sightings import Lead
 from autoscaler.signals import Backlog, Signals

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from autoscaler.cluster import Cluster, Workload, connect
+from autoscaler.cluster import Cluster, connect
 from autoscaler.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -20,6 +20,7 @@ from autoscaler.errors import (
     RefusedError,
     ThrottledError,
 )
+from autoscaler.objects import Workload
 
 WORKLOAD = Workload("likewise-api", "u", "17", 2, 2, {}, {})
 
