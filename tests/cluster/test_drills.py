@@ -75,7 +75,7 @@ def wanted(where: Namespace) -> int:
 
 @pytest.mark.parametrize("drill", ["killed-flusher", "killed-primary"])
 def test_a_server_dies(likewise: Namespace, drill: str) -> None:
-    start(likewise, drill, LIKES="6000", IN="30s")
+    start(likewise, drill, LIKES="5000", IN="20s")
     said = verdict(likewise)
     assert outcome(likewise, "likewise-breaker") == "Complete"
     assert "killed likewise-" in likewise.kubectl("logs", "job/likewise-breaker")
@@ -85,7 +85,7 @@ def test_a_server_dies(likewise: Namespace, drill: str) -> None:
 
 def test_the_hpa_sees_a_viral_post_and_its_end(likewise: Namespace) -> None:
     eventually(lambda: wanted(likewise) == 2)
-    start(likewise, "viral-post", LIKES="28000", IN="80s", PROFILE="flat")
+    start(likewise, "viral-post", LIKES="24000", IN="60s", PROFILE="flat")
     eventually(lambda: wanted(likewise) > 2)
     assert "one number" in verdict(likewise)
     eventually(lambda: wanted(likewise) == 2, 240)
