@@ -45,7 +45,7 @@ class PostgresServer:
         port: int | None = None,
         *,
         max_connections: int = 60,
-        shared_buffers: str = "64MB",
+        shared_buffers: str = "256MB",
         binaries: Path | None = None,
     ) -> None:
         self.directory = directory.resolve()
@@ -58,7 +58,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "max_connections": str(max_connections),
             "shared_buffers": shared_buffers,
-            "max_wal_size": "512MB",
+            "max_wal_size": "1GB",
             "fsync": "on",
             "synchronous_commit": "on",
         }
