@@ -1,6 +1,6 @@
 """Requests/s a busy pod serves, learned from the warm ones. Pure."""
 
-from autoscaler.sight import Load
+from autoscaler.load import Load
 
 _BUSY_AT_LEAST = 0.3  # mean busy share below which what a pod spends on being there distorts the ratio
 _MEMORY_S = 60.0  # a neighbour's burst passes in less; a new release of the service shows in minutes

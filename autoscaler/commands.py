@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
+from autoscaler.annotations import PREWARM, Wanted, is_paused, prewarm_of
 from autoscaler.errors import ForbiddenError
 from autoscaler.journal import KEY, Entry, read
 from autoscaler.run_settings import RunSettings
 from autoscaler.settings import read_settings, settings_from_environment
-from autoscaler.wishes import PREWARM, Wanted, is_paused, prewarm_of
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 

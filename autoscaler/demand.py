@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autoscaler.sight import Load
+from autoscaler.load import Load
 
 _GROWTH_AT_MOST = 1.0  # times the arrivals a slope may add: a rise that goes further is seen again before
 _FULL_BUSY = 0.95  # mean busy share from which pods are taken to be saturated: they differ by a few percent

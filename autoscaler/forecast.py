@@ -9,8 +9,8 @@ from autoscaler.arrivals import Arrivals
 from autoscaler.capacity import learn
 from autoscaler.decision import State
 from autoscaler.demand import Demand, estimate, saturated
+from autoscaler.load import Load
 from autoscaler.observation import Observation
-from autoscaler.sight import Load
 from autoscaler.tuning import Tuning
 from autoscaler.virality import follow
 

@@ -8,14 +8,14 @@ from threading import Event
 
 import structlog
 
+from autoscaler.annotations import is_paused, prewarm_of
 from autoscaler.errors import ClusterError, SignalsUnavailableError, ThrottledError
+from autoscaler.events import Events
 from autoscaler.journal import Journal
 from autoscaler.metrics import Metrics
-from autoscaler.sightings import wish_trouble
+from autoscaler.observing import wish_trouble
 from autoscaler.signals import Signals, Source
 from autoscaler.steering import Moment, Steered, Step
-from autoscaler.voice import Voice
-from autoscaler.wishes import is_paused, prewarm_of
 
 log = structlog.get_logger(__name__)
 DRY_RUN = "dry run"
@@ -34,7 +34,7 @@ class Loop:
     source: Source
     steered: Mapping[str, Steered]
     journal: Journal
-    voice: Voice
+    events: Events
     metrics: Metrics
     why_not: Callable[[], str]
     every_s: float
@@ -88,10 +88,10 @@ class Loop:
         except SignalsUnavailableError as error:
             self.trouble = str(error)
             self.metrics.troubles.labels("signals").inc()
-            self.voice.say(None, "SignalsUnavailable", str(error), now, warning=True)
+            self.events.say(None, "SignalsUnavailable", str(error), now, warning=True)
             signals = Signals()
         else:
-            self.voice.say(None, "SignalsUnavailable", "", now)
+            self.events.say(None, "SignalsUnavailable", "", now)
         self.metrics.heard.set(len(signals.pods))
         return signals
 
@@ -101,13 +101,13 @@ class Loop:
             call()
         except ThrottledError as error:
             self.metrics.troubles.labels("throttled").inc()
-            self.voice.say(None, f"Throttled {what}", str(error), now, warning=True)
+            self.events.say(None, f"Throttled {what}", str(error), now, warning=True)
             return error.retry_after_s
         except ClusterError as error:
             self.trouble = self.trouble or str(error)
             self.metrics.troubles.labels(type(error).__name__.removesuffix("Error").lower()).inc()
             step = self._steps.get(what)
-            self.voice.say(step.seen.about if step else None, "CannotScale", str(error), now, warning=True)
+            self.events.say(step.seen.about if step else None, "CannotScale", str(error), now, warning=True)
         except Exception as error:  # of one Deployment: the other, and the next round, must not end with it
             self.trouble = self.trouble or repr(error)
             self.metrics.troubles.labels("unexpected").inc()
@@ -128,7 +128,7 @@ class Loop:
             self.metrics.held_back.labels(name).inc()
         if moment.why_not == DRY_RUN:
             would = f"would go from {entry.current} to {entry.replicas}: {entry.reason}"
-            self.voice.say(step.seen.about, "DryRun", would, moment.now, topic=f"{entry.replicas} {entry.limit}")
+            self.events.say(step.seen.about, "DryRun", would, moment.now, topic=f"{entry.replicas} {entry.limit}")
         self._tell(step, moment)
 
     def _tell(self, step: Step, moment: Moment) -> None:
@@ -136,26 +136,26 @@ class Loop:
         seen, entry, now = step.seen, step.entry, moment.now
         about = seen.about
         if entry.done:
-            self.voice.say(about, "Scaled", f"{entry.done}: {entry.reason}", now)
+            self.events.say(about, "Scaled", f"{entry.done}: {entry.reason}", now)
         if edit := seen.edit:
             what = "minReplicas" if seen.floor else "replicas"
             after = ", then kept as the base" if seen.floor else ""
             text = f"{what} was set from {edit.before} to {edit.value} by {edit.by}"
-            self.voice.say(about, "EditedByOther", f"{text}: left alone for {seen.left_alone_s:.0f} s{after}", now)
-        self.voice.say(about, "Blind", entry.reason if step.blind else "", now, warning=True, topic="blind")
+            self.events.say(about, "EditedByOther", f"{text}: left alone for {seen.left_alone_s:.0f} s{after}", now)
+        self.events.say(about, "Blind", entry.reason if step.blind else "", now, warning=True, topic="blind")
         for found in (about, None):
-            self.voice.say(found, "CannotScale", "", now)
+            self.events.say(found, "CannotScale", "", now)
         self._tell_wishes(step, moment)
 
     def _tell_wishes(self, step: Step, moment: Moment) -> None:
         workload, about, now = step.seen.workload, step.seen.about, moment.now
         paused = is_paused(workload.annotations)
         self.metrics.paused.set(paused)
-        self.voice.say(
+        self.events.say(
             about, "Paused", "paused by the annotation likewise/paused: nothing is changed" if paused else "", now
         )
         trouble = wish_trouble(workload)
-        self.voice.say(about, "PrewarmRefused", trouble, now, warning=True)
+        self.events.say(about, "PrewarmRefused", trouble, now, warning=True)
         wanted = None if trouble else prewarm_of(workload.annotations)
         ahead = wanted is not None and wanted.until > moment.wall
-        self.voice.say(about, "Prewarmed", f"people asked for {wanted}" if ahead else "", now)
+        self.events.say(about, "Prewarmed", f"people asked for {wanted}" if ahead else "", now)

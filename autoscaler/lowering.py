@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from autoscaler.annotations import is_paused
 from autoscaler.cluster import Cluster
 from autoscaler.lease import Record
 from autoscaler.loop import wall_clock
 from autoscaler.objects import FIELD_MANAGER
 from autoscaler.run_settings import RunSettings
 from autoscaler.targets import base_of
-from autoscaler.wishes import is_paused
 
 
 def lower(

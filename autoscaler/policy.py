@@ -8,9 +8,9 @@ from autoscaler.decision import Decision, State
 from autoscaler.demand import Demand
 from autoscaler.forecast import forecast, stream_grows
 from autoscaler.limits import bounds
+from autoscaler.load import Sight, look
 from autoscaler.observation import Observation
 from autoscaler.release import after_look
-from autoscaler.sight import Sight, look
 from autoscaler.tuning import DEFAULTS, Tuning
 
 

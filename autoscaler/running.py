@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from autoscaler.boards import Boards
 from autoscaler.cluster import Cluster, connect
 from autoscaler.errors import ConfigurationError
+from autoscaler.events import Events
 from autoscaler.journal import Journal
 from autoscaler.lease import Lease, LeaseRecords, Times
 from autoscaler.loop import DRY_RUN, Loop, wall_clock
 from autoscaler.metrics import Metrics
+from autoscaler.observing import Lead
 from autoscaler.prometheus import PrometheusSource
 from autoscaler.redis_settings import RedisSettings
+from autoscaler.redis_signals import SignalHashes
 from autoscaler.run_settings import RunSettings
 from autoscaler.serving import served
-from autoscaler.sightings import Lead
 from autoscaler.signals import RedisSource, Source
 from autoscaler.steering import ApiPods, Flushers, Steered
 from autoscaler.targets import Target
 from autoscaler.tuning import Tuning
-from autoscaler.voice import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def opened(given: Given, *, dry_run: bool) -> Iterator[Loop]:
             source=source,
             steered=_steered(given, cluster, metrics, me, may_write),
             journal=Journal(cluster, settings.decisions),
-            voice=Voice(cluster, me, may_write),
+            events=Events(cluster, me, may_write),
             metrics=metrics,
             why_not=why_not,
             every_s=settings.every_s,
@@ -86,7 +86,7 @@ def _lease(settings: RunSettings, me: str, stack: ExitStack) -> Lease:
 def _source(given: Given) -> Source:
     settings = given.run
     if settings.source == "redis":
-        return RedisSource(Boards(given.redis))
+        return RedisSource(SignalHashes(given.redis))
     if "stale_s" not in given.tuning.model_fields_set:
         raise ConfigurationError(
             f"LIKEWISE_AUTOSCALER_STALE_S is {given.tuning.stale_s:g}: with source=prometheus set it, above the "

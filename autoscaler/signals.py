@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from autoscaler.boards import Told
 from autoscaler.observation import PodSample, PostRate
+from autoscaler.redis_signals import Told
 
 _BELIEVED_S = 5.0  # of what a flusher told of the backlog: it tells each second
 
@@ -41,7 +41,7 @@ class Source(Protocol):
 
 
 class Readable(Protocol):
-    """See `autoscaler.boards.Boards`."""
+    """See `autoscaler.redis_signals.SignalHashes`."""
 
     def read(self) -> list[Told]: ...
 
@@ -51,16 +51,16 @@ class Readable(Protocol):
 class RedisSource:
     """What processes tell through Redis."""
 
-    def __init__(self, boards: Readable) -> None:
-        self._boards = boards
+    def __init__(self, hashes: Readable) -> None:
+        self._hashes = hashes
 
     def read(self, now: float) -> Signals:
         """See `Source`."""
-        return signals_of(self._boards.read(), now)
+        return signals_of(self._hashes.read(), now)
 
     def close(self) -> None:
         """See `Source`."""
-        self._boards.close()
+        self._hashes.close()
 
 
 def signals_of(told: Iterable[Told], now: float) -> Signals:

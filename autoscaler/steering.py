@@ -6,17 +6,17 @@ from datetime import datetime
 from time import perf_counter
 from typing import Protocol
 
+from autoscaler.annotations import is_paused
 from autoscaler.decision import Decision, State
 from autoscaler.errors import ConflictError
 from autoscaler.flushers import decide_flushers
 from autoscaler.journal import Entry, entry_of
 from autoscaler.metrics import Metrics
+from autoscaler.observing import Expected, Lead, flushers_observed, observed
 from autoscaler.policy import decide
-from autoscaler.sightings import Expected, Lead, flushers_observed, observed
 from autoscaler.signals import Signals
 from autoscaler.targets import Seen, Target
 from autoscaler.tuning import Tuning
-from autoscaler.wishes import is_paused
 
 _TRIES = 4  # of a round: what has changed since it was read is read again, as each pod that gets ready changes it
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from autoscaler.edits import Edit, Edits
 from autoscaler.errors import NotLeadingError
-from autoscaler.hands import Edit, Hands
 from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 
 LEADER = "likewise/leader"  # of an HPA: who last took over; writing it makes each older reading of the HPA unusable
@@ -48,7 +48,7 @@ class Target:
     ) -> None:
         self.deployment = deployment
         self._api, self._hpa, self._me = api, hpa, me
-        self._hands = Hands(FIELD_MANAGER, yield_s)
+        self._edits = Edits(FIELD_MANAGER, yield_s)
         self._may_write = may_write
         self._uid = ""
         self._leading = False
@@ -59,11 +59,11 @@ class Target:
         floor = self._api.floor(self._hpa) if self._hpa else None
         about = floor or workload
         if about.uid != self._uid:
-            self._hands.forget()
+            self._edits.forget()
             self._uid = about.uid
         number = floor.least if floor else workload.replicas
-        edit = self._hands.look(number, about.writers, now, leads=self._may_write())
-        return Seen(workload, floor, edit, self._hands.left_alone_s(now), base_of(floor) if floor else 0)
+        edit = self._edits.look(number, about.writers, now, leads=self._may_write())
+        return Seen(workload, floor, edit, self._edits.left_alone_s(now), base_of(floor) if floor else 0)
 
     def act(self, seen: Seen, replicas: int) -> str:
         """Ask for so many; what was done, or ''. Raises ClusterError's kinds, ConflictError where a look is too old.
@@ -89,7 +89,7 @@ class Target:
         self._check()
         base = str(seen.base) if seen.base else None
         self._api.set_floor(floor, least, {LEADER: self._me, BASE: base})
-        self._hands.wrote(least)
+        self._edits.wrote(least)
         self._leading = True
         return f"floor {floor.least} to {least}" if least != floor.least else ""
 
@@ -97,7 +97,7 @@ class Target:
         self._check()
         self._api.scale(workload, replicas)
         if not self._hpa:
-            self._hands.wrote(replicas)
+            self._edits.wrote(replicas)
         return f"scaled {workload.replicas} to {replicas}"
 
     def _check(self) -> None:

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from autoscaler.errors import ConflictError, MissingError, SignalsUnavailableError
+from autoscaler.events import Events
 from autoscaler.journal import Journal
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
 from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 from autoscaler.observation import PodSample
-from autoscaler.sightings import Lead
+from autoscaler.observing import Lead
 from autoscaler.signals import Backlog, Signals
 from autoscaler.steering import ApiPods, Flushers, Steered
 from autoscaler.targets import Target
 from autoscaler.tuning import Tuning
-from autoscaler.voice import Voice
 
 API, FLUSHER = "likewise-api", "likewise-flusher"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -119,9 +119,9 @@ class Rounds:
         api = ApiPods(self._target(API, self.hpa), Lead(self.api, self.wall), TUNING, Metrics(), "me")
         flushers = Flushers(self._target(FLUSHER, ""), TUNING, Metrics(), "me")
         steered: dict[str, Steered] = {API: api, FLUSHER: flushers}
-        voice = Voice(self.api, "me", lambda: self.leads)
+        events = Events(self.api, "me", lambda: self.leads)
         self.loop = Loop(
-            source=self, steered=steered, journal=Journal(self.api, "decisions"), voice=voice, metrics=Metrics(),
+            source=self, steered=steered, journal=Journal(self.api, "decisions"), events=events, metrics=Metrics(),
             why_not=lambda: self.why_not, every_s=1, clock=lambda: self.now, wall=self.wall,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from autoscaler.errors import ClusterUnavailableError, ConflictError, ForbiddenError, ThrottledError
 from autoscaler.journal import KEY, read
 from autoscaler.loop import DRY_RUN
-from autoscaler.sightings import Expected
+from autoscaler.observing import Expected
 from autoscaler.signals import Backlog
 from tests.autoscaler.stage import API, FLUSHER, FakeApi, Rounds
 

@@ -7,7 +7,7 @@ import pytest
 from autoscaler.decision import State
 from autoscaler.observation import Observation, PodSample, PostRate, Prewarm
 from autoscaler.policy import decide
-from tests.autoscaler.sightings_made import RUNNING, TUNING, after, pods, seen
+from tests.autoscaler.observed import RUNNING, TUNING, after, pods, seen
 
 CALM = [500.0] * 40  # half of what ten pods serve
 

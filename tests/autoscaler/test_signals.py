@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from autoscaler.boards import KEYS, Boards, Told
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.observation import PostRate
 from autoscaler.redis_settings import RedisSettings
+from autoscaler.redis_signals import KEYS, SignalHashes, Told
 from autoscaler.signals import RedisSource, signals_of
 from service.app import create_app, flushers
 from service.signals import Signals
@@ -40,8 +40,8 @@ def boards(servers: Servers) -> Iterator[list[RedisSignals]]:
 
 
 @pytest.fixture
-def reader(servers: Servers) -> Iterator[Boards]:
-    reader = Boards(at(servers))
+def reader(servers: Servers) -> Iterator[SignalHashes]:
+    reader = SignalHashes(at(servers))
     yield reader
     reader.close()
 
@@ -112,7 +112,7 @@ def test_a_full_redis_still_takes_them(servers, boards, reader):
 
 
 def test_nobody_there_is_an_error_in_one_sentence():
-    boards = Boards(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
+    boards = SignalHashes(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
     with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*127\.0\.0\.1:1"):
         boards.read()
     boards.close()

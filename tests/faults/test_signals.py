@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from autoscaler.boards import KEYS, Boards
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.redis_settings import RedisSettings
+from autoscaler.redis_signals import KEYS, SignalHashes
 from service.app import Stores
 from service.signals import Signals
 from service.store.cluster import Cluster
@@ -32,14 +32,14 @@ def told(servers: Servers) -> Iterator[Signals]:
 
 
 @pytest.fixture
-def reader(servers: Servers, told: Signals) -> Iterator[Boards]:
-    reader = Boards(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
+def reader(servers: Servers, told: Signals) -> Iterator[SignalHashes]:
+    reader = SignalHashes(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
     wait_for(lambda: is_fresh(reader))
     yield reader
     reader.close()
 
 
-def is_fresh(reader: Boards) -> bool:
+def is_fresh(reader: SignalHashes) -> bool:
     return any(abs(one.age_s) < 1 for one in reader.read())
 
 
@@ -52,7 +52,7 @@ def break_node_of(servers: Servers, stores: Stores, key: str, how: signal.Signal
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 @pytest.mark.parametrize("key", KEYS)
 def test_one_primary_that_is_lost_blinds_nobody(
-    servers: Servers, stores: Stores, reader: Boards, key: str, how: signal.Signals
+    servers: Servers, stores: Stores, reader: SignalHashes, key: str, how: signal.Signals
 ) -> None:
     forbid_promotion(servers.valkey)
     break_node_of(servers, stores, key, how)
@@ -62,7 +62,7 @@ def test_one_primary_that_is_lost_blinds_nobody(
         assert one.age_s < STALE_S
 
 
-def test_after_a_failover_both_are_read_again(servers: Servers, stores: Stores, reader: Boards) -> None:
+def test_after_a_failover_both_are_read_again(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
     broken = break_node_of(servers, stores, KEYS[0], signal.SIGKILL)
     wait_for_promotion(servers.valkey, broken)
     second = break_node_of(servers, stores, KEYS[1], signal.SIGSTOP)
@@ -70,7 +70,7 @@ def test_after_a_failover_both_are_read_again(servers: Servers, stores: Stores, 
     wait_for(lambda: is_fresh(reader), 20)  # by the first hash alone, at its new primary
 
 
-def test_where_both_are_lost_that_is_said(servers: Servers, stores: Stores, reader: Boards) -> None:
+def test_where_both_are_lost_that_is_said(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
     forbid_promotion(servers.valkey)
     for key in KEYS:
         break_node_of(servers, stores, key, signal.SIGKILL)

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
-from autoscaler.boards import Boards
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.redis_settings import RedisSettings
+from autoscaler.redis_signals import SignalHashes
 from service.app import create_likes, create_signals, open_stores
 from service.errors import CounterUnavailableError
 from service.local.processes import free_ports, spawn
@@ -113,12 +113,12 @@ def test_what_is_wrong_is_said_with_the_node(settings: Settings, change: dict[st
 
 def test_the_autoscaler_reads_there_what_processes_tell(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
-    boards, signals = Boards(RedisSettings(**given)), create_signals(settings, "api", lambda: {"arrivals": 5})
+    boards, signals = SignalHashes(RedisSettings(**given)), create_signals(settings, "api", lambda: {"arrivals": 5})
     signals.start()
     wait_for(lambda: [told.said for told in boards.read()] == [{"arrivals": 5}])
     signals.close()
     boards.close()
-    wrong = Boards(RedisSettings(**given | {"redis_password": SecretStr("another")}))
+    wrong = SignalHashes(RedisSettings(**given | {"redis_password": SecretStr("another")}))
     with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*username-password"):
         wrong.read()
     wrong.close()

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Protocol
 
+from autoscaler.annotations import prewarm_of
 from autoscaler.errors import WishError
 from autoscaler.objects import Workload
 from autoscaler.observation import FlusherObservation, Observation, Prewarm
 from autoscaler.signals import Signals
 from autoscaler.targets import Seen
-from autoscaler.wishes import prewarm_of
 
 _CLOCKS_S = 5.0  # by which this machine's clock may be ahead of the API server's, which dates pods
 

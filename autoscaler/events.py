@@ -18,7 +18,7 @@ class Speaker(Protocol):
     def say(self, about: Workload | Floor, *, reason: str, message: str, warning: bool, by: str) -> None: ...
 
 
-class Voice:
+class Events:
     """Says each `reason` when its message changes. Only who leads makes Events: `speaks` tells whether."""
 
     def __init__(self, speaker: Speaker, me: str, speaks: Callable[[], bool]) -> None:

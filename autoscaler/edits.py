@@ -1,4 +1,4 @@
-"""Other hands on a number that this autoscaler writes: a person, Helm, GitOps. They are seen, and not fought. Pure."""
+"""Edits by others of a number that this autoscaler writes: people, Helm, GitOps. Seen, and not fought. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Edit:
     by: str
 
 
-class Hands:
+class Edits:
     """Watches one number. After another's edit it is left alone for `yield_s` seconds."""
 
     def __init__(self, me: str, yield_s: float) -> None:

@@ -35,7 +35,7 @@ class Told:
     said: dict[str, Any]
 
 
-class Boards:
+class SignalHashes:
     """Reads both hashes at once, each by sockets of its own: a server that hangs delays the other by nothing."""
 
     def __init__(self, settings: RedisSettings) -> None:
