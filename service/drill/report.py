@@ -104,7 +104,8 @@ def show_results(console: Console, found: Results) -> None:
 
 def _one_number(found: Results) -> str:
     sums = found.verdict.sums
-    color, word = ("green", "one number") if found.verdict.ok else ("red", "not well")
+    fine = "one number" if sums.agree else "none lost, none doubled"  # likes of unknown outcome are among them
+    color, word = ("green", fine) if found.verdict.ok else ("red", "not well")
     less = f" less {sums.unliked:,} taken back" if sums.unliked else ""
     return (
         f"acknowledged {sums.acknowledged:,}{less}, counted by Redis {sums.counted:,}, rows in Postgres {sums.rows:,}, "

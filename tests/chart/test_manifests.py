@@ -1,5 +1,6 @@
 """Plain manifests: the chart's default and `k8s/base` are one, and what stands on the base still fits."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -84,6 +85,8 @@ def test_drills_reach_the_same_servers_as_the_api(job: str) -> None:
 
 def test_own_servers_have_nothing_of_the_base_s() -> None:
     objects = built("overlays/own-servers")
+    assert "likewise-redis-0" not in json.dumps(objects)
+    assert "likewise-postgres" not in json.dumps(objects)
     assert not [one for one in objects if one["kind"] == "StatefulSet"]
     for kind, name in (
         ("Deployment", "likewise-api"),

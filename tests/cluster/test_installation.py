@@ -9,7 +9,13 @@ import pytest
 
 from tests.cluster.kubernetes import CommandError, Namespace, eventually, namespace
 
-SMALL = {"redis.persistence.enabled": False, "postgres.persistence.enabled": False, "api.preStopSeconds": 2}
+SMALL = {
+    "redis.persistence.enabled": False,
+    "postgres.persistence.enabled": False,
+    "api.preStopSeconds": 2,
+    "autoscaler.enabled": True,
+    "autoscaler.resources.requests.cpu": "10m",
+}
 CHANGED = SMALL | {"settings.count_cache_ms": 200}
 COMPONENTS = ("api", "flusher")
 
@@ -44,6 +50,23 @@ def test_a_like_through_the_ingress(installed: Namespace, ingress_url: str) -> N
     assert (status, said["post"], said["liked"]) == (201, "hello-world", True)
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{ingress_url}/metrics", timeout=5)
+
+
+def test_the_autoscaler_leads_and_holds_the_floor(installed: Namespace) -> None:
+    eventually(lambda: installed.get("lease/likewise-autoscaler")["spec"]["holderIdentity"])
+    eventually(lambda: installed.get("hpa/likewise-api")["spec"]["minReplicas"] == 2)
+    eventually(lambda: installed.ready("api") == 2 and installed.ready("flusher") == 2)
+    assert "likewise-api" in installed.execute("deployment/likewise-autoscaler", "likewise-autoscaler", "status")
+    installed.kubectl("create", "job", "lower-now", "--from=cronjob/likewise-autoscaler")
+    installed.kubectl("wait", "--for=condition=complete", "job/lower-now", "--timeout=90s")
+
+
+def test_the_image_is_small_in_rights(installed: Namespace) -> None:
+    api = "deployment/likewise-api"
+    assert installed.execute(api, "sh", "-c", "id -u; id -g").split() == ["10001", "10001"]
+    assert installed.execute(api, "sh", "-c", "command -v cc gcc g++ make pip || echo none").strip() == "none"
+    with pytest.raises(CommandError, match="Read-only file system"):
+        installed.execute(api, "touch", "/opt/likewise/anything")
 
 
 def test_helm_test_likes_and_takes_it_back(installed: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""From the frozen earlier chart and image to this one, and back: every like stays, and the API answers meanwhile."""
+"""From the frozen earlier chart and image to this one, and back: every like stays."""
 
 import json
 import os
@@ -73,8 +73,11 @@ def images(where: Namespace) -> set[str]:
 
 def test_every_like_survives_an_upgrade_and_the_way_back(earlier: Namespace) -> None:
     assert images(earlier) == {EARLIER}
-    earlier.install(**VALUES, **_image(IMAGE), wait=False)  # Redis' pods go on being replaced under what follows
+    earlier.install(
+        **VALUES, **_image(IMAGE), **{"autoscaler.enabled": True}, wait=False
+    )  # Redis' pods go on being replaced under what follows
     eventually(lambda: images(earlier) == {IMAGE})
+    eventually(lambda: earlier.get("hpa/likewise-api")["spec"].get("minReplicas") == 2)  # now the autoscaler's
     eventually(lambda: counts(earlier) == {1})
     eventually(lambda: counts(earlier, "a-second-visitor") == {2})
     assert "0002 pre installation" in _migrations(earlier)

@@ -41,7 +41,9 @@ def kill(pod: dict) -> str:
 
 def pods(component: str) -> list[dict]:
     """The running pods of a component."""
-    found = ask("GET", f"{PODS}?labelSelector=app.kubernetes.io/component={component}")["items"]
+    found = ask(
+        "GET", f"{PODS}?labelSelector=app.kubernetes.io/instance=likewise,app.kubernetes.io/component={component}"
+    )["items"]
     return [pod for pod in found if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]]
 
 
