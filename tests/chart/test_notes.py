@@ -23,6 +23,15 @@ def test_they_say_how_to_reach_it_and_what_to_do_next() -> None:
     assert "curl -i -X PUT https://likes.example/v1/posts/hello-world/like" in host
 
 
+def test_they_name_the_autoscaler_while_it_decides() -> None:
+    assert "exec deployment/likewise-autoscaler -- likewise-autoscaler explain" in notes()
+    assert "likewise-autoscaler" not in notes(**{"autoscaler.enabled": "false"})
+
+
+def test_a_replica_of_each_primary_is_enough() -> None:
+    assert "redis.replicas" not in notes()
+
+
 SAFE = {
     "secret.existingSecret": "mine",
     "ingress.tls.enabled": "true",
@@ -44,6 +53,12 @@ def test_nothing_is_said_of_what_is_safe() -> None:
     [
         ({"hpa.minReplicas": "1"}, "hpa.minReplicas is 1"),
         ({"hpa.enabled": "false", "autoscaler.enabled": "false", "replicas": "1"}, "replicas is below 2"),
+        ({"hpa.enabled": "false", "hpa.minReplicas": "1"}, "hpa.minReplicas is 1"),
+        ({"networkPolicy.enabled": "false"}, "networkPolicy.enabled is false"),
+        (
+            {"redis.enabled": "true", "redis.external.urls": "null", "redis.replicas": "5"},
+            "redis.replicas is 5, with 3",
+        ),
         ({"pdb.enabled": "false"}, "pdb.enabled is false"),
         ({"secret.existingSecret": ""}, "the Secret likewise was made by the chart: keep a copy"),
         ({"ingress.tls.enabled": "false"}, "cookies and tokens travel readable"),

@@ -87,13 +87,29 @@ def test_databases_outside_come_as_a_whole_map_from_a_secret() -> None:
         assert "PGPASSWORD" not in variables
 
 
-def test_the_connections_that_are_counted_are_those_a_process_may_open() -> None:
+SCALED_BY_NONE = {"autoscaler.enabled": False, "hpa.enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("values", "processes"),
+    [  # API pods, a quarter more in an update, flushers and one more
+        ({}, 10 + 3 + 8 + 1),
+        ({"flusher.replicas": 12}, 10 + 3 + 12 + 1),
+        ({"autoscaler.settings.max_flushers": 3}, 10 + 3 + 3 + 1),
+        ({"hpa.enabled": False, "hpa.maxReplicas": 40}, 40 + 10 + 8 + 1),
+        ({"autoscaler.enabled": False}, 10 + 3 + 2 + 1),
+        (SCALED_BY_NONE, 2 + 1 + 2 + 1),
+        (SCALED_BY_NONE | {"replicas": 4, "hpa.maxReplicas": 400}, 4 + 1 + 2 + 1),
+    ],
+)
+def test_the_connections_that_are_counted_are_those_a_process_may_open(
+    values: dict[str, object], processes: int
+) -> None:
     pool = Settings.model_fields["postgres_pool"].default
-    processes = 10 + 3 + 2 + 1  # hpa.maxReplicas, a quarter more in an update, the flushers and one more
     enough = processes * pool + 13
-    render(**{"postgres.maxConnections": enough})
-    with pytest.raises(RefusedError, match=f"want {enough}"):
-        render(**{"postgres.maxConnections": enough - 1})
+    render(**values, **{"postgres.maxConnections": enough})
+    with pytest.raises(RefusedError, match=rf"want {enough}\b"):
+        render(**values, **{"postgres.maxConnections": enough - 1})
 
 
 @pytest.mark.parametrize(
@@ -103,7 +119,7 @@ def test_the_connections_that_are_counted_are_those_a_process_may_open() -> None
         ({"postgres.external.existingSecret": "shards"}, "postgres.enabled too"),
         ({"postgres.parameters.fsync": False}, "postgres.parameters.fsync can't be set"),
         ({"postgres.parameters.max_connections": 50}, "postgres.parameters.max_connections can't be set"),
-        ({"hpa.maxReplicas": 100}, "postgres.maxConnections (200) is too low: 128 API and flusher processes"),
+        ({"hpa.maxReplicas": 100}, "postgres.maxConnections (200) is too low: 134 API and flusher processes"),
         ({"api.workers": 8}, "postgres.maxConnections (200) is too low"),
         ({"settings.postgres_pool": 20}, "postgres.maxConnections (200) is too low"),
         ({"postgres.databases": 0}, "minimum"),

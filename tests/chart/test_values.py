@@ -54,6 +54,13 @@ def test_unknown_values_are_refused_everywhere() -> None:
         ({"tracing.sampleRatio": 2}, "maximum: got 2, want 1"),
         ({"fullnameOverride": "x" * 41}, "does not match pattern"),
         ({"hpa.minReplicas": 11}, "hpa.minReplicas is 11 and hpa.maxReplicas 10"),
+        (
+            {"flusher.replicas": 20, "autoscaler.settings.max_flushers": 1},
+            "flusher.replicas is 20 and autoscaler.settings.max_flushers 1",
+        ),
+        ({"metrics.port": 8000}, "metrics.port is 8000, the port at which pods serve the API"),
+        ({"ingress.path": "/likes"}, "additional properties 'path' not allowed"),
+        ({"metrics.prometheusRule.runbookUrl": "docs"}, "'docs' does not match pattern"),
         ({"replicas": 3}, "replicas has no effect while hpa.enabled"),
         ({"api.preStopSeconds": 20}, "must be more than api.preStopSeconds (20) and the 25 s"),
         ({"api.maxSurge": 0}, "api.maxSurge and api.maxUnavailable are both 0"),

@@ -1,11 +1,12 @@
 """Monitoring of the chart, off by default: who scrapes what, alerts and the dashboard as files/ has them."""
 
 import json
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, named, render
+from tests.chart.rendering import CHART, Object, named, render
 
 
 def test_it_is_off_by_default() -> None:
@@ -39,6 +40,26 @@ def test_alerts_are_those_of_the_file(value: bool) -> None:
     rules = [one for one in render(**{"metrics.prometheusRule.enabled": value}) if one["kind"] == "PrometheusRule"]
     groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
     assert [one["spec"] for one in rules] == ([groups] if value else [])
+
+
+@pytest.mark.parametrize("root", ["https://git.example/likewise/blob/main", "https://git.example/likewise/blob/main/"])
+def test_runbooks_are_found_where_they_are_said_to_be(root: str) -> None:
+    values = {"metrics.prometheusRule.enabled": True, "metrics.prometheusRule.runbookUrl": root}
+    rules = [rule for one in of_alerts(render(**values)) for rule in one["rules"]]
+    for rule, plain in zip(rules, in_file(), strict=True):
+        path = plain["annotations"]["runbook_url"]
+        assert (CHART.parents[1] / path).is_file()
+        said = plain["annotations"] | {"runbook_url": f"https://git.example/likewise/blob/main/{path}"}
+        assert rule == plain | {"annotations": said}
+
+
+def of_alerts(objects: list[Object]) -> Any:
+    return named(objects, "PrometheusRule", "likewise")["spec"]["groups"]
+
+
+def in_file() -> list[Any]:
+    groups = yaml.safe_load((CHART / "files/alerts.yaml").read_text())["groups"]
+    return [rule for one in groups for rule in one["rules"]]
 
 
 def test_the_dashboard_is_the_file() -> None:

@@ -16,7 +16,7 @@
 - {name: LIKEWISE_AUTOSCALER_MAX_REPLICAS, value: {{ .Values.hpa.maxReplicas | quote }}}
 - {name: LIKEWISE_AUTOSCALER_MIN_FLUSHERS, value: {{ .Values.flusher.replicas | quote }}}
 {{- if not (hasKey .Values.autoscaler.settings "max_flushers") }}
-- {name: LIKEWISE_AUTOSCALER_MAX_FLUSHERS, value: {{ max 8 (int .Values.flusher.replicas) | quote }}}
+- {name: LIKEWISE_AUTOSCALER_MAX_FLUSHERS, value: {{ include "likewise.flusher.most" . | quote }}}
 {{- end }}
 {{- range $name, $value := .Values.autoscaler.settings }}
 - {name: LIKEWISE_AUTOSCALER_{{ upper $name }}, value: {{ include "likewise.setting" $value | quote }}}

@@ -22,12 +22,13 @@
 
 {{/* All pods at their most, those of a rolling update too; 13 are for migrations, tests, people and superusers. */}}
 {{- define "likewise.postgres.checkConnections" -}}
-{{- $pods := int (ternary .Values.hpa.maxReplicas (ternary 2 .Values.replicas (eq .Values.replicas nil)) .Values.hpa.enabled) -}}
+{{- $fixed := ternary 2 .Values.replicas (eq .Values.replicas nil) -}}
+{{- $pods := int (ternary .Values.hpa.maxReplicas $fixed (or .Values.hpa.enabled .Values.autoscaler.enabled)) -}}
 {{- $surge := toString .Values.api.maxSurge -}}
 {{- if hasSuffix "%" $surge -}}
 {{- $surge = divf (mulf $pods (trimSuffix "%" $surge | float64)) 100 | ceil -}}
 {{- end -}}
-{{- $processes := add (mul (add $pods (int $surge)) .Values.api.workers) .Values.flusher.replicas 1 -}}
+{{- $processes := add (mul (add $pods (int $surge)) .Values.api.workers) (include "likewise.flusher.most" $ | int) 1 -}}
 {{- $pool := int (default 2 .Values.settings.postgres_pool) -}}
 {{- $wanted := add (mul $processes $pool) 13 -}}
 {{- if gt $wanted (int64 .Values.postgres.maxConnections) -}}
