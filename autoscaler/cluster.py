@@ -1,17 +1,11 @@
-"""The Kubernetes API as we use it: a few objects by name. Its errors end here, each as one sentence."""
+"""The Kubernetes API as we use it: a few objects by name."""
 
-import ssl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-import httpx2
-from lightkube import ApiError, Client, KubeConfig, SingleConfig
-from lightkube.config.client_adapter import verify_cluster
-from lightkube.config.models import User
-from lightkube.core.exceptions import ConfigError
+from lightkube import Client
 from lightkube.models.core_v1 import EventSource, ObjectReference
 from lightkube.models.meta_v1 import ManagedFieldsEntry, ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
@@ -19,80 +13,12 @@ from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.core_v1 import ConfigMap, Event, Pod
 from lightkube.types import PatchType
 
-from autoscaler.errors import (
-    ClusterUnavailableError,
-    ConfigurationError,
-    ConflictError,
-    ForbiddenError,
-    MissingError,
-    RefusedError,
-    ThrottledError,
-)
+from autoscaler.connection import translated
 from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 
-_THROTTLED_S = 1.0  # where the API server says "later" and not when
 _PODS = 100  # that a lead time is measured from: the median of so many is near that of all
 
 T = TypeVar("T")
-
-
-def connect(namespace: str, timeout_s: float) -> Client:
-    """A client of the cluster this runs in or, outside, of KUBECONFIG's. Raises ConfigurationError.
-
-    Each step of a request (connecting, sending, a piece of the answer) has a third of `timeout_s`.
-    """
-    timeout = httpx2.Timeout(timeout_s / 3)
-    try:
-        config = _config()
-        transport = httpx2.HTTPTransport(verify=_trusted(config))
-        return Client(config, namespace or None, timeout, field_manager=FIELD_MANAGER, transport=transport)
-    except (ConfigError, OSError, ValueError) as error:
-        raise ConfigurationError(f"no cluster: run in a pod, or set KUBECONFIG ({error})") from error
-
-
-def _config() -> SingleConfig:
-    config = KubeConfig.from_env().get()
-    if config is None:
-        raise ConfigError("it names no current context")
-    return config
-
-
-def _trusted(config: SingleConfig) -> ssl.SSLContext:
-    """The cluster's own authority, as kubectl takes it: Python 3.13 refuses those without extensions, as EKS has."""
-    context = verify_cluster(config.cluster, config.user or User(), config.abs_file)
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """The API's errors as ours, naming `what` was wanted."""
-    try:
-        yield
-    except ApiError as error:
-        raise _error_of(what, error.status.code or 0, error.status.message or str(error), error.response) from error
-    except httpx2.HTTPStatusError as error:
-        raise _error_of(what, error.response.status_code, str(error), error.response) from error
-    except (httpx2.HTTPError, OSError) as error:
-        raise ClusterUnavailableError(
-            f"{what}: the API server does not answer ({error or type(error).__name__})"
-        ) from error
-
-
-def _error_of(what: str, code: int, message: str, response: Any) -> Exception:
-    if code == 429:
-        return ThrottledError(f"{what}: the API server is busy", _retry_after_s(response))
-    kinds = {401: ForbiddenError, 403: ForbiddenError, 404: MissingError, 409: ConflictError}
-    if code in kinds:
-        return kinds[code](f"{what}: {message}")
-    return (ClusterUnavailableError if code >= 500 or code == 0 else RefusedError)(f"{what}: {message}")
-
-
-def _retry_after_s(response: Any) -> float:
-    try:
-        return max(0.0, float(response.headers["Retry-After"]))
-    except (AttributeError, KeyError, ValueError):
-        return _THROTTLED_S
 
 
 class Cluster:
@@ -203,6 +129,7 @@ def _floor(found: HorizontalPodAutoscaler) -> Floor:
         version=str(meta.resourceVersion),
         least=1 if spec.minReplicas is None else spec.minReplicas,
         most=spec.maxReplicas,
+        target=f"{spec.scaleTargetRef.kind}/{spec.scaleTargetRef.name}",
         annotations=meta.annotations or {},
         writers=_writers(meta.managedFields, "minReplicas"),
     )

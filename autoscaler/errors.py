@@ -40,6 +40,10 @@ class MissingError(ClusterError):
     """The object does not exist."""
 
 
+class MismatchError(ClusterError):
+    """Objects that should belong together do not."""
+
+
 class ConflictError(ClusterError):
     """The object has changed since it was read."""
 

@@ -13,7 +13,7 @@ from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease as LeaseObject
 
-from autoscaler.cluster import translated
+from autoscaler.connection import translated
 from autoscaler.errors import ClusterError, ConflictError, MissingError, ThrottledError
 
 log = structlog.get_logger(__name__)

@@ -19,6 +19,7 @@ from autoscaler.steering import Moment, Steered, Step
 
 log = structlog.get_logger(__name__)
 DRY_RUN = "dry run"
+_BEAT_EVERY_S = 1.0
 STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
 
 
@@ -48,14 +49,23 @@ class Loop:
     def run(self, stopped: Event, rounds: int = 0) -> None:
         """Until `stopped`, or for so many rounds; 0: without end."""
         done, pause_s = 0, 0.0
-        while not stopped.wait(pause_s):
+        while not self._is_over(stopped, pause_s):
             began = self.clock()
             later_s = self.round()
             self.metrics.round_s.observe(self.clock() - began)
-            self._beat_s, done = time.monotonic() + later_s, done + 1
+            done += 1
             if done == rounds:
                 return
             pause_s = max(later_s, self.every_s / 10, self.every_s - (self.clock() - began))
+
+    def _is_over(self, stopped: Event, pause_s: float) -> bool:
+        """Wait for the next round, with a sign of life each second: to wait as one is told is no standing still."""
+        until = time.monotonic() + pause_s
+        while not stopped.wait(min(_BEAT_EVERY_S, max(0.0, until - time.monotonic()))):
+            self._beat_s = time.monotonic()
+            if self._beat_s >= until:
+                return False
+        return True
 
     def is_live(self) -> bool:
         """Whether rounds go on."""
@@ -107,7 +117,8 @@ class Loop:
             self.trouble = self.trouble or str(error)
             self.metrics.troubles.labels(type(error).__name__.removesuffix("Error").lower()).inc()
             step = self._steps.get(what)
-            self.events.say(step.seen.about if step else None, "CannotScale", str(error), now, warning=True)
+            about, kind = step.seen.about if step else None, type(error).__name__
+            self.events.say(about, "CannotScale", str(error), now, warning=True, topic=kind)
         except Exception as error:  # of one Deployment: the other, and the next round, must not end with it
             self.trouble = self.trouble or repr(error)
             self.metrics.troubles.labels("unexpected").inc()
@@ -150,7 +161,7 @@ class Loop:
     def _tell_wishes(self, step: Step, moment: Moment) -> None:
         workload, about, now = step.seen.workload, step.seen.about, moment.now
         paused = is_paused(workload.annotations)
-        self.metrics.paused.set(paused)
+        self.metrics.paused.labels(workload.name).set(paused)
         self.events.say(
             about, "Paused", "paused by the annotation likewise/paused: nothing is changed" if paused else "", now
         )

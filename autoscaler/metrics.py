@@ -15,7 +15,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.leading = self._gauge("leading", "1 where this replica leads, 0 where it waits.")
         self.heard = self._gauge("pods_heard", "API pods that told of themselves at the last look.")
-        self.paused = self._gauge("paused", "1 while people have paused it.")
+        self.paused = self._gauge("paused", "1 while people have paused a Deployment.", "deployment")
         self.demand = self._gauge(
             "demand_requests_per_second", "What the API pods will have to serve, by part.", "part"
         )

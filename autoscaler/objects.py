@@ -26,13 +26,17 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """An HPA: its floor and ceiling (`minReplicas`, `maxReplicas`), and who wrote the floor."""
+    """An HPA: its floor and ceiling (`minReplicas`, `maxReplicas`), who wrote the floor, and what it scales.
+
+    `target` is kind and name, as `Deployment/likewise-api`.
+    """
 
     name: str
     uid: str
     version: str
     least: int
     most: int
+    target: str
     annotations: Mapping[str, str]
     writers: tuple[str, ...] = ()
 

@@ -1,5 +1,6 @@
 """From a target and the signals to what the decision looks at."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +8,17 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Protocol
 
+import structlog
+
 from autoscaler.annotations import prewarm_of
-from autoscaler.errors import WishError
+from autoscaler.errors import ClusterError, WishError
 from autoscaler.objects import Workload
 from autoscaler.observation import FlusherObservation, Observation, Prewarm
 from autoscaler.signals import Signals
 from autoscaler.targets import Seen
+from autoscaler.tuning import Tuning
 
+log = structlog.get_logger(__name__)
 _CLOCKS_S = 5.0  # by which this machine's clock may be ahead of the API server's, which dates pods
 
 
@@ -58,15 +63,20 @@ class Lead:
         self._wanted = wanted
 
     def look(self, workload: Workload) -> float | None:
-        """A measurement, once after each raise; else None. Raises ClusterError's kinds."""
+        """A measurement, once after each raise; else None, also where pods can't be listed then."""
         if self._since is None or workload.ready < min(self._wanted, workload.replicas):
             return None
         since, self._since = self._since, None
-        return median(leads) if (leads := self.pods.lead_times_s(workload, since)) else None
+        try:
+            leads = self.pods.lead_times_s(workload, since)
+        except ClusterError as error:
+            log.warning("lead time not measured: the one from before counts", reason=str(error))
+            return None
+        return median(leads) if leads else None
 
 
 def observed(
-    seen: Seen, signals: Signals, now: float, wall: datetime, *, expected: int, lead_s: float | None
+    seen: Seen, signals: Signals, now: float, wall: datetime, tuning: Tuning, *, expected: int, lead_s: float | None
 ) -> Observation:
     """What the decision on API pods looks at. A wish that can't be read is none: see `wish_trouble`."""
     return Observation(
@@ -76,9 +86,17 @@ def observed(
         pods=signals.pods,
         posts=signals.posts,
         lead_s=lead_s,
-        pending=signals.backlog.pending if signals.backlog else None,
+        pending=_pending(signals, now, tuning),
         prewarm=_prewarm(seen.workload, now, wall),
     )
+
+
+def _pending(signals: Signals, now: float, tuning: Tuning) -> float | None:
+    """Likes that wait for Postgres, where that was told lately and can be."""
+    backlog = signals.backlog
+    if backlog is None or not -tuning.future_s <= now - backlog.at <= tuning.stale_s:
+        return None
+    return backlog.pending if 0 <= backlog.pending < math.inf else None
 
 
 def flushers_observed(seen: Seen, signals: Signals) -> FlusherObservation:

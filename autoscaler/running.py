@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from autoscaler.cluster import Cluster, connect
+from autoscaler.cluster import Cluster
+from autoscaler.connection import connect
 from autoscaler.errors import ConfigurationError
 from autoscaler.events import Events
 from autoscaler.journal import Journal

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 from autoscaler.observation import PodSample, PostRate
 from autoscaler.redis_signals import Told
 
-_BELIEVED_S = 5.0  # of what a flusher told of the backlog: it tells each second
+_BELIEVED_S = 5.0  # of what a pod told of its posts: it tells each second
+_ALIKE_S = 2.5  # by which a process may be later than the newest of its pod: else it was replaced, or has died
+_AHEAD_S = 1.0  # from which a figure is from the future
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class RedisSource:
 
 
 def signals_of(told: Iterable[Told], now: float) -> Signals:
-    """Processes of a pod are one sample; posts are added up over those who spoke within `_BELIEVED_S`."""
+    """Processes of a pod are one sample; posts are added up over those who spoke within 5 s."""
     by_pod: dict[str, list[Told]] = defaultdict(list)
     flushers: list[Told] = []
     for one in told:
@@ -77,10 +79,19 @@ def signals_of(told: Iterable[Told], now: float) -> Signals:
     return Signals(pods, _posts(fresh), _backlog(flushers, now))
 
 
+def _living(told: list[Told]) -> tuple[float, list[Mapping[str, Any]]]:
+    """The age of the newest, and what it and all that are as new have told.
+
+    A worker that was replaced is still told of for some seconds; for longer where the clock went back since, as it
+    seems to be ahead then. Those ahead count only where there is no other.
+    """
+    believed = [one for one in told if one.age_s >= -_AHEAD_S] or told
+    newest = min(one.age_s for one in believed)
+    return newest, [one.said for one in believed if one.age_s <= newest + _ALIKE_S]
+
+
 def _sample(pod: str, told: list[Told], now: float) -> PodSample | None:
-    """A worker that was replaced is still told of for some seconds: only those as new as the newest count."""
-    newest = min(one.age_s for one in told)
-    workers = [one.said for one in told if one.age_s <= newest + _BELIEVED_S / 2]
+    newest, workers = _living(told)
     try:
         return PodSample(
             pod=pod,
@@ -115,8 +126,7 @@ def _backlog(flushers: list[Told], now: float) -> Backlog | None:
     """Each flusher sees every stream, so the most that one sees is there; what they store is stored by all together."""
     if not flushers:
         return None
-    newest = min(one.age_s for one in flushers)
-    fresh = [one.said for one in flushers if one.age_s <= newest + _BELIEVED_S / 2]
+    newest, fresh = _living(flushers)
     try:
         return Backlog(
             at=now - newest,

@@ -54,26 +54,34 @@ class ApiPods:
         self._target, self._lead, self._tuning, self._metrics, self._me = target, lead, tuning, metrics, me
         self._expected = Expected.within(tuning.stale_s)
         self._state = State()
+        self._lead_s: float | None = None  # measured, and not yet in the state
 
     def step(self, moment: Moment) -> Step:
-        """See `Steered`."""
-        before = self._state
-        step = _step(self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, seen, moment))
-        if step.entry.replicas > step.entry.current:
-            self._lead.raised(step.entry.replicas)
+        """See `Steered`. Lead times are asked for last: no raise waits for them, nor ends with them."""
+        before, lead_s = self._state, self._lead_s
+        step = _step(
+            self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, lead_s, seen, moment)
+        )
+        self._measure(step)
         return step
 
-    def _decide(self, before: State, seen: Seen, moment: Moment) -> Decision:
+    def _measure(self, step: Step) -> None:
+        self._lead_s = self._lead.look(step.seen.workload)
+        if self._lead_s is not None:
+            self._metrics.lead.set(self._lead_s)
+        if step.entry.replicas > step.entry.current and not step.entry.held_back:
+            self._lead.raised(step.entry.replicas)
+
+    def _decide(self, before: State, lead_s: float | None, seen: Seen, moment: Moment) -> Decision:
         expected = self._expected.look(moment.now, seen.workload.ready)
-        lead_s = self._lead.look(seen.workload)
-        if lead_s is not None:
-            self._metrics.lead.set(lead_s)
-        observation = observed(seen, moment.signals, moment.now, moment.wall, expected=expected, lead_s=lead_s)
+        observation = observed(
+            seen, moment.signals, moment.now, moment.wall, self._tuning, expected=expected, lead_s=lead_s
+        )
         began = perf_counter()
         decision = decide(before, observation, moment.now, _within(self._tuning, seen))
         self._metrics.decision_s.observe(perf_counter() - began)
         self._metrics.decided(decision)
-        self._state = decision.state
+        self._state, self._lead_s = decision.state, None
         return decision
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.edits import Edit, Edits
-from autoscaler.errors import NotLeadingError
+from autoscaler.errors import MismatchError, NotLeadingError
 from autoscaler.objects import FIELD_MANAGER, Floor, Workload
 
 LEADER = "likewise/leader"  # of an HPA: who last took over; writing it makes each older reading of the HPA unusable
@@ -56,7 +56,7 @@ class Target:
     def look(self, now: float) -> Seen:
         """Read it. Raises ClusterError's kinds."""
         workload = self._api.deployment(self.deployment)
-        floor = self._api.floor(self._hpa) if self._hpa else None
+        floor = floor_of(self._api, self._hpa, self.deployment) if self._hpa else None
         about = floor or workload
         if about.uid != self._uid:
             self._edits.forget()
@@ -104,6 +104,20 @@ class Target:
         """Right before each write: whoever was stopped meanwhile leads no more."""
         if not self._may_write():
             raise NotLeadingError()
+
+
+class Floors(Protocol):
+    """See `autoscaler.cluster.Cluster`."""
+
+    def floor(self, name: str) -> Floor: ...
+
+
+def floor_of(api: Floors, hpa: str, deployment: str) -> Floor:
+    """An HPA of the Deployment. Raises MismatchError where it scales another, and ClusterError's other kinds."""
+    floor = api.floor(hpa)
+    if floor.target != f"Deployment/{deployment}":
+        raise MismatchError(f"HPA {hpa} scales {floor.target}, not Deployment/{deployment}: it is left alone")
+    return floor
 
 
 def base_of(floor: Floor) -> int:

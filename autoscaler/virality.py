@@ -38,7 +38,7 @@ def follow(
 
     `seen` is when posts were last looked at, None at first; `capacity` is requests/s of a busy pod.
     """
-    hottest = sorted((post for post in posts if post.rate > 0), key=lambda post: -post.rate)[:_MOST]
+    hottest = sorted((post for post in posts if 0 < post.rate < math.inf), key=lambda post: -post.rate)[:_MOST]
     smallest = _SMALLEST * capacity
     followed: dict[str, Climb] = {}
     extra = 0.0

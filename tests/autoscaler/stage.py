@@ -10,7 +10,7 @@ from autoscaler.journal import Journal
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
 from autoscaler.objects import FIELD_MANAGER, Floor, Workload
-from autoscaler.observation import PodSample
+from autoscaler.observation import PodSample, PostRate
 from autoscaler.observing import Lead
 from autoscaler.signals import Backlog, Signals
 from autoscaler.steering import ApiPods, Flushers, Steered
@@ -27,13 +27,14 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.workloads = {name: Workload(name, f"u-{name}", "1", 2, 2, {}, {}) for name in (API, FLUSHER)}
-        self.floors = {API: Floor(API, "u-hpa", "1", 2, 30, {}, (FIELD_MANAGER,))}
+        self.floors = {API: Floor(API, "u-hpa", "1", 2, 30, f"Deployment/{API}", {}, (FIELD_MANAGER,))}
         self.calls: list[tuple[str, int]] = []
         self.said: list[tuple[str, str]] = []
         self.data: dict[str, str] = {}
         self.keeps = 0
         self.failing: Callable[[str], None] = lambda call: None
         self.leads_s: list[float] = []
+        self.lists = 0
         self.scaler = (FIELD_MANAGER,)  # who is noted to have scaled; () where nobody keeps account
 
     def deployment(self, name: str) -> Workload:
@@ -69,6 +70,8 @@ class FakeApi:
         self.edit(workload.name, replicas=replicas, ready=replicas, writers=self.scaler)
 
     def lead_times_s(self, workload: Workload, since: datetime) -> list[float]:
+        self.lists += 1
+        self.failing("lead_times_s")
         return self.leads_s
 
     def kept(self, name: str) -> Mapping[str, str]:
@@ -101,6 +104,18 @@ class FakeApi:
         return [reason for reason, _ in self.said]
 
 
+def failing(api: FakeApi, call: str, error: Exception, times: int = 1_000) -> None:
+    """So many calls of a name raise."""
+    left = [times]
+
+    def fail(name: str) -> None:
+        if name == call and left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    api.failing = fail
+
+
 @dataclass
 class Rounds:
     """A loop over the fake API, one second a round; so many requests/s arrive, and pods tell of them."""
@@ -108,6 +123,7 @@ class Rounds:
     api: FakeApi = field(default_factory=FakeApi)
     demand: float = 1_000.0
     backlog: Backlog | None = None
+    posts: tuple[PostRate, ...] = ()
     told_ahead_s: float = 0.0
     unreadable: str = ""
     why_not: str = ""
@@ -146,7 +162,7 @@ class Rounds:
         at, served = now + self.told_ahead_s, min(each, 1_000)
         pods = [PodSample(f"p{i}", at, each, served, served / 1_000, 0, 1, 100) for i in range(ready)]
         backlog = self.backlog and replace(self.backlog, at=now)
-        return Signals(tuple(pods), (), backlog or Backlog(now, 10, 0.1, 100))
+        return Signals(tuple(pods), self.posts, backlog or Backlog(now, 10, 0.1, 100))
 
     def close(self) -> None:
         """Nothing is open."""

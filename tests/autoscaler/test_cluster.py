@@ -3,13 +3,15 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from autoscaler.cluster import Cluster, connect
+from autoscaler.cluster import Cluster
+from autoscaler.connection import connect
 from autoscaler.errors import (
     ClusterError,
     ClusterUnavailableError,
@@ -103,7 +105,18 @@ def test_each_refusal_is_an_error_that_names_what_and_why(server, cluster, code,
         cluster.deployment("likewise-api")
 
 
-@pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "9"}, 9), ({}, 1), ({"Retry-After": "soon"}, 1)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ({"Retry-After": "9"}, 9),
+        ({"Retry-After": "86400"}, 30),
+        ({"Retry-After": "inf"}, 1),
+        ({"Retry-After": "nan"}, 1),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "soon"}, 1),
+        ({}, 1),
+    ],
+)
 def test_a_busy_server_says_when_to_ask_again(server, cluster, header, seconds):
     server.code, server.headers_sent = 429, header
     server.body = json.dumps({"kind": "Status", "code": 429, "message": "slow down"}).encode()
@@ -134,6 +147,30 @@ def test_a_server_that_hangs_is_given_up_in_time(server, cluster, monkeypatch):
     with pytest.raises(ClusterUnavailableError, match="does not answer"):
         cluster.deployment("api")
     held.set()
+
+
+def test_an_answer_that_comes_in_drops_is_given_up_in_time(server, cluster, monkeypatch):
+    ended = threading.Event()
+
+    def drip(self: Refusing) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with suppress(OSError):
+            while not ended.wait(0.2):
+                self.wfile.write(b" ")
+
+    monkeypatch.setattr(server, "do_GET", drip)
+    with pytest.raises(ClusterUnavailableError, match="its answer takes too long"):
+        cluster.deployment("api")
+    ended.set()
+
+
+def test_an_hpa_is_read_with_what_it_scales(server, cluster):
+    spec = {"maxReplicas": 9, "scaleTargetRef": {"kind": "Deployment", "name": "shop", "apiVersion": "apps/v1"}}
+    server.body = json.dumps({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "spec": spec}).encode()
+    floor = cluster.floor("a")
+    assert (floor.least, floor.most, floor.target) == (1, 9, "Deployment/shop")
 
 
 def test_no_cluster_is_said(tmp_path, monkeypatch):

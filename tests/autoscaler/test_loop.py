@@ -1,18 +1,24 @@
 """Rounds of the autoscaler: what it does in which order, and what it leaves when parts are away or in other hands."""
 
 import json
+import math
 import re
+import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from autoscaler.errors import ClusterUnavailableError, ConflictError, ForbiddenError, ThrottledError
+from autoscaler.errors import ClusterUnavailableError, ConflictError, ForbiddenError, RefusedError, ThrottledError
 from autoscaler.journal import KEY, read
 from autoscaler.loop import DRY_RUN
-from autoscaler.observing import Expected
-from autoscaler.signals import Backlog
-from tests.autoscaler.stage import API, FLUSHER, FakeApi, Rounds
+from autoscaler.observation import PostRate
+from autoscaler.observing import Expected, observed
+from autoscaler.signals import Backlog, Signals
+from autoscaler.targets import Seen
+from tests.autoscaler.stage import API, FLUSHER, NOON, TUNING, FakeApi, Rounds, failing
+from tests.conftest import wait_for
 
 
 @pytest.fixture
@@ -22,18 +28,6 @@ def rounds() -> Rounds:
     rounds.go(8)
     assert rounds.api.calls == []
     return rounds
-
-
-def failing(api: FakeApi, call: str, error: Exception, times: int = 1_000) -> None:
-    """So many calls of a name raise."""
-    left = [times]
-
-    def fail(name: str) -> None:
-        if name == call and left[0] > 0:
-            left[0] -= 1
-            raise error
-
-    api.failing = fail
 
 
 def test_the_floor_comes_before_the_deployment_and_goes_down_alone(rounds):
@@ -117,6 +111,80 @@ def test_what_is_not_to_be_had_is_said_once_and_tried_again(rounds, error):
     rounds.go(1)
     assert rounds.api.floors[API].least >= 8
     assert rounds.loop.trouble == ""
+
+
+def test_a_trouble_whose_figures_change_is_said_once(rounds):
+    numbers = iter(range(10, 1_000))
+
+    def refuse(call: str) -> None:
+        if call == "scale":
+            raise RefusedError(f"scaling to {next(numbers)}: no quota")
+
+    rounds.api.failing = refuse
+    for _ in range(20):
+        rounds.demand += 500  # a ramp: each round asks for another number
+        rounds.go(1)
+    assert rounds.api.reasons().count("CannotScale") == 1
+
+
+def test_an_hpa_of_another_deployment_is_left_alone_and_said(rounds):
+    rounds.api.floors[API] = replace(rounds.api.floors[API], target="Deployment/shop")
+    rounds.demand = 8_000
+    rounds.go(5)
+    assert rounds.api.calls == []
+    sentence = "HPA likewise-api scales Deployment/shop, not Deployment/likewise-api: it is left alone"
+    assert rounds.api.said.count(("CannotScale", sentence)) == 1
+
+
+def test_each_deployment_has_its_own_word_on_being_paused(rounds):
+    rounds.api.edit(API, annotations={"likewise/paused": "true"})
+    rounds.go(1)
+    paused = {
+        one.labels["deployment"]: one.value
+        for family in rounds.loop.metrics.registry.collect()
+        for one in family.samples
+        if one.name == "likewise_autoscaler_paused"
+    }
+    assert paused == {API: 1, FLUSHER: 0}
+
+
+def test_a_post_whose_rate_can_not_be_is_no_slip_of_every_round(rounds):
+    rounds.posts = (PostRate("a", math.inf), PostRate("b", math.nan))
+    rounds.demand = 8_000
+    rounds.go(3)
+    assert rounds.loop.trouble == ""
+    assert rounds.api.floors[API].least >= 8
+
+
+@pytest.mark.parametrize("backlog", [{"pending": math.inf}, {"pending": math.nan}, {"late_s": 60}, {"late_s": -60}])
+def test_what_waits_is_not_believed_when_old_or_impossible(backlog):
+    now = 1_000.0
+    told = Backlog(now - backlog.get("late_s", 0.0), backlog.get("pending", 500.0), 0.1, 100)
+    assert observed_pending(told, now) is None
+    assert observed_pending(Backlog(now - 1, 500, 0.1, 100), now) == 500
+
+
+def observed_pending(backlog: Backlog, now: float) -> float | None:
+    api = FakeApi()
+    signals = Signals((), (), backlog)
+    seen = Seen(api.workloads[API], api.floors[API])
+    return observed(seen, signals, now, NOON, TUNING, expected=0, lead_s=None).pending
+
+
+def test_waiting_as_long_as_one_is_told_is_no_standing_still(rounds):
+    failing(rounds.api, "deployment", ThrottledError("busy", retry_after_s=86_400))
+    ended = threading.Event()
+    thread = threading.Thread(target=rounds.loop.run, args=(ended,))
+    thread.start()
+    try:
+        wait_for(lambda: rounds.loop.events._said)  # the round is over: it waits
+        before = rounds.loop._beat_s
+        assert before <= time.monotonic()  # a wait is no sign of life ahead of its time
+        wait_for(lambda: rounds.loop._beat_s > before)
+        assert rounds.loop.is_live()
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_one_deployment_that_is_gone_does_not_keep_the_other(rounds):
@@ -302,13 +370,6 @@ def test_kept_decisions_of_another_form_are_left(rounds):
     api.data[KEY] = json.dumps({"changes": [{"of": "another release"}], "last": []})
     Rounds(api=api).go(20)
     assert read(api.data[KEY])[1]
-
-
-def test_the_lead_time_is_measured_once_after_a_raise(rounds):
-    rounds.api.leads_s = [4.0, 6.0, 20.0]
-    rounds.demand = 8_000
-    rounds.go(6)
-    assert rounds.loop.steered[API]._state.lead_s > 0
 
 
 def test_pods_are_expected_once_they_were_ready_for_long_enough():

@@ -97,6 +97,26 @@ def test_the_dead_are_dropped_by_who_still_writes(servers, boards, monkeypatch, 
     wait_for(lambda: reader.read() == [], every_s=0.1)  # nobody writes any more: the hash expires
 
 
+def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(servers, boards, monkeypatch, reader):
+    monkeypatch.setattr(shared_signals, "KEPT_S", 1)
+    boards[0].tell("api:alive:1", SAID)
+    cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
+    try:
+        hash_of = cluster.of_slot(1914)
+        ahead_us = int((time.time() + 18_000) * 1e6)  # as a clock leaves them that goes back by five hours
+        for field, value in (("api:ahead:1", f"{ahead_us} {{}}"), ("api:odd:1", "odd {}"), ("swept", "odd")):
+            assert hash_of.call([("HSET", KEYS[0], field, value)]) == [1 - (field == "swept")]
+
+        def only_the_living_is_left() -> bool:
+            boards[0].tell("api:alive:1", SAID)
+            fields = hash_of.call([("HKEYS", KEYS[0])])[0]
+            return set(fields) == {b"api:alive:1", b"swept"}
+
+        wait_for(only_the_living_is_left)
+    finally:
+        cluster.close()
+
+
 def test_a_full_redis_still_takes_them(servers, boards, reader):
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
@@ -166,6 +186,15 @@ def test_workers_of_a_pod_are_one_sample():
 def test_a_worker_that_was_replaced_does_not_count_twice():
     (pod,) = signals_of([told("a"), told("a", "2", 9.0)], 1_000.0).pods
     assert pod.arrivals == 90
+
+
+def test_a_dead_worker_ahead_of_the_clock_does_not_silence_the_living():
+    (pod,) = signals_of([told("a"), told("a", "2", -300.0)], 1_000.0).pods
+    assert (pod.at, pod.arrivals) == (999.8, 90)
+    flushed = [told("f", role="flusher"), told("g", age_s=-300, role="flusher", pending=9_000)]
+    backlog = signals_of(flushed, 1_000.0).backlog
+    assert backlog
+    assert (backlog.at, backlog.pending) == (999.8, 500)
 
 
 def test_posts_are_added_up_over_pods_that_still_speak():

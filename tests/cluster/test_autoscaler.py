@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from autoscaler.cluster import Cluster, connect
+from autoscaler.cluster import Cluster
+from autoscaler.connection import connect
 from autoscaler.errors import ConflictError
 from tests.cluster.kubernetes import CommandError, eventually, namespace
 from tests.cluster.pretend import Crowd, Pretending

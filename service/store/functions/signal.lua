@@ -8,10 +8,11 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', us) .. ' ' .. ARGV[2]
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 
 -- Fields have no expiry of their own before Redis 7.4: one writer in a while drops those of dead processes.
-local swept = tonumber(redis.call('HGET', KEYS[1], 'swept') or 0)
+local swept = tonumber(redis.call('HGET', KEYS[1], 'swept') or 0) or 0
 if math.abs(us - swept) < kept_us then return end
 redis.call('HSET', KEYS[1], 'swept', string.format('%.0f', us))
 local all = redis.call('HGETALL', KEYS[1])
 for at = 1, #all, 2 do
-  if us - tonumber(string.match(all[at + 1], '^%d+')) > kept_us then redis.call('HDEL', KEYS[1], all[at]) end
+  local told = tonumber(string.match(all[at + 1], '^%d+') or 0)
+  if math.abs(us - told) > kept_us then redis.call('HDEL', KEYS[1], all[at]) end -- ahead, where the clock went back
 end
