@@ -152,7 +152,8 @@ def parse_duration(text: str) -> timedelta:
 def _cluster(settings: RunSettings) -> Any:
     from contextlib import closing
 
-    from autoscaler.cluster import Cluster, connect
+    from autoscaler.cluster import Cluster
+    from autoscaler.connection import connect
 
     return closing(Cluster(connect(settings.namespace, 10)))
 
@@ -160,7 +161,7 @@ def _cluster(settings: RunSettings) -> Any:
 def _lease_record(settings: RunSettings) -> Any:
     from contextlib import closing
 
-    from autoscaler.cluster import connect
+    from autoscaler.connection import connect
     from autoscaler.lease import LeaseRecords
 
     with closing(connect(settings.namespace, 10)) as client:
