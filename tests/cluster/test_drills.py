@@ -83,7 +83,7 @@ def wanted(where: Namespace) -> int:
     ],
 )
 def test_something_breaks_and_no_like_is_lost(likewise: Namespace, drill: str, done: str) -> None:
-    start(likewise, drill, LIKES="5000", IN="20s")
+    start(likewise, drill, LIKES="4000", IN="14s")
     said = verdict(likewise)
     assert outcome(likewise, "likewise-breaker") == "Complete"
     assert done in likewise.kubectl("logs", "job/likewise-breaker")
