@@ -57,5 +57,13 @@ def known(name: str) -> bool:
     """Whether the schema has it."""
     found = SCHEMA
     for part in name.rstrip(".").split("."):
-        found = found.get("properties", {}).get(part, {})
+        found = inner(found, part)
     return bool(found)
+
+
+def inner(schema: Object, name: str) -> Object:
+    """What the schema says of a property of that name; nothing where it has none."""
+    if "$ref" in schema:
+        schema = SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]
+    others = schema.get("additionalProperties")
+    return dict(schema.get("properties", {}).get(name, others if isinstance(others, dict) else {}))
