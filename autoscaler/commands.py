@@ -4,19 +4,27 @@ import json
 import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoscaler.annotations import PREWARM, Wanted, is_paused, prewarm_of
-from autoscaler.errors import ForbiddenError
-from autoscaler.journal import KEY, Entry, read
+from autoscaler.errors import ForbiddenError, JournalError
+from autoscaler.journal import KEY, Keeper, read
+from autoscaler.presence import leader
 from autoscaler.run_settings import RunSettings
 from autoscaler.settings import read_settings, settings_from_environment
+from autoscaler.wording import Wording
 
+if TYPE_CHECKING:
+    from autoscaler.cluster import Cluster
+    from autoscaler.lease import LeaseRecords
+
+_REQUEST_S = 10.0  # people wait longer for an answer than a loop does
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -58,14 +66,13 @@ def explain(as_json: bool, most: int, **where: str | None) -> None:
     if not text:
         raise click.ClickException(f"ConfigMap {settings.decisions} holds no decisions: has an autoscaler led yet?")
     changes, last = read(text)
+    changes = changes[-most:]
     if as_json:
-        kept = {"changes": [asdict(entry) for entry in changes[-most:]], "last": [asdict(entry) for entry in last]}
+        kept = {"changes": [asdict(entry) for entry in changes], "last": [asdict(entry) for entry in last]}
         click.echo(json.dumps(kept))
         return
-    for entry in changes[-most:]:
-        click.echo(_change(entry))
-    for entry in last:
-        click.echo(_now(entry))
+    words = Wording(settings.flushers)
+    click.echo("\n".join([*map(words.change, changes), *map(words.stand, last)]))
 
 
 @click.command()
@@ -74,24 +81,33 @@ def explain(as_json: bool, most: int, **where: str | None) -> None:
 def status(as_json: bool, **where: str | None) -> None:
     """Print who leads, what is asked for, and what people have asked for."""
     settings = run_settings(**where)
-    with _cluster(settings) as cluster:
-        workload = cluster.deployment(settings.deployment)
-        floor = cluster.floor(settings.hpa) if settings.hpa else None
-        lease = _lease_record(settings)
-        kept = cluster.kept(settings.decisions).get(KEY, "") if settings.decisions else ""
+    with _cluster(settings) as cluster, _lease(settings) as records:
+        leading = leader(records.read, datetime.now(UTC), settings.renew_s)
+        said = {"leader": leading or None, **_standing(cluster, settings), **last_words(cluster, settings)}
+    click.echo(json.dumps(said) if as_json else Wording(settings.flushers).status(said))
+    if not leading:
+        raise click.ClickException("nobody leads: is an autoscaler running?")
+
+
+def _standing(cluster: "Cluster", settings: RunSettings) -> dict[str, Any]:
+    workload = cluster.deployment(settings.deployment)
+    floor = cluster.floor(settings.hpa) if settings.hpa else None
     wanted = prewarm_of(workload.annotations)
-    silent_s = (datetime.now(UTC) - lease.renewed).total_seconds() if lease.renewed else None
-    leads = bool(lease.holder) and silent_s is not None and silent_s < settings.lease_s + settings.renew_s
-    said: dict[str, Any] = {
-        "leader": lease.holder if leads else None, "deployment": workload.name, "replicas": workload.replicas,
-        "ready": workload.ready, "floor": floor.least if floor else None, "ceiling": floor.most if floor else None,
+    return {
+        "deployment": workload.name, "replicas": workload.replicas, "ready": workload.ready,
+        "floor": floor.least if floor else None, "ceiling": floor.most if floor else None,
         "paused": is_paused(workload.annotations),
         "prewarm": str(wanted) if wanted and wanted.until > datetime.now(UTC) else None,
-        "last": [asdict(entry) for entry in read(kept)[1]] if kept else [],
     }  # fmt: skip
-    click.echo(json.dumps(said) if as_json else _status(said))
-    if not leads:
-        raise click.ClickException("nobody leads: is an autoscaler running?")
+
+
+def last_words(cluster: Keeper, settings: RunSettings) -> dict[str, Any]:
+    """The last word on each Deployment; while releases change, what is kept may be of another form."""
+    kept = cluster.kept(settings.decisions).get(KEY, "") if settings.decisions else ""
+    try:
+        return {"last": [asdict(entry) for entry in read(kept)[1]] if kept else [], "unreadable": None}
+    except JournalError as error:
+        return {"last": [], "unreadable": str(error)}
 
 
 @click.command()
@@ -104,9 +120,9 @@ def prewarm(replicas: int, duration: str, **where: str | None) -> None:
     wanted = Wanted(replicas, datetime.now(UTC) + parse_duration(duration))
     with _cluster(settings) as cluster:
         floor = cluster.floor(settings.hpa) if settings.hpa else None
-        most = min(settings_from_environment().max_replicas, floor.most if floor else replicas)
+        most = floor.most if floor else settings_from_environment().max_replicas
         if replicas > most:
-            whose = f"HPA {settings.hpa}" if floor and floor.most == most else "LIKEWISE_AUTOSCALER_MAX_REPLICAS"
+            whose = f"HPA {settings.hpa}" if floor else "LIKEWISE_AUTOSCALER_MAX_REPLICAS"
             raise click.ClickException(f"{replicas} pods are more than {whose} allows: {most}")
         try:
             cluster.annotate(settings.deployment, {PREWARM: str(wanted)})
@@ -123,8 +139,8 @@ def lower(**where: str | None) -> None:
     from autoscaler.lowering import lower as lower_floor
 
     settings = run_settings(**where)
-    with _cluster(settings) as cluster:
-        click.echo(lower_floor(cluster, _lease_record(settings), settings, settings_from_environment().min_replicas))
+    with _cluster(settings) as cluster, _lease(settings) as records:
+        click.echo(lower_floor(cluster, records.read, settings, settings_from_environment().min_replicas))
 
 
 COMMANDS = (run, explain, status, prewarm, lower)
@@ -149,50 +165,19 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=int(found[1]) * _UNITS_S[found[2]])
 
 
-def _cluster(settings: RunSettings) -> Any:
-    from contextlib import closing
-
+@contextmanager
+def _cluster(settings: RunSettings) -> "Iterator[Cluster]":
     from autoscaler.cluster import Cluster
     from autoscaler.connection import connect
 
-    return closing(Cluster(connect(settings.namespace, 10)))
+    with closing(Cluster(connect(settings.namespace, _REQUEST_S))) as cluster:
+        yield cluster
 
 
-def _lease_record(settings: RunSettings) -> Any:
-    from contextlib import closing
-
+@contextmanager
+def _lease(settings: RunSettings) -> "Iterator[LeaseRecords]":
     from autoscaler.connection import connect
     from autoscaler.lease import LeaseRecords
 
-    with closing(connect(settings.namespace, 10)) as client:
-        return LeaseRecords(client, settings.lease).read()
-
-
-def _change(entry: Entry) -> str:
-    done = entry.done or f"not done, {entry.current} to {entry.replicas}: {entry.held_back}"
-    return f"{entry.at} {entry.deployment}: {done}\n    {entry.reason} (bound by {entry.limit})\n    {_why(entry)}"
-
-
-def _now(entry: Entry) -> str:
-    held_back = f"; {entry.held_back}" if entry.held_back else ""
-    wanted = f", not {entry.replicas}" if entry.replicas != entry.current and not entry.done else ""
-    has = entry.replicas if entry.done else entry.current
-    return f"{entry.at} {entry.deployment}: at {has}{wanted}, {entry.reason}{held_back}\n    {_why(entry)}"
-
-
-def _why(entry: Entry) -> str:
-    parts = ", ".join(f"{name} {value:g}" for name, value in entry.demand.items() if value)
-    candidates = ", ".join(f"{name} {value}" for name, value in entry.candidates.items() if value)
-    return f"requests/s: {parts or 'none'}; a pod serves {entry.capacity:g}; pods: {candidates or 'none needed'}"
-
-
-def _status(said: dict[str, Any]) -> str:
-    bounds = "" if said["floor"] is None else f", HPA from {said['floor']} to {said['ceiling']}"
-    lines = [
-        f"leader: {said['leader'] or 'nobody'}",
-        f"Deployment {said['deployment']}: {said['replicas']} asked for, {said['ready']} ready{bounds}",
-    ]
-    lines += ["paused by people"] if said["paused"] else []
-    lines += [f"prewarmed: at least {said['prewarm']}"] if said["prewarm"] else []
-    lines += [_now(Entry(**entry)) for entry in said["last"]]
-    return "\n".join(lines)
+    with closing(connect(settings.namespace, _REQUEST_S)) as client:
+        yield LeaseRecords(client, settings.lease)

@@ -28,6 +28,7 @@ class Record:
     transitions: int = 0
     version: str = ""
     duration_s: float = 0.0
+    acquired: datetime | None = None
 
 
 class Records(Protocol):
@@ -56,7 +57,9 @@ class LeaseRecords:
             return Record("", None)
         spec, version = found.spec or LeaseSpec(), str(found.metadata.resourceVersion if found.metadata else "")
         duration_s = float(spec.leaseDurationSeconds or 0)
-        return Record(spec.holderIdentity or "", spec.renewTime, spec.leaseTransitions or 0, version, duration_s)
+        return Record(
+            spec.holderIdentity or "", spec.renewTime, spec.leaseTransitions or 0, version, duration_s, spec.acquireTime
+        )
 
     def write(self, record: Record, holder: str, duration_s: float) -> None:
         """See `Records`."""
@@ -66,7 +69,7 @@ class LeaseRecords:
             holderIdentity=holder,
             leaseDurationSeconds=max(1, round(duration_s)),
             renewTime=now,
-            acquireTime=now if changed else None,
+            acquireTime=now if changed else record.acquired,
             leaseTransitions=record.transitions + int(changed and bool(holder)),
         )
         lease = LeaseObject(metadata=ObjectMeta(name=self._name, resourceVersion=record.version or None), spec=spec)
@@ -82,6 +85,11 @@ class Times:
     every_s: float
     request_s: float
 
+    @property
+    def patience_s(self) -> float:
+        """The longest pause between two attempts of a leader: it has a second one before its lease is over."""
+        return max(self.every_s, (self.duration_s - self.request_s) / 2)
+
 
 class Lease:
     """Held or not. Each request of a leader must end before another may lead: `held` ends `request_s` early.
@@ -95,7 +103,7 @@ class Lease:
         self._records, self._times, self._clock = records, times, clock
         self._seen, self._seen_at = Record("", None), clock()
         self._held_until = float("-inf")
-        self._led = False
+        self._led, self._waits_for = False, ""
         self._closed = Event()
         self._thread = Thread(target=self._run, name="lease", daemon=True)
 
@@ -133,6 +141,7 @@ class Lease:
             self._seen, self._seen_at = record, began
         if record.holder not in {"", self.me} and not self._is_over(record, began):
             self._held_until = float("-inf")
+            self._wait_for(record.holder)
             return
         self._records.write(record, self.me, self._times.duration_s)
         self._seen, self._seen_at = Record(self.me, None), began
@@ -140,6 +149,11 @@ class Lease:
 
     def _is_over(self, record: Record, now: float) -> bool:
         return now - self._seen_at >= max(record.duration_s, self._times.duration_s)
+
+    def _wait_for(self, holder: str) -> None:
+        if holder != self._waits_for:
+            log.info("lease watched", holder=holder)
+        self._waits_for = holder
 
     def _tell(self) -> None:
         """Also where the lease ended while this process was stopped."""
@@ -156,7 +170,7 @@ class Lease:
             except ConflictError:
                 pass  # another was quicker
             except ThrottledError as error:
-                pause_s = max(pause_s, error.retry_after_s)
+                pause_s = max(pause_s, min(error.retry_after_s, self._times.patience_s))
             except ClusterError as error:
                 log.warning("lease not renewed", reason=str(error))
             except Exception:  # the thread must outlive whatever it meets

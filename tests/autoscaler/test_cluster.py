@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,7 @@ from autoscaler.errors import (
     RefusedError,
     ThrottledError,
 )
+from autoscaler.lease import LeaseRecords, Record
 from autoscaler.objects import Workload
 
 WORKLOAD = Workload("likewise-api", "u", "17", 2, 2, {}, {})
@@ -45,7 +47,7 @@ class Refusing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.body)
 
-    do_GET = do_PATCH = do_POST = answer  # noqa: N815
+    do_GET = do_PATCH = do_POST = do_PUT = answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
         """Nothing: pytest shows what matters."""
@@ -187,6 +189,18 @@ def test_a_write_names_its_version_its_writer_and_nothing_more(server, cluster):
     )
     assert server.last["type"] == "application/merge-patch+json"
     assert json.loads(server.last["body"]) == {"metadata": {"resourceVersion": "17"}, "spec": {"replicas": 5}}
+
+
+@pytest.mark.parametrize(("before", "kept"), [("me", True), ("another", False)])
+def test_a_lease_keeps_since_when_it_is_held(server, tmp_path, monkeypatch, before, kept):
+    monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, server.port))
+    since = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    server.body = json.dumps({"metadata": {}, "spec": {}}).encode()
+    with closing(connect("", 3)) as client:
+        LeaseRecords(client, "it").write(Record(before, since, 4, "17", 8, since), "me", 8)
+    spec = json.loads(server.last["body"])["spec"]
+    assert (spec["acquireTime"].startswith("2026-11-21T12:00:00")) is kept
+    assert spec["leaseTransitions"] == (4 if kept else 5)
 
 
 def test_every_error_is_of_one_tree():

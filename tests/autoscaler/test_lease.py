@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.errors import ClusterUnavailableError, ConflictError
+from autoscaler.errors import ClusterUnavailableError, ConflictError, ThrottledError
 from autoscaler.lease import Lease, Record, Times
+from tests.conftest import wait_for
 from tests.pods import Clock
 
 TIMES = Times(duration_s=8, every_s=1, request_s=2)
@@ -21,11 +22,15 @@ class FakeRecords:
     def __init__(self) -> None:
         self.record = Record("", None)
         self.away = False
+        self.throttled = 0
         self.writes = 0
 
     def read(self) -> Record:
         if self.away:
             raise ClusterUnavailableError("away")
+        if self.throttled:
+            self.throttled -= 1
+            raise ThrottledError("busy", retry_after_s=86_400)
         return self.record
 
     def write(self, record: Record, holder: str, duration_s: float) -> None:
@@ -97,6 +102,20 @@ def test_one_that_was_stopped_does_not_take_back_what_another_has(records, clock
     assert not one.held
     one.attempt()
     assert (one.held, two.held) == (False, True)
+
+
+def test_a_busy_api_server_is_asked_again_before_the_lease_is_over(records):
+    one = Lease(records, "one", Times(duration_s=2, every_s=0.05, request_s=0.2))
+    one.start()
+    try:
+        wait_for(lambda: one.held)
+        records.throttled = 1
+        wait_for(lambda: not records.throttled)
+        writes = records.writes
+        wait_for(lambda: records.writes > writes or not one.held)
+        assert one.held
+    finally:
+        one.close()
 
 
 def test_of_two_that_try_at_once_one_leads(records, clock):

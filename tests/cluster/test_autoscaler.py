@@ -68,7 +68,7 @@ def test_a_paused_leader_is_replaced_and_writes_no_more(stage):
         eventually(lambda: stage.leader() == "one", 15)
         eventually(lambda: stage.floor() == 2, 15)
         second = stage.start("two")
-        eventually(lambda: "not leading" not in second.said() and second.process.poll() is None, 5)
+        eventually(lambda: '"lease watched"' in second.said() and '"leading"' not in second.said(), 10)
         first.pause()
         eventually(lambda: stage.leader() == "two", 15)
         now["demand"] = 6_000
@@ -131,7 +131,7 @@ def test_people_ask_ahead_and_pause(stage):
         eventually(lambda: stage.floor() == 2, 20)
         assert "kubectl annotate deployment likewise-api" in stage.say("prewarm", "12", "--for", "5m", code=1)
         assert "allows: 30" in stage.say("prewarm", "31", "--for", "5m", code=1, admin=True)
-        assert "at least 12 until" in stage.say("prewarm", "12", "--for", "5m", admin=True)
+        assert "at least 12 until" in stage.say("prewarm", "12", "--for", "5m", admin=True, MAX_REPLICAS="10")
         eventually(lambda: (stage.floor(), stage.replicas()) == (12, 12), 10)
         assert stage.events("Prewarmed")
         stage.annotate("likewise/paused=true", "likewise/prewarm=15 until 2099-01-01T00:00:00Z")
@@ -158,10 +158,20 @@ def test_what_a_dead_one_left_is_lowered_by_another(stage):
         eventually(lambda: stage.floor() >= 8, 20)
         assert "nothing to do" in stage.say("lower")
     stage.scalers[0].end(signal.SIGKILL)
-    eventually(lambda: "to 2: no autoscaler has led" in stage.say("lower", LOST_S="2"), 15)
+    eventually(lambda: "to 2: no autoscaler has led" in stage.say("lower", LOST_S="2"), 30)
     assert stage.floor() == 2
     assert stage.events("FloorLowered")
     assert "nothing to do" in stage.say("lower", LOST_S="2")
+
+
+def test_an_hpa_that_was_given_another_target_is_left_alone(stage):
+    stage.start()
+    with asked(stage, 6_000):
+        eventually(lambda: stage.floor() >= 8, 20)
+        patch = json.dumps({"spec": {"minReplicas": 3, "scaleTargetRef": {"name": "shop"}}})
+        stage.space.kubectl("patch", "hpa", NAME, "--type=merge", "--field-manager=somebody", "-p", patch)
+        eventually(lambda: any("scales Deployment/shop" in said for said in stage.events("CannotScale")), 10)
+        stage.stays(lambda: stage.floor() == 3, 6)
 
 
 def test_the_rights_are_for_these_objects_and_what_is_done_to_them(stage):
