@@ -5,13 +5,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Flask
 
 from service import api
 from service.api.traffic import count_traffic
-from service.flusher import Flusher, Queue, Store
+from service.batches import Queue, Store
+from service.flusher import Flusher
 from service.likes import Counter, Likes
 from service.readiness import Readiness
 from service.security.quotas import Quotas
@@ -35,6 +36,13 @@ from service.tracing import PodTraces, flusher_traces
 from service.watching.checks import Checks, repeated
 from service.watching.telling import FlushMeter
 from service.watching.watch import Watch
+
+
+class Closing(Protocol):
+    """Holds sockets or threads."""
+
+    def close(self) -> None:
+        """Give them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,37 +151,35 @@ def create_app(settings: Settings) -> Flask:
 
     Its extensions `start`, `stop` and `close` are for who serves it: once serving, once told to stop, and at the end.
     """
-    opened = stores(settings)
-    quotas = Quotas(settings)
-    # Sockets of its own: what pods tell each other about limits must not hold up a like.
-    windows = RedisWindows(_cluster(settings))
-    sharing = Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
+    opened, quotas = stores(settings), Quotas(settings)
     viewers = Viewers(settings, quotas)
     viewers.users.start()
     app = Flask("service", static_folder=None)
-    traffic, lateness = Traffic(), Lateness()
+    traffic, lateness, traces = Traffic(), Lateness(), PodTraces(settings)
     signals = create_signals(settings, "api", Meter(traffic, lateness.take_s).measure)
     readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
-    traces = PodTraces(settings)
     likes = create_likes(opened, traffic.posts.append, traces.counter)
     api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
     count_traffic(app, traffic)
     traces.requests(app, viewers.clients)
-    closing = ExitStack()
-    for close in (
-        opened.close,
-        viewers.close,
-        windows.close,
-        sharing.close,
-        readiness.close,
-        lateness.close,
-        signals.close,
-        traces.close,
-    ):
-        closing.callback(close)
+    close = _closing(opened, viewers, *_shared_limits(settings, quotas), readiness, lateness, signals, traces)
     start = _each(readiness.start, lateness.start, signals.start)
-    app.extensions |= {"start": start, "stop": readiness.stop, "close": closing.close}
+    app.extensions |= {"start": start, "stop": readiness.stop, "close": close}
     return app
+
+
+def _shared_limits(settings: Settings, quotas: Quotas) -> tuple[RedisWindows, Sharing]:
+    """What other pods count of the limits, through sockets of its own: it must not hold up a like."""
+    windows = RedisWindows(_cluster(settings))
+    return windows, Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
+
+
+def _closing(*parts: Closing) -> Callable[[], None]:
+    """Closes them in turn, the last first; each, whatever another does."""
+    stack = ExitStack()
+    for part in parts:
+        stack.callback(part.close)
+    return stack.close
 
 
 def create_signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:

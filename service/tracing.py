@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from service.batches import Store
 from service.errors import ConfigurationError
-from service.flusher import Store
 from service.likes import Counter
 from service.security.networks import Clients
 from service.settings import Settings

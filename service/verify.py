@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from service.flusher import Polled, pending
+from service.batches import Polled, pending
 
 
 class Rows(Protocol):

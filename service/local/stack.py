@@ -2,19 +2,17 @@
 
 import http.client
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from pydantic import SecretStr
-
+from service.local.environment import effective_settings, environment
 from service.local.gateway import nginx_argv
 from service.local.postgres import PostgresServer
 from service.local.processes import HOST, StartError, free_ports, port_is_free, spawn, wait_until
-from service.local.state import StateDir, write_private
+from service.local.state import StateDir
 from service.local.supervisor import Supervisor, said
 from service.local.valkey import ValkeyCluster
 from service.settings import Settings
@@ -22,7 +20,6 @@ from service.settings import Settings
 VALKEY_PORTS = tuple(range(7100, 7106))
 POSTGRES_PORTS = (7200, 7201)
 _CONFIG = Path(__file__).parent.parent / "gunicorn_conf.py"
-_PAGES_OF_THIS_MACHINE = ("http://localhost:*", "http://127.0.0.1:*")  # whatever a site's developer runs here
 _READY_TIMEOUT_S = 60.0
 _DRAIN_TIMEOUT_S = 40.0  # the flusher stores what is pending before it ends
 
@@ -54,8 +51,10 @@ class Stack:
         """Start everything; return when a request through NGINX is answered."""
         self._start_data()
         self._say("Data servers are up; starting the API ...")
-        self.settings = self._effective_settings()
-        env = self._environment()
+        urls = self._valkey.urls if self._valkey else []
+        databases = [server.url for server in self._postgres]
+        self.settings = effective_settings(self.settings, self._state, urls, databases)
+        env = environment(self.settings, self._state.path / "env")
         self._migrate(env)
         self._start_services(env)
 
@@ -104,40 +103,6 @@ class Stack:
             self._valkey.wait_formed()
             for number, process in enumerate(self._valkey.processes):
                 self.supervisor.adopt(f"valkey-{number}", process, self._valkey.log(number))
-
-    def _effective_settings(self) -> Settings:
-        """The given settings with what is true of this stack in place of the defaults."""
-        changes: dict[str, object] = {
-            "state_dir": self._state.path,
-            "demo": True,
-            "sites": [*self.settings.sites, *_PAGES_OF_THIS_MACHINE],
-            "unlimited_networks": [
-                *self.settings.unlimited_networks,
-                f"{HOST}/32",
-            ],  # a drill is a crowd at one address
-        }
-        if self._valkey:
-            changes["redis_urls"] = self._valkey.urls
-        if self._postgres:
-            share = self.settings.shards // len(self._postgres)
-            changes["shard_map"] = " ".join(
-                f"{share * n}-{share * (n + 1) - 1}={server.url}" for n, server in enumerate(self._postgres)
-            )
-        if not self.settings.secret.get_secret_value():
-            changes["secret"] = SecretStr(self._state.secret())
-        return self.settings.model_copy(update=changes)
-
-    def _environment(self) -> dict[str, str]:
-        """Return what the children run with, and leave it in `env` for other commands on this stack."""
-        ours = {f"LIKEWISE_{name.upper()}": _text(value) for name, value in self._changed().items()}
-        lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in ours.items())
-        write_private(self._state.path / "env", lines)
-        return {**os.environ, **ours, "PYTHONUNBUFFERED": "1"}
-
-    def _changed(self) -> dict[str, object]:
-        names = sorted(self.settings.model_fields_set)
-        values = {name: getattr(self.settings, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
 
     def _migrate(self, env: dict[str, str]) -> None:
         log = self._state.log("migrate")
@@ -199,12 +164,6 @@ def _usable(port: int) -> bool:
 
 def _python(module: str, *args: str) -> Sequence[str]:
     return [sys.executable, "-m", module, *args]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _get(port: int, path: str) -> int:

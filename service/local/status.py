@@ -7,8 +7,8 @@ from contextlib import suppress
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import Stores, stores
+from service.batches import pending
 from service.errors import LikewiseError
-from service.flusher import pending
 from service.local.screen import Status
 from service.settings import Settings
 

@@ -70,16 +70,21 @@ def _run(
         if settings.metrics_port:
             _need(settings.metrics_port, "Choose another for /metrics with LIKEWISE_METRICS_PORT.")
         raise_file_limit()
-        stack = Stack(settings, state, say, port=port, replicas=replicas, workers=workers)
-        try:
-            stack.start()
-            say(stack.addresses())
-            ask = (lambda: status(stack.settings)) if status else None
-            _watch(stack, Screen(console, stack.supervisor.children, ask))
-        finally:
-            with _undisturbed():
-                say("Stopping ...")
-                stack.stop()
+        _serve(Stack(settings, state, say, port=port, replicas=replicas, workers=workers), status, console, say)
+
+
+def _serve(
+    stack: Stack, status: Callable[[Settings], Status] | None, console: Console, say: Callable[[str], None]
+) -> None:
+    try:
+        stack.start()
+        say(stack.addresses())
+        ask = (lambda: status(stack.settings)) if status else None
+        _watch(stack, Screen(console, stack.supervisor.children, ask))
+    finally:
+        with _undisturbed():
+            say("Stopping ...")
+            stack.stop()
 
 
 def _watch(stack: Stack, screen: Screen) -> None:

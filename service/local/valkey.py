@@ -1,22 +1,13 @@
 """An embedded Valkey Cluster: real server processes, no containers, data that outlives them."""
 
 import importlib.util
-import itertools
 import platform
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-import redis
-
 from service.local.processes import HOST, StartError, free_ports, spawn, tail, terminate, wait_until
-
-SLOTS = 16_384
-PRIMARIES = 3
-_ADDRESS = re.compile(r"^([0-9a-f]{40}) [^ :]*:\d+@\d+", re.MULTILINE)
-_START_TIMEOUT_S = 60.0  # a node that has to load a long append-only file answers late
+from service.local.valkey_nodes import PRIMARIES, START_TIMEOUT_S, Nodes, readdress
 
 
 def bundled_server() -> Path:
@@ -52,6 +43,7 @@ class ValkeyCluster:
         given = list(ports or [])[:count]
         self.ports = given + free_ports(count - len(given))
         self.processes: list[subprocess.Popen[bytes]] = []
+        self._nodes = Nodes(self.ports)
         self._server = server or bundled_server()
         self._config = {
             "bind": HOST,
@@ -92,7 +84,7 @@ class ValkeyCluster:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for index in range(len(self.ports)):
             self.node_directory(index).mkdir(exist_ok=True)
-        self._readdress()
+        readdress([self.node_directory(index) for index in range(len(self.ports))], self.ports)
         try:
             self.processes = []
             for index in range(len(self.ports)):
@@ -106,7 +98,8 @@ class ValkeyCluster:
         try:
             for index in range(len(self.ports)):
                 self._wait_for_answer(index)
-            self._form()
+            self._nodes.form()
+            self.wait_ok()
         except BaseException:
             self.stop()
             raise
@@ -120,13 +113,13 @@ class ValkeyCluster:
         terminate(self.processes[index : index + 1], timeout_s=15)
         self.processes[index] = self._spawn(index)
         self._wait_for_answer(index)
-        wait_until(lambda: self._state_ok(index), timeout_s=_START_TIMEOUT_S, what=f"Valkey node {index}")
+        wait_until(lambda: self._nodes.is_ok(index), timeout_s=START_TIMEOUT_S, what=f"Valkey node {index}")
 
-    def wait_ok(self, timeout_s: float = _START_TIMEOUT_S) -> None:
+    def wait_ok(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until every node that runs calls the cluster ok and its links are up."""
         running = [index for index, process in enumerate(self.processes) if process.poll() is None]
         wait_until(
-            lambda: all(self._state_ok(index) for index in running),
+            lambda: all(self._nodes.is_ok(index) for index in running),
             timeout_s=timeout_s,
             what="the Valkey cluster to be ok",
         )
@@ -137,90 +130,10 @@ class ValkeyCluster:
             argv += [f"--{name}", value]
         return spawn([*argv, "--dir", str(self.node_directory(index))], log=self.log(index))
 
-    def _readdress(self) -> None:
-        """Write the ports of this start into what the nodes remember of each other."""
-        files = [self.node_directory(index) / "nodes.conf" for index in range(len(self.ports))]
-        known = {file: file.read_text() for file in files if file.exists()}
-        port_of = {
-            line.split()[0]: self.ports[files.index(file)]
-            for file, text in known.items()
-            for line in text.splitlines()
-            if "myself" in line
-        }
-
-        def address(match: re.Match[str]) -> str:
-            port = port_of.get(match[1])
-            return f"{match[1]} {HOST}:{port}@{port + 10_000}" if port else match[0]
-
-        for file, text in known.items():
-            fresh = _ADDRESS.sub(address, text).replace(",noaddr", "")
-            if fresh != text:
-                file.write_text(fresh)
-
-    def _form(self) -> None:
-        """Make one cluster of the nodes; whatever an earlier start has done already is left as it is."""
-        nodes = [self._nodes(index) for index in range(len(self.ports))]
-        if any(len(seen) < len(self.ports) for seen in nodes):
-            for port in self.ports[1:]:
-                self._ask(0, "CLUSTER MEET", HOST, port)
-        self._add_missing_slots()
-        wait_until(self._all_met, timeout_s=_START_TIMEOUT_S, what="the Valkey nodes to meet")
-        for index in range(PRIMARIES, len(self.ports)):
-            own = self._myself(index)
-            if "master" in own[2] and len(own) == 8 and not self._ask(index, "DBSIZE"):
-                self._ask(index, "CLUSTER REPLICATE", self._myself(index - PRIMARIES)[0])
-        self.wait_ok()
-
-    def _add_missing_slots(self) -> None:
-        covered: set[int] = set()
-        for index in range(len(self.ports)):
-            for part in self._myself(index)[8:]:
-                if not part.startswith("["):  # a slot being moved
-                    first, _, last = part.partition("-")
-                    covered |= set(range(int(first), int(last or first) + 1))
-        for index in range(PRIMARIES):
-            share = range(SLOTS * index // PRIMARIES, SLOTS * (index + 1) // PRIMARIES)
-            for start, end in _runs([slot for slot in share if slot not in covered]):
-                self._ask(index, "CLUSTER ADDSLOTSRANGE", start, end)
-
-    def _all_met(self) -> bool:
-        return all(len(self._nodes(index)) == len(self.ports) for index in range(len(self.ports)))
-
-    def _state_ok(self, index: int) -> bool:
-        with suppress(redis.RedisError):
-            info = str(self._ask(index, "CLUSTER INFO"))
-            up = all(
-                row[7] == "connected" and not {"fail", "fail?"} & set(row[2].split(",")) for row in self._nodes(index)
-            )
-            synced = "master_link_status:down" not in str(self._ask(index, "INFO", "replication"))
-            return up and synced and "cluster_state:ok" in info and f"slots_ok:{SLOTS}" in info
-        return False
-
-    def _nodes(self, index: int) -> list[list[str]]:
-        rows = [line.split() for line in str(self._ask(index, "CLUSTER NODES")).splitlines()]
-        return [row for row in rows if "handshake" not in row[2]]
-
-    def _myself(self, index: int) -> list[str]:
-        return next(row for row in self._nodes(index) if "myself" in row[2])
-
     def _wait_for_answer(self, index: int) -> None:
         def answers() -> bool:
             if self.processes[index].poll() is not None:
                 raise StartError(f"Valkey did not start on port {self.ports[index]}:\n{tail(self.log(index))}")
-            with suppress(redis.RedisError):
-                return bool(self._ask(index, "PING"))
-            return False
+            return self._nodes.answers(index)
 
-        wait_until(answers, timeout_s=_START_TIMEOUT_S, what=f"Valkey on port {self.ports[index]}")
-
-    def _ask(self, index: int, command: str, *args: str | int) -> object:
-        with redis.Redis(host=HOST, port=self.ports[index], socket_timeout=5, decode_responses=True) as client:
-            # execute_command without its callbacks: the raw answer is the same for every version
-            client.response_callbacks.clear()
-            return client.execute_command(*command.split(), *args)
-
-
-def _runs(slots: list[int]) -> list[tuple[int, int]]:
-    groups = itertools.groupby(enumerate(slots), lambda pair: pair[1] - pair[0])
-    ranges = [[slot for _, slot in group] for _, group in groups]
-    return [(run[0], run[-1]) for run in ranges]
+        wait_until(answers, timeout_s=START_TIMEOUT_S, what=f"Valkey on port {self.ports[index]}")

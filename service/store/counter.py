@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,47 +12,17 @@ from service.errors import (
     LikewiseError,
     NotDurableError,
     NotReplicatedError,
-    QueueFullError,
 )
 from service.likes import Standing, Wish
 from service.settings import Ack, Settings
 from service.sharding import shard_of
+from service.store.calls import BLIND, Call, Missed, deliver, grouped
 from service.store.cluster import Command, Node
 from service.store.coalescer import Coalescer
 from service.store.loads import Loader, Query, arguments
 from service.store.pulse import Pulse
 from service.store.shards import Moved, NewLife, Shards
 from service.telemetry.metrics import BATCH_WISHES
-
-LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
-_MOST_ITEMS = 1_000  # of one function call: Lua unpacks some thousand values at most
-_OP = {True: "+", False: "-", None: "?"}
-_BLIND = ("blind",)
-_NOTHING = ("",)
-
-
-@dataclass(frozen=True, slots=True)
-class _Missed:
-    life: bytes
-    settles: bytes
-
-
-@dataclass(slots=True)
-class _Call:
-    """A wish on its way; `outcome` is set when a batch with it came back."""
-
-    shard: int
-    wish: Wish
-    replicated: bool
-    deadline: float
-    load: tuple[Any, ...] = _NOTHING
-    outcome: Standing | _Missed | NewLife | Moved | LikewiseError | None = None
-    life: bytes = b""
-    version: int = 0
-
-    @property
-    def done(self) -> bool:
-        return isinstance(self.outcome, Standing)
 
 
 class RedisCounter:
@@ -64,7 +33,7 @@ class RedisCounter:
         self._loader = loader
         self._settings = settings
         self._head: Command = (settings.queue_bytes, settings.settled_ttl_s)
-        self._lanes: dict[Node, Coalescer[_Call]] = {}
+        self._lanes: dict[Node, Coalescer[Call]] = {}
         self._pulse = Pulse(shards.cluster)
 
     def wish(self, wish: Wish, ack: Ack) -> Standing:
@@ -106,11 +75,11 @@ class RedisCounter:
                     return True
         return False
 
-    def _call(self, wish: Wish, *, replicated: bool = False) -> _Call:
+    def _call(self, wish: Wish, *, replicated: bool = False) -> Call:
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
-        return _Call(shard_of(wish.post, self._settings.shards), wish, replicated, deadline)
+        return Call(shard_of(wish.post, self._settings.shards), wish, replicated, deadline)
 
-    def _complete(self, calls: list[_Call]) -> None:
+    def _complete(self, calls: list[Call]) -> None:
         left, pause_s = calls, 0.01
         while left:
             self._send(left)
@@ -118,15 +87,15 @@ class RedisCounter:
             moved = False
             for call in left:
                 moved |= self._prepare_again(call)
-            self._load([(call, call.outcome) for call in left if isinstance(call.outcome, _Missed)])
+            self._load([(call, call.outcome) for call in left if isinstance(call.outcome, Missed)])
             if moved:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.1)
                 with suppress(CounterUnavailableError):  # then the next round says so, until the deadline
                     self._shards.cluster.refresh()
 
-    def _send(self, calls: list[_Call]) -> None:
-        by_node: dict[Node, list[_Call]] = {}
+    def _send(self, calls: list[Call]) -> None:
+        by_node: dict[Node, list[Call]] = {}
         for call in calls:
             try:
                 node = self._shards.node(call.shard)
@@ -141,7 +110,7 @@ class RedisCounter:
                 lane = self._lanes.setdefault(node, Coalescer(partial(self._run, node)))
             lane.submit(batch)
 
-    def _prepare_again(self, call: _Call) -> bool:
+    def _prepare_again(self, call: Call) -> bool:
         """What a call that is not done needs before it is sent again; True if that is time."""
         outcome = call.outcome
         if isinstance(outcome, LikewiseError):
@@ -154,17 +123,17 @@ class RedisCounter:
                 self._shards.begin(call.shard, outcome)
             except CounterUnavailableError:
                 return True
-        if isinstance(outcome, _Missed) and call.load == _BLIND:
+        if isinstance(outcome, Missed) and call.load == BLIND:
             raise LedgerUnavailableError("Postgres is away, and Redis does not hold this post")
         return isinstance(outcome, Moved) or outcome is None
 
-    def _load(self, missed: list[tuple[_Call, _Missed]]) -> None:
+    def _load(self, missed: list[tuple[Call, Missed]]) -> None:
         """Load what Redis does not hold, all that a database has in one query."""
         queries = [Query(call.shard, call.wish.post, call.wish.actor) for call, _ in missed]
         for (call, ticket), base in zip(missed, self._loader.load(queries), strict=True):
-            call.load = arguments(base, ticket.life, ticket.settles) if base else _BLIND
+            call.load = arguments(base, ticket.life, ticket.settles) if base else BLIND
 
-    def _run(self, node: Node, calls: list[_Call]) -> None:
+    def _run(self, node: Node, calls: list[Call]) -> None:
         now = time.monotonic()
         for late in (call for call in calls if call.deadline <= now):
             late.outcome = Moved("it waited past its deadline")
@@ -172,7 +141,7 @@ class RedisCounter:
         if not calls:
             return
         BATCH_WISHES.observe(len(calls))
-        groups = _grouped(calls)
+        groups = grouped(calls)
         commands = [self._command(shard, group, asking=asking) for shard, asking, group in groups]
         try:
             asked = any(isinstance(call.outcome, Moved) and call.outcome.ask for call in calls)
@@ -182,12 +151,12 @@ class RedisCounter:
                 call.outcome = Moved(str(error))
             return
         for (_, _, group), reply in zip(groups, replies, strict=True):
-            _deliver(group, reply)
+            deliver(group, reply)
         for call in calls:
             if call.replicated and call.done and not replicas:
                 call.outcome = NotReplicatedError()
 
-    def _exchange(self, node: Node, commands: list[Command], calls: list[_Call], asked: bool) -> tuple[list[Any], int]:
+    def _exchange(self, node: Node, commands: list[Command], calls: list[Call], asked: bool) -> tuple[list[Any], int]:
         if asked:
             commands = [part for command in commands for part in (("ASKING",), command)]
         waits = any(call.replicated for call in calls)
@@ -198,15 +167,14 @@ class RedisCounter:
         replicas = replies.pop() if waits else 0
         return replies[1::2] if asked else replies, replicas if isinstance(replicas, int) else 0
 
-    def _command(self, shard: int, calls: list[_Call], *, asking: bool) -> Command:
+    def _command(self, shard: int, calls: list[Call], *, asking: bool) -> Command:
         touch = "1" if any(call.replicated for call in calls) else "0"
         args: list[Any] = [*self._head, touch]
         for call in calls:
-            args += (_OP[call.wish.liked] + call.wish.trace, call.wish.post, call.wish.actor)
-            args += call.load
+            args += call.arguments()
         return self._shards.command("ask" if asking else "wish", shard, *args)
 
-    def _wait_durable(self, call: _Call) -> None:
+    def _wait_durable(self, call: Call) -> None:
         give_up = time.monotonic() + self._settings.durable_deadline_ms / 1000
         while time.monotonic() < give_up:
             life, _, _, oldest, *_ = self._shards.call_one("poll", call.shard, "", 0)
@@ -216,39 +184,3 @@ class RedisCounter:
                 return
             time.sleep(0.02)
         raise NotDurableError()
-
-
-def _grouped(calls: list[_Call]) -> list[tuple[int, bool, list[_Call]]]:
-    """By shard, questions apart from wishes: questions are answered by a full Redis too."""
-    groups: dict[tuple[int, bool], list[_Call]] = {}
-    for call in calls:
-        groups.setdefault((call.shard, call.wish.liked is None), []).append(call)
-    return [
-        (shard, asking, group[first : first + _MOST_ITEMS])
-        for (shard, asking), group in groups.items()
-        for first in range(0, len(group), _MOST_ITEMS)
-    ]
-
-
-def _deliver(calls: list[_Call], reply: Any) -> None:
-    if not isinstance(reply, list):
-        for call in calls:
-            call.outcome = reply
-        return
-    life, settles, as_of, version, *answers = reply
-    for at, call in enumerate(calls):
-        status, count = answers[2 * at], answers[2 * at + 1]
-        call.life, call.version = life, int(version)
-        if status & MISS:
-            call.outcome = _Missed(life, settles)
-        elif status & FULL:
-            call.outcome = QueueFullError()
-        else:
-            call.outcome = Standing(
-                post=call.wish.post,
-                liked=bool(status & LIKED),
-                changed=bool(status & CHANGED),
-                count=max(count, 0),
-                as_of_us=int(as_of),
-                approximate=bool(status & APPROXIMATE),
-            )

@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 
+from service.batches import Batch, Committed, FencedError, RejectedError
 from service.errors import ConfigurationError
-from service.flusher import Batch, Committed, FencedError, RejectedError
 from service.settings import Settings
 from service.sharding import shard_of
 from service.store.databases import Database

@@ -7,8 +7,8 @@ from typing import Any
 import redis
 import structlog
 
+from service.batches import Batch, Committed, Entry, Polled
 from service.errors import CounterUnavailableError, LedgerUnavailableError, LikewiseError
-from service.flusher import Batch, Committed, Entry, Polled
 from service.store.cluster import Command, Node
 from service.store.shards import Moved, NewLife, Shards
 
@@ -18,7 +18,7 @@ Bases = Mapping[str, tuple[int, int]]
 
 
 class RedisQueue:
-    """The streams of some shards; see `service.flusher.Queue`."""
+    """The streams of some shards; see `service.batches.Queue`."""
 
     def __init__(self, shards: Shards, held: Sequence[int], settled_ttl_s: int) -> None:
         self._shards = shards
@@ -71,13 +71,13 @@ class RedisQueue:
         return isinstance(reply, Moved)
 
     def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
-        """See `service.flusher.Queue`; one pipeline a node."""
+        """See `service.batches.Queue`; one pipeline a node."""
         lives = {one.shard: one.life for one in polled}
         replies = self._ask({shard: self._range(shard, "-", "+", most) for shard in lives})
         return [Batch(shard, lives[shard], [_entry(*pair) for pair in reply]) for shard, reply in replies]
 
     def read_on(self, batch: Batch, version: int) -> Batch:
-        """See `service.flusher.Queue`."""
+        """See `service.batches.Queue`."""
         command = self._range(batch.shard, f"({batch.entries[-1].id}", f"{version}-0")
         answered = self._ask({batch.shard: command})
         if not answered:
@@ -86,13 +86,13 @@ class RedisQueue:
         return Batch(batch.shard, batch.life, [*batch.entries, *more])
 
     def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
-        """See `service.flusher.Queue`; one pipeline a node."""
+        """See `service.batches.Queue`; one pipeline a node."""
         commands = {batch.shard: self._settling(batch, committed.bases) for batch, committed in done}
         settled = {shard for shard, reply in self._ask(commands) if reply == 1}
         return [batch.shard in settled for batch, _ in done]
 
     def bury(self, batch: Batch, reason: str) -> bool:
-        """See `service.flusher.Queue`."""
+        """See `service.batches.Queue`."""
         command = self._settling(batch, {}, batch.entries[0].id, reason)
         return [reply for _, reply in self._ask({batch.shard: command})] == [1]
 
@@ -107,7 +107,7 @@ class RedisQueue:
         return self._shards.command("settle", batch.shard, *args)
 
     def renew(self, shard: int, life: int) -> None:
-        """See `service.flusher.Queue`."""
+        """See `service.batches.Queue`."""
         self._shards.cluster.refresh()
         self._shards.call_one("renew", shard, life)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from service.flusher import Polled
+from service.batches import Polled
 
 
 @dataclass(frozen=True, slots=True)

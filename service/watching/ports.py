@@ -4,14 +4,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from service.flusher import Batch, Committed, FencedError, Polled, Queue, Store
+from service.batches import Batch, Committed, FencedError, Polled, Queue, Store
 from service.watching.backlog import Backlog
 from service.watching.metrics import FlushMetrics
 
 
 @dataclass(slots=True)
 class ObservedQueue:
-    """See `service.flusher.Queue`. Each round begins with a poll, so `beat_s` says when the last one ended."""
+    """See `service.batches.Queue`. Each round begins with a poll, so `beat_s` says when the last one ended."""
 
     queue: Queue
     backlog: Backlog
@@ -54,7 +54,7 @@ class ObservedQueue:
 
 @dataclass(slots=True)
 class ObservedStore:
-    """See `service.flusher.Store`."""
+    """See `service.batches.Store`."""
 
     store: Store
     backlog: Backlog

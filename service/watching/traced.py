@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from opentelemetry.trace import SpanKind
 
-from service.flusher import Batch, Committed, Entry, FencedError, Store
+from service.batches import Batch, Committed, Entry, FencedError, Store
 from service.likes import Counter, Standing, Wish
 from service.settings import Ack
 from service.telemetry.tracing import Tracing, current_span, parent_of, traceparent_of
@@ -41,7 +41,7 @@ class TracedCounter:
 
 @dataclass(frozen=True, slots=True)
 class TracedStore:
-    """See `service.flusher.Store`. A transaction with traced likes has a span, and each like one in its own trace."""
+    """See `service.batches.Store`. A transaction with traced likes has a span, and each like one in its own trace."""
 
     store: Store
     tracing: Tracing

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from service.flusher import Queue, Store
+from service.batches import Queue, Store
 from service.settings import Settings
 from service.watching.backlog import Backlog
 from service.watching.metrics import FlushMetrics

@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from service.app import Stores, create_flusher, open_stores
-from service.flusher import Batch, Committed, Flusher, Polled
+from service.batches import Batch, Committed, Polled
+from service.flusher import Flusher
 from tests.conftest import SHARDS, Servers, wait_for
 
 from .breaking import post_in

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from service.flusher import Batch, Committed, Entry, FencedError, Flusher, Polled
+from service.batches import Batch, Committed, Entry, FencedError, Polled
+from service.flusher import Flusher
 from service.settings import Settings
 
 

@@ -18,7 +18,7 @@ from service.local.screen import Screen, Status
 from service.local.state import StateDir, unusable
 from service.local.supervisor import Supervisor, said
 from service.local.up import up
-from service.local.valkey import _runs
+from service.local.valkey_nodes import _runs
 from service.settings import Settings
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]

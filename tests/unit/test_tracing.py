@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from service.api.traced import TracedRequests
+from service.batches import Batch, Committed, Entry, FencedError
 from service.errors import ConfigurationError
-from service.flusher import Batch, Committed, Entry, FencedError
 from service.likes import Standing, Wish
 from service.security.networks import Clients
 from service.settings import Settings

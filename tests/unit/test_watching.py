@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.batches import Batch, Committed, Entry, FencedError, Polled
 from service.errors import ConfigurationError, CounterUnavailableError
-from service.flusher import Batch, Committed, Entry, FencedError, Polled
 from service.local.processes import HOST, free_ports
 from service.settings import Settings
 from service.telemetry.durations import Durations
