@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from lightkube import Client
@@ -47,6 +47,7 @@ class LeaseRecords:
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
         self._name = name
+        self._marks: dict[str, Any] = {}  # labels and annotations of whoever made it
 
     def read(self) -> Record:
         """See `Records`."""
@@ -55,7 +56,8 @@ class LeaseRecords:
                 found = self._client.get(LeaseObject, self._name)
         except MissingError:
             return Record("", None)
-        spec, version = found.spec or LeaseSpec(), str(found.metadata.resourceVersion if found.metadata else "")
+        spec, meta = found.spec or LeaseSpec(), found.metadata or ObjectMeta()
+        version, self._marks = str(meta.resourceVersion or ""), {"labels": meta.labels, "annotations": meta.annotations}
         duration_s = float(spec.leaseDurationSeconds or 0)
         return Record(
             spec.holderIdentity or "", spec.renewTime, spec.leaseTransitions or 0, version, duration_s, spec.acquireTime
@@ -72,7 +74,9 @@ class LeaseRecords:
             acquireTime=now if changed else record.acquired,
             leaseTransitions=record.transitions + int(changed and bool(holder)),
         )
-        lease = LeaseObject(metadata=ObjectMeta(name=self._name, resourceVersion=record.version or None), spec=spec)
+        lease = LeaseObject(
+            metadata=ObjectMeta(name=self._name, resourceVersion=record.version or None, **self._marks), spec=spec
+        )
         with translated(f"Lease {self._name}"):
             self._client.replace(lease) if record.version else self._client.create(lease)
 

@@ -195,12 +195,19 @@ def test_a_write_names_its_version_its_writer_and_nothing_more(server, cluster):
 def test_a_lease_keeps_since_when_it_is_held(server, tmp_path, monkeypatch, before, kept):
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, server.port))
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    server.body = json.dumps({"metadata": {}, "spec": {}}).encode()
+    server.body = json.dumps({"metadata": {"labels": {"by": "helm"}}}).encode()
     with closing(connect("", 3)) as client:
-        LeaseRecords(client, "it").write(Record(before, since, 4, "17", 8, since), "me", 8)
+        records = LeaseRecords(client, "it")
+        assert records.read() == Record("", None)
+        records.write(Record(before, since, 4, "17", 8, since), "me", 8)
     spec = json.loads(server.last["body"])["spec"]
     assert (spec["acquireTime"].startswith("2026-11-21T12:00:00")) is kept
     assert spec["leaseTransitions"] == (4 if kept else 5)
+    assert json.loads(server.last["body"])["metadata"] == {
+        "name": "it",
+        "resourceVersion": "17",
+        "labels": {"by": "helm"},
+    }
 
 
 def test_every_error_is_of_one_tree():

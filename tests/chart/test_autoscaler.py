@@ -50,14 +50,37 @@ def test_without_an_hpa_it_scales_the_deployment_alone():
 def test_it_may_change_numbers_of_named_objects_and_nothing_else():
     rules = named(render(), "Role", NAME)["rules"]
     unnamed = {(*rule["resources"], *rule["verbs"]) for rule in rules if "resourceNames" not in rule}
-    assert unnamed == {("leases", "create"), ("events", "create"), ("pods", "list")}
+    assert unnamed == {("events", "create"), ("pods", "list")}
     writing = {name for rule in rules if {"patch", "update"} & set(rule["verbs"]) for name in rule["resources"]}
     assert writing == {"horizontalpodautoscalers", "deployments/scale", "leases", "configmaps"}
+    assert not [one for one in rules if one["resources"] == ["leases"] and "create" in one["verbs"]]
 
 
 def test_something_else_lowers_what_a_dead_one_left():
     spec = named(render(), "CronJob", NAME)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert spec["containers"][0]["command"] == ["likewise-autoscaler", "lower"]
+
+
+def test_what_lowers_gets_no_redis_and_only_the_rights_it_needs():
+    own = {"urls": "{rediss://r:1}", "tls.enabled": True, "tls.caSecret": "ca", "existingSecret": "r"}
+    objects = render(**{"redis.enabled": False}, **{f"redis.external.{name}": value for name, value in own.items()})
+    spec = named(objects, "CronJob", NAME)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    leader = pod(named(objects, "Deployment", NAME))
+    for one, asks in ((spec, False), (leader, True)):
+        assert any("REDIS" in name for name in environment(one["containers"][0])) is asks
+        assert any("secret" in volume for volume in one["volumes"]) is asks
+    assert (spec["serviceAccountName"], leader["serviceAccountName"]) == (f"{NAME}-lower", NAME)
+    rules = named(objects, "Role", f"{NAME}-lower")["rules"]
+    assert {(one["resources"][0], *one.get("resourceNames", []), *one["verbs"]) for one in rules} == {
+        ("horizontalpodautoscalers", "likewise-api", "get", "patch"),
+        ("deployments", "likewise-api", "get"),
+        ("leases", NAME, "get"),
+        ("events", "create"),
+    }
+
+
+def test_the_lease_is_made_empty_so_that_no_upgrade_takes_it_back():
+    assert named(render(), "Lease", NAME).keys() == {"apiVersion", "kind", "metadata"}
 
 
 def test_values_know_every_setting_and_no_other():

@@ -51,8 +51,8 @@ def hpa(most: int = 30) -> str:
 
 
 def rights() -> list[str]:
-    """The chart's account, role and ConfigMap of the autoscaler."""
-    kinds = ("ServiceAccount", "Role", "RoleBinding", "ConfigMap")
+    """The chart's account, role, ConfigMap and Lease of the autoscaler."""
+    kinds = ("ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Lease")
     found = [one for one in render() if one["kind"] in kinds and one["metadata"]["name"] == ACCOUNT]
     for one in found:
         for subject in one.get("subjects", []):

@@ -192,6 +192,7 @@ def test_the_rights_are_for_these_objects_and_what_is_done_to_them(stage):
         ("delete", f"hpa/{NAME}"),
         ("list", "hpa"),
         ("update", "leases/another"),
+        ("create", "leases"),
         ("get", "secrets"),
         ("create", "pods"),
     ):

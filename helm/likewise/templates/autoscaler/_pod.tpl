@@ -1,4 +1,4 @@
-{{/* What the autoscaler's own pods have in common: (dict "root" $ "args" list-of-words "serves" bool). */}}
+{{/* What the autoscaler's own pods have in common: (dict "root" $ "args" list-of-words "account" name "serves" bool): what serves also asks Redis. */}}
 {{- define "likewise.autoscaler.name" -}}
 {{ include "likewise.fullname" . }}-autoscaler
 {{- end -}}
@@ -26,8 +26,8 @@
 {{- define "likewise.autoscaler.pod" -}}
 {{- $root := .root -}}
 {{- with $root.Values.autoscaler -}}
-serviceAccountName: {{ include "likewise.autoscaler.name" $root }}
-automountServiceAccountToken: true # it asks the API server, by the rights of account.yaml
+serviceAccountName: {{ $.account }}
+automountServiceAccountToken: true # it asks the API server, by the rights of its account
 enableServiceLinks: false
 {{- include "likewise.pullSecrets" $root }}
 securityContext: {{- include "likewise.podSecurity" 10001 | nindent 2 }}
@@ -53,16 +53,22 @@ containers:
     {{- end }}
     env:
       {{- include "likewise.autoscaler.env" $root | nindent 6 }}
+      {{- if $.serves }}
       {{- include "likewise.redis.env" $root | nindent 6 }}
+      {{- end }}
       {{- with .extraEnv }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
     resources: {{- toYaml .resources | nindent 6 }}
     volumeMounts:
       {{- include "likewise.tmpMount" $root | nindent 6 }}
+      {{- if $.serves }}
       {{- include "likewise.redis.volumeMounts" $root | nindent 6 }}
+      {{- end }}
 volumes:
   {{- include "likewise.tmpVolume" $root | nindent 2 }}
+  {{- if $.serves }}
   {{- include "likewise.redis.volumes" $root | nindent 2 }}
+  {{- end }}
 {{- end }}
 {{- end -}}
