@@ -10,7 +10,7 @@ _TOP, _HEIGHT, _GAP = 56, 150, 46
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#6a655c}.title{font-weight:600;fill:#2b2823}"
     ".rule{stroke:#e4dfd6;fill:none}.slo{stroke:#2b2823;stroke-dasharray:3 4;fill:none}"
-    ".line{fill:none;stroke-width:1.7;stroke-linejoin:round}.dashed{stroke-dasharray:6 4}"
+    ".line{fill:none;stroke-width:1.7;stroke-linejoin:round}"
 )
 _TICKS = 5
 _UNITS_S = ((172_800.0, 86_400.0, "d"), (10_800.0, 3_600.0, "h"), (240.0, 60.0, "min"), (0.0, 1.0, "s"))
@@ -58,10 +58,13 @@ def _legend(title: str, lines: Sequence[Line]) -> Iterator[str]:
     yield f'<text class="title" x="{_LEFT}" y="22">{escape(title)}</text>'
     left = _LEFT
     for line in lines:
-        dash = ' stroke-dasharray="6 4"' if line.dashed else ""
-        yield f'<path d="M{left} 40h22" stroke="{line.colour}" stroke-width="3"{dash}/>'
+        yield f'<path d="M{left} 40h22" stroke="{line.colour}" stroke-width="3"{_dash(line)}/>'
         yield f'<text x="{left + 28}" y="44">{escape(line.name)}</text>'
         left += 52 + 8 * len(line.name)
+
+
+def _dash(line: Line) -> str:
+    return ' stroke-dasharray="6 4"' if line.dashed else ""
 
 
 def _drawn(panel: Panel, span: tuple[float, float], row: int) -> Iterator[str]:
@@ -73,9 +76,8 @@ def _drawn(panel: Panel, span: tuple[float, float], row: int) -> Iterator[str]:
         yield f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
     yield from _times(span, row)
     for line in panel.lines:
-        style = "line dashed" if line.dashed else "line"
         path = _path(line.points, span, row, place, panel.steps)
-        yield f'<path class="{style}" stroke="{line.colour}" d="{path}"/>'
+        yield f'<path class="line {escape(line.name)}" stroke="{line.colour}"{_dash(line)} d="{path}"/>'
     if panel.limit is not None:
         yield f'<path class="slo" d="M{_LEFT} {_down(row, place(panel.limit)):.1f}h{_WIDTH}"/>'
 

@@ -1,4 +1,4 @@
-"""The Deployment: pods are made at the controller's rate, start, warm up; the newest go first."""
+"""The Deployment: pods are made and taken away at the controller's rate, start, warm up; the newest go first."""
 
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ class Deployment:
     asked: int
     cohorts: list[Cohort] = field(default_factory=list)
     _made: float = 0.0  # pods the controller may make now
+    _gone: float = 0.0  # pods the controller may take away now
 
     def __post_init__(self) -> None:
         self.cohorts.append(Cohort(_LONG_AGO, self.asked))
@@ -33,9 +34,23 @@ class Deployment:
         return sum(cohort.pods for cohort in self.cohorts)
 
     def ask(self, replicas: int) -> None:
-        """Pods too many go at once, the newest first: the controller takes the unready, then the young."""
+        """So many from now on."""
         self.asked = replicas
-        surplus = self.existing - replicas
+
+    def advance(self, now: float, passed_s: float) -> None:
+        """Make what is missing, or take away what is too much, as far as the controller can in the time that passed."""
+        missing = self.asked - self.existing
+        self._made = self._made + self.world.creation_per_s * passed_s if missing > 0 else 0.0
+        self._gone = self._gone + self.world.deletion_per_s * passed_s if missing < 0 else 0.0
+        if pods := min(max(0, missing), int(self._made)):
+            self._made -= pods
+            self.cohorts.append(Cohort(now + self.world.start_s, pods))
+        if pods := min(max(0, -missing), int(self._gone)):
+            self._gone -= pods
+            self._take(pods)
+
+    def _take(self, surplus: int) -> None:
+        """The newest go first: the controller takes the unready, then the young."""
         while surplus > 0:
             newest = self.cohorts[-1]
             gone = min(surplus, newest.pods)
@@ -43,18 +58,6 @@ class Deployment:
             surplus -= gone
             if newest.pods == 0 and len(self.cohorts) > 1:
                 self.cohorts.pop()
-
-    def advance(self, now: float, passed_s: float) -> None:
-        """Make what is missing, as far as the controller can in the time that passed until now."""
-        missing = self.asked - self.existing
-        if missing <= 0:
-            self._made = 0.0
-            return
-        self._made += self.world.creation_per_s * passed_s
-        pods = min(missing, int(self._made))
-        if pods:
-            self._made -= pods
-            self.cohorts.append(Cohort(now + self.world.start_s, pods))
 
     def ready(self, now: float, for_s: float = 0.0) -> int:
         """Pods that have been ready for so long."""

@@ -37,6 +37,9 @@ def test_the_newest_pods_go_first():
     deployment.ask(30)
     deployment.advance(1.0, 1.0)
     deployment.ask(8)
+    deployment.advance(1.5, 0.5)
+    assert (deployment.existing, [cohort.pods for cohort in deployment.cohorts]) == (20, [10, 10])
+    deployment.advance(3.0, 1.5)
     assert (deployment.existing, [cohort.pods for cohort in deployment.cohorts]) == (8, [8])
 
 

@@ -9,6 +9,7 @@ demand; what is beyond their capacity waits in them, and is worked off.
 import argparse
 import csv
 import json
+import math
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,13 +43,14 @@ class Crowd:
     boards: Sequence[RedisSignals]
     capacity: float = 1_000.0
     post: str = "viral"
+    queue_s: float = math.inf  # of work that waits in a pod at most: what comes beyond is refused
     _queues: dict[str, float] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, urls: Sequence[str], capacity: float = 1_000.0) -> "Crowd":
+    def at(cls, urls: Sequence[str], capacity: float = 1_000.0, queue_s: float = math.inf) -> "Crowd":
         """A crowd that tells through these servers."""
-        return cls([RedisSignals(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity)
+        return cls([RedisSignals(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity, queue_s=queue_s)
 
     def tell(self, pods: Sequence[str], demand: float, passed_s: float = EVERY_S) -> None:
         """A second of these pods; those that were there before and are not any more are silent."""
@@ -68,7 +70,7 @@ class Crowd:
     def _second(self, pod: str, arrivals: float, ready_s: float, passed_s: float) -> dict[str, object]:
         waiting = self._queues[pod] + arrivals * passed_s
         served = min(waiting, self.capacity * passed_s)
-        self._queues[pod] = waiting - served
+        self._queues[pod] = min(waiting - served, self.queue_s * self.capacity)
         return {
             "arrivals": arrivals, "accepted": served / passed_s, "busy": served / passed_s / self.capacity,
             "queue": self._queues[pod], "in_flight": min(4, arrivals), "ready_s": ready_s,

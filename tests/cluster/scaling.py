@@ -50,13 +50,13 @@ def hpa(most: int = 30) -> str:
     return json.dumps(made)
 
 
-def rights() -> list[str]:
+def rights(namespace: str = "scaling") -> list[str]:
     """The chart's account, role, ConfigMap and Lease of the autoscaler."""
     kinds = ("ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Lease")
     found = [one for one in render() if one["kind"] in kinds and one["metadata"]["name"] == ACCOUNT]
     for one in found:
         for subject in one.get("subjects", []):
-            subject["namespace"] = "scaling"
+            subject["namespace"] = namespace
     return [json.dumps(one) for one in found]
 
 

@@ -1,0 +1,1 @@
+"""What an autoscaler does to a Deployment, recorded, compared and drawn."""

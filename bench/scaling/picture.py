@@ -1,0 +1,56 @@
+"""docs/autoscaler-viral-drill.svg: likes, pods and waiting with and without the autoscaler.
+
+`python -m bench.scaling.picture` draws it again from the last results.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from autoscaler.simulate.panels import Line, Panel, draw
+
+RUNS = ("likewise+hpa", "hpa alone")  # the order in which they are recorded
+_ROOT = Path(__file__).parents[2]
+_COLOURS = dict(zip(RUNS, ("#c2183f", "#3d7ea6"), strict=True))
+_ASKED = "#2b2823"
+_WAIT_DECADES = (0, 5)  # 1 ms to 100 s
+_SLO_MS = 250.0  # the drill's aim for its p99
+
+
+def pictured(found: dict[str, Any]) -> str:
+    """The picture of both runs, over the same time from the first like on."""
+    runs = found["runs"]
+    start = float(runs[RUNS[0]]["from_s"])
+    end = start + len(runs[RUNS[0]]["pods"]["ready"])
+    step_s = runs[RUNS[0]]["drill"]["series"]["step_s"]
+    due = Line("due", _ASKED, _over_time(runs[RUNS[0]], "due", step_s))
+    likes = [Line(name, _COLOURS[name], _over_time(runs[name], "acknowledged", step_s)) for name in RUNS]
+    waits = [Line(name, _COLOURS[name], _over_time(runs[name], "p99_ms", 1.0)) for name in RUNS]
+    panels = [
+        Panel("likes/s that were due, and acknowledged", [due, *likes]),
+        Panel("ready pods; dashed: asked for", [line for name in RUNS for line in _pods(runs[name], name)], steps=True),
+        Panel("p99 of the likes due in a second, ms", waits, decades=_WAIT_DECADES, limit=_SLO_MS),
+    ]
+    title = f"{found['likes']:,} likes of one post in {found['seconds']} s, on a cluster of two cores"
+    return draw(title, f"{title}: with the autoscaler and with the HPA alone", [due, *likes], panels, (start, end))
+
+
+def _pods(run: dict[str, Any], name: str) -> list[Line]:
+    def line(kind: str, dashed: bool) -> Line:
+        points = [(float(run["from_s"] + second), float(pods)) for second, pods in enumerate(run["pods"][kind])]
+        return Line(name, _COLOURS[name], points, dashed)
+
+    return [line("asked", True), line("ready", False)]
+
+
+def _over_time(run: dict[str, Any], kind: str, per_s: float) -> list[tuple[float, float]]:
+    """A series of the drill, in the middle of its steps; `per_s` makes numbers of a step into rates."""
+    series = run["drill"]["series"]
+    step_s = series["step_s"]
+    values = enumerate(series[kind])
+    return [((at + 0.5) * step_s, value / per_s) for at, value in values if value is not None]
+
+
+if __name__ == "__main__":
+    results = _ROOT / "bench" / "results" / "viral-drill.json"
+    (_ROOT / "docs" / "autoscaler-viral-drill.svg").write_text(pictured(json.loads(results.read_text())))
