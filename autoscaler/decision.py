@@ -14,9 +14,9 @@ class State:
     """What a decision remembers for the next one. Times are on the clock of `now`; a fresh one knows nothing.
 
     `began` is when the first decision was made, `looked` the last with sight, `changed` the last that changed anything.
-    `capacity` is requests/s of a busy pod and `lead_s` the measured lead time, 0 until learned; `level` is what arrived
-    at the last look, and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, and
-    `pending` the likes that waited for Postgres at the last looks.
+    `capacity` is requests/s of a busy pod and `lead_s` the lead time: 0 before the first look, then as set until they
+    are learned. `level` is what arrived at the last look, and `slope` its growth in requests/s²; `full` is whether the
+    pods could take no more then, and `pending` the likes that waited for Postgres at the last looks.
     """
 
     began: float | None = None

@@ -8,7 +8,9 @@ _GROWTH_AT_MOST = 1.0  # times the arrivals a slope may add: a rise that goes fu
 _FULL_BUSY = 0.95  # mean busy share from which pods are taken to be saturated: they differ by a few percent
 _FULL_WAIT_S = 0.25  # of work waiting, besides: likes are answered within that, and fast pods hold little more
 _FULL_TAKEN = 0.95  # arrivals over accepted from which the queue does not drain
-_HIDDEN_FACTOR = 2.0  # saturated pods hide how much more there is: they are doubled each time they are ready
+_HIDDEN_FACTOR = 2.0  # times what saturated pods serve, as they hide what is missing: at the target, 3 times the pods
+    2.0  # times what saturated pods serve, which hide how much is missing: at the target, 3 times the pods
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ AFTER_S = 1_800.0  # after it: what is handed back late is counted
 _DAY_S = 86_400.0
 _VIRAL_S = 240.0  # a million likes in four minutes
 _VIRAL_LIKES = 1_000_000.0
+_FASTEST_FADE = 3.0  # e-folds: a twentieth is left at the end
+_HALVINGS = 40  # to the last digit
 _FINE_S = 1.0  # between points of a curved line
 
 
@@ -75,19 +77,39 @@ def staircase(base: float, peak: float) -> Trace:
 
 
 def viral(base: float, peak: float) -> Trace:
-    """One post: doubling every 14 s for a minute, then fading; a million likes in 4 minutes, or what fits the peak."""
+    """One post: doubling every 14 s for a minute, then fading; a million likes in 4 minutes.
+
+    The highest is `peak`, or less where the likes would be more even if the post faded fast; where they would be fewer
+    even if it did not fade at all, they are fewer.
+    """
     moments = [index * _FINE_S for index in range(int(_VIRAL_S / _FINE_S) + 1)]
-    share = [_viral_rate(moment / _VIRAL_S) for moment in moments]
-    scale = min(_VIRAL_LIKES / (sum(share) * _FINE_S), (peak - base) / max(share))
+    fade = _fade(moments, _VIRAL_LIKES / (peak - base)) if peak > base else _FASTEST_FADE
+    share = [_viral_rate(moment / _VIRAL_S, fade) for moment in moments]
+    scale = min(_VIRAL_LIKES / _area(share), peak - base)
     points = [(moment, base + scale * rate) for moment, rate in zip(moments, share, strict=True)]
     whole = _trace("viral", base, [(0.0, base), *points, (_VIRAL_S, base)])
     post = tuple(value - base for value in whole.demand.values)
     return Trace("viral", whole.demand, Curve(whole.demand.times, post))
 
 
-def _viral_rate(share: float) -> float:
-    """The rate after a share of the time, 1 at its highest, 0.05 at both ends."""
-    return math.exp(3 * (4 * share - 1)) if share < 0.25 else math.exp(-4 * (share - 0.25))
+def _fade(moments: list[float], area_s: float) -> float:
+    """How fast it fades, so that the area below a highest of 1 is so many seconds; by halving, as it falls steadily."""
+    slow, fast = 0.0, _FASTEST_FADE
+    for _ in range(_HALVINGS):
+        middle = (slow + fast) / 2
+        area = _area([_viral_rate(moment / _VIRAL_S, middle) for moment in moments])
+        slow, fast = (middle, fast) if area > area_s else (slow, middle)
+    return fast
+
+
+def _area(values: list[float]) -> float:
+    """Below lines through values a point apart."""
+    return (sum(values) - (values[0] + values[-1]) / 2) * _FINE_S
+
+
+def _viral_rate(share: float, fade: float) -> float:
+    """The rate after a share of the time: from 0.05 to 1 in a quarter of it, then down `fade` e-folds in the rest."""
+    return math.exp(3 * (4 * share - 1)) if share < 0.25 else math.exp(-fade * (share - 0.25) / 0.75)
 
 
 SHAPES: dict[str, Callable[[float, float], Trace]] = {

@@ -43,12 +43,12 @@ def test_what_waits_is_added():
     assert decision.demand.backlog == 100  # 1,000 requests in 10 s
 
 
-def test_full_pods_are_doubled_and_not_again_before_those_are_there():
+def test_full_pods_are_tripled_and_not_again_before_those_are_there():
     state = after(CALM)[0].state
     full = seen(10, 1_000, 41.0, queue=5_000)
     decision = decide(state, full, 41.0, TUNING)
     assert decision.demand.hidden == 2_000
-    assert decision.replicas == 31  # 2,000 / 66
+    assert decision.replicas == 31  # 2,000 / 66: twice what they serve, at the target utilisation
     later = replace(full, replicas=31, pods=pods(10, 1_000, 42.0, queue=5_000))
     assert decide(decision.state, later, 42.0, TUNING).replicas == 31
 

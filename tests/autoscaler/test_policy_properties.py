@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autoscaler.decision import State
@@ -70,6 +70,18 @@ def test_never_a_decrease_soon_after_a_start(history, arrivals, current):
     seen = Observation(current, 5, samples(5, arrivals, 0, now + 1))
     decision = decide(state, seen, now + 1, TUNING)
     assert decision.replicas >= current or now + 1 >= TUNING.restart_hold_s
+
+
+@given(HISTORIES, RATES, st.floats(0, 1e6), st.floats(1.2, 10), st.integers(1, 200))
+@settings(max_examples=200, deadline=None)
+def test_never_a_decrease_while_the_stream_grows(history, arrivals, pending, factor, current):
+    state, now, _ = lived(history)
+    for passed, waiting in ((1, pending), (2, (pending + arrivals) * factor + 1)):
+        seen = Observation(current, 5, samples(5, arrivals, 0, now + passed), pending=waiting)
+        decision = decide(state, seen, now + passed, TUNING)
+        state = decision.state
+    assume(waiting > state.level)  # more than a second's likes wait: less is but the next flush
+    assert decision.replicas >= current
 
 
 @given(HISTORIES, RATES, st.floats(0, 2_000), st.floats(1, 10), st.floats(0, 500), st.integers(1, 70))

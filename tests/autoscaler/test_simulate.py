@@ -107,6 +107,21 @@ def test_a_wrong_capacity_is_learned():
     assert found.scores["likewise"].violation_s <= found.scores["bound"].violation_s + 10
 
 
+@pytest.mark.parametrize(("base", "peak"), [STORY, (3_000.0, 33_000.0)])
+def test_a_viral_post_is_a_million_likes_in_four_minutes(base, peak):
+    trace = SHAPES["viral"](base, peak)
+    assert trace.post
+    likes = sum(trace.post.at(600 + second + 0.5) for second in range(240))
+    assert likes == pytest.approx(1_000_000, rel=0.002)
+    assert max(trace.demand.values) <= peak + 1e-6
+
+
+def test_a_viral_post_is_fewer_likes_where_the_peak_holds_no_more():
+    trace = SHAPES["viral"](100.0, 2_000.0)
+    assert max(trace.demand.values) == pytest.approx(2_000)
+    assert trace.demand.at(600 + 239) == pytest.approx(2_000)  # it does not fade
+
+
 def test_the_same_seed_gives_the_same_run():
     first, second = (contest(SHAPES["viral"](*STORY), World(), TUNING, ["likewise"]).scores for _ in range(2))
     assert first == second
