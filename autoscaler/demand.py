@@ -9,8 +9,6 @@ _FULL_BUSY = 0.95  # mean busy share from which pods are taken to be saturated: 
 _FULL_WAIT_S = 0.25  # of work waiting, besides: likes are answered within that, and fast pods hold little more
 _FULL_TAKEN = 0.95  # arrivals over accepted from which the queue does not drain
 _HIDDEN_FACTOR = 2.0  # times what saturated pods serve, as they hide what is missing: at the target, 3 times the pods
-    2.0  # times what saturated pods serve, which hide how much is missing: at the target, 3 times the pods
-)
 
 
 @dataclass(frozen=True, slots=True)
