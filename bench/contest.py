@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from redis.cluster import RedisCluster
@@ -17,7 +17,9 @@ from service.app import Stores
 from service.sharding import shard_of
 from service.verify import verify
 
-_SERVERS = ("pod", "flusher", "redis", "postgres")
+_STORES = ("flusher", "redis", "postgres")
+_SERVERS = ("pod", *_STORES)
+_SILENT = "pod-silent"  # one that tells the autoscaler nothing
 _DRAIN_S = 120.0
 
 
@@ -73,6 +75,7 @@ class Contest:
         return [
             Kind("empty", "empty", ("empty",), _empty),
             self.like(),
+            self.like_unsaid(),
             Kind("empty_stock", "empty-stock", ("empty-stock",), _empty),
             Kind("incr", "incr", ("incr", "incr-redis"), _puts, share=0.5, check=self._check_incr),
             Kind(
@@ -99,6 +102,19 @@ class Contest:
             self.check_count(post, held + count)
 
         return Kind("like", "pod", _SERVERS, requests, status=201, finish=self._drained, check=check)
+
+    def like_unsaid(self) -> Kind:
+        """The same on a pod that tells the autoscaler nothing, of a post of its own."""
+        like = self.like()
+        return replace(
+            like,
+            name="like_unsaid",
+            port=_SILENT,
+            parts=(_SILENT, *_STORES),
+            requests=lambda post, count: like.requests(f"{post}-unsaid", count),
+            finish=lambda post: like.finish(f"{post}-unsaid"),
+            check=lambda post, count: like.check(f"{post}-unsaid", count),
+        )
 
     def like_of(self, posts: Sequence[str]) -> Kind:
         """A durable like of some posts in turn."""

@@ -21,6 +21,7 @@ class Target:
 TARGETS: dict[str, Target] = {
     "like_vs_empty_flask": Target("a durable like / an empty Flask route", 0.95, (0.80, 0.65)),
     "like_vs_empty_flask_stock_worker": Target("a durable like / an empty Flask route in gunicorn's gevent worker"),
+    "signals_vs_none": Target("a durable like / one on a pod that tells the autoscaler nothing", 1.05),
     "incr_vs_like": Target("Flask + Redis INCR / a durable like", 2.5, (3.5,), at_least=True),
     "textbook_vs_like": Target("Flask + Postgres transaction / a durable like", 5, (7,), at_least=True),
     "read_vs_empty_flask": Target("a count from the pod / an empty Flask route", 0.60, (0.50,)),
@@ -98,6 +99,7 @@ def contest_values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[floa
     return {
         "like_vs_empty_flask": ratios(rounds, "like", "empty"),
         "like_vs_empty_flask_stock_worker": ratios(rounds, "like", "empty_stock"),
+        "signals_vs_none": ratios(rounds, "like", "like_unsaid"),
         "incr_vs_like": ratios(rounds, "incr", "like"),
         "textbook_vs_like": ratios(rounds, "textbook", "like"),
         "read_vs_empty_flask": ratios(rounds, "read", "empty"),

@@ -57,7 +57,7 @@ class Lab:
         return {name: self.processes[name] for name in names}
 
     def start_ours(self) -> None:
-        """Likewise as it is run: cluster, two databases, flusher, a pod with one worker, NGINX."""
+        """Likewise as it is run: cluster, two databases, flusher, a pod with one worker and a silent one, NGINX."""
         cluster = self._cluster("redis")
         databases = [self._database(f"postgres-{at}") for at in range(2)]
         self.processes["postgres"] = self.processes.pop("postgres-0") + self.processes.pop("postgres-1")
@@ -73,6 +73,7 @@ class Lab:
         }
         self.start_flusher()
         self._pod("pod", "service.wsgi:app", ready="/readyz")
+        self._pod("pod-silent", "service.wsgi:app", ready="/readyz", LIKEWISE_SIGNAL_MS="0")
         self._nginx()
 
     def start_peers(self) -> None:
@@ -125,11 +126,11 @@ class Lab:
         self.processes[name] = [psutil.Process(server.process.pid)]
         return server
 
-    def _pod(self, name: str, app: str, *more: str, ready: str = "/") -> None:
+    def _pod(self, name: str, app: str, *more: str, ready: str = "/", **env: str) -> None:
         self.ports[name] = free_ports(1)[0]
         config = _ROOT / "service" / "gunicorn_conf.py"
         argv = [sys.executable, "-m", "gunicorn", "-c", str(config), "--bind", f"{HOST}:{self.ports[name]}", *more, app]
-        self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics")})
+        self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics"), **env})
         self._wait(name, ready)
 
     def _nginx(self) -> None:
