@@ -132,6 +132,7 @@ class Loop:
         if not moment.why_not:
             self.journal.note(entry)
         self.metrics.seen(step.seen, entry.replicas)
+        self.metrics.blind.labels(name).set(step.blind)
         if entry.done:
             self.metrics.acts.labels(name).inc()
             log.info("scaled", deployment=name, done=entry.done, reason=entry.reason, limit=entry.limit)

@@ -13,9 +13,27 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_this_replica()
+        self._of_deployments()
+        self._of_decisions()
+
+    def _of_this_replica(self) -> None:
         self.leading = self._gauge("leading", "1 where this replica leads, 0 where it waits.")
         self.heard = self._gauge("pods_heard", "API pods that told of themselves at the last look.")
+        self.conflicts = self._counter("conflicts_total", "Objects that had changed between reading and writing them.")
+        self.troubles = self._counter("troubles_total", "Rounds in which something was not to be had, by kind.", "kind")
+        self.round_s = Histogram(
+            "likewise_autoscaler_round_seconds", "A whole round: read, decide, write.", registry=self.registry
+        )
+
+    def _of_deployments(self) -> None:
         self.paused = self._gauge("paused", "1 while people have paused a Deployment.", "deployment")
+        self.blind = self._gauge("blind", "1 while it can't see what a Deployment has to do.", "deployment")
+        self.replicas = self._gauge("replicas", "Of a Deployment: asked for, ready, floor, wanted.", "deployment", "of")
+        self.acts = self._counter("acts_total", "Changes made, by Deployment.", "deployment")
+        self.held_back = self._counter("held_back_total", "Changes decided and not made, by Deployment.", "deployment")
+
+    def _of_decisions(self) -> None:
         self.demand = self._gauge(
             "demand_requests_per_second", "What the API pods will have to serve, by part.", "part"
         )
@@ -23,14 +41,6 @@ class Metrics:
             "pod_capacity_requests_per_second", "What a busy pod serves, learned from warm ones."
         )
         self.lead = self._gauge("pod_lead_seconds", "From a pod's creation to its readiness, as last measured.")
-        self.replicas = self._gauge("replicas", "Of a Deployment: asked for, ready, floor, wanted.", "deployment", "of")
-        self.acts = self._counter("acts_total", "Changes made, by Deployment.", "deployment")
-        self.held_back = self._counter("held_back_total", "Changes decided and not made, by Deployment.", "deployment")
-        self.conflicts = self._counter("conflicts_total", "Objects that had changed between reading and writing them.")
-        self.troubles = self._counter("troubles_total", "Rounds in which something was not to be had, by kind.", "kind")
-        self.round_s = Histogram(
-            "likewise_autoscaler_round_seconds", "A whole round: read, decide, write.", registry=self.registry
-        )
         self.decision_s = Histogram(
             "likewise_autoscaler_decision_seconds", "A decision on API pods.", registry=self.registry,
             buckets=_DECISION_BOUNDS_S,

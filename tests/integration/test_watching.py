@@ -184,6 +184,19 @@ def test_limits_that_refuse_many(world: World) -> None:
         flooding.join()
 
 
+def test_nobody_leads(world: World) -> None:
+    world.autoscaler.leads = False
+    try:
+        world.wait_firing("LikewiseNobodyLeads")
+    finally:
+        world.autoscaler.leads = True
+
+
+def test_an_autoscaler_that_can_not_read_redis(world: World) -> None:
+    with world.autoscaler.cut_off():
+        world.wait_firing("LikewiseAutoscalerBlind")
+
+
 def test_no_flusher(world: World) -> None:
     world.flusher.kill()
     world.flusher.wait()

@@ -1,4 +1,4 @@
-"""A stack that is watched: servers, two pods, a flusher, Prometheus, and readers who like all the time."""
+"""A stack that is watched: servers, two pods, a flusher, an autoscaler, Prometheus, and readers who like all along."""
 
 import http.client
 import itertools
@@ -19,6 +19,7 @@ from tests.faults.breaking import post_in
 from tests.faults.processes import environment
 
 from .prometheus import Prometheus, scraping
+from .scaled import Autoscaler, scaling
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 QUEUE_BYTES = 24_000  # so that a test can fill it
@@ -78,6 +79,7 @@ class World:
     logs: dict[str, Path]
     start_flusher: Callable[[], subprocess.Popen[bytes]]
     flusher: subprocess.Popen[bytes]
+    autoscaler: Autoscaler
 
     def wait_firing(self, *alerts: str, timeout_s: float = 60) -> None:
         """Return once all of them fire."""
@@ -90,8 +92,8 @@ class World:
 
 @contextmanager
 def watched(root: Path) -> Iterator[World]:
-    """Servers, two pods, a flusher, a Prometheus that scrapes them, and readers."""
-    ports = free_ports(5)
+    """Servers, two pods, a flusher, an autoscaler, a Prometheus that scrapes them, and readers."""
+    ports = free_ports(6)
     with ExitStack() as stack:
         servers = stack.enter_context(running_servers(root, node_timeout_ms=1_000))
         env = environment(
@@ -119,12 +121,13 @@ def watched(root: Path) -> Iterator[World]:
 
         pods = [start(f"pod-{at}", ports[2 + at], *gunicorn, f"{HOST}:{ports[at]}") for at in range(2)]
         flusher = start_flusher()
-        targets = {"api": ports[2:4], "flusher": ports[4:]}
+        autoscaler = stack.enter_context(scaling(servers.settings.redis_urls, ports[5]))
+        targets = {"api": ports[2:4], "flusher": ports[4:5], "autoscaler": ports[5:]}
         prometheus = stack.enter_context(scraping(root, targets))
-        wait_for(lambda: list(prometheus.up().values()) == [1, 1, 1], 60, every_s=0.2)
+        wait_for(lambda: list(prometheus.up().values()) == [1, 1, 1, 1], 60, every_s=0.2)
         stores = stack.enter_context(open_stores(servers.settings))
         secret = servers.settings.secret.get_secret_value().encode()
         readers = Readers(ports[:2], secret)
         readers.start()
         stack.callback(readers.stop)
-        yield World(servers, stores, prometheus, ports[:2], pods, secret, logs, start_flusher, flusher)
+        yield World(servers, stores, prometheus, ports[:2], pods, secret, logs, start_flusher, flusher, autoscaler)
