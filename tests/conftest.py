@@ -1,5 +1,6 @@
 """Real servers for the tests: one embedded Valkey Cluster and two Postgres servers a session, emptied between tests."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from service.app import Stores, open_stores
 from service.local.postgres import PostgresServer
@@ -32,6 +34,18 @@ class Servers:
     def with_settings(self, **changes: object) -> Settings:
         """The settings, some of them changed."""
         return self.settings.model_copy(update=changes)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that configures logs, as each does, leaves them as they were for the tests after it."""
+    kept = structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def settings_for(valkey: ValkeyCluster, postgres: list[PostgresServer]) -> Settings:

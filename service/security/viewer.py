@@ -151,8 +151,10 @@ class Visit:
         return self._viewers.keys.find(self._bearer) if self._bearer and is_key(self._bearer) else None
 
     def _nonce(self) -> str:
-        nonce: str = self._environ.get("HTTP_IDEMPOTENCY_KEY", "")
-        if nonce and not MIN_NONCE_CHARS <= len(nonce) <= MAX_NONCE_CHARS:
+        nonce: str | None = self._environ.get("HTTP_IDEMPOTENCY_KEY")
+        if nonce is None:
+            return ""
+        if not MIN_NONCE_CHARS <= len(nonce) <= MAX_NONCE_CHARS:
             allowed = f"{MIN_NONCE_CHARS} to {MAX_NONCE_CHARS}"
             raise InvalidInputError(
                 NONCE_HEADER, f"{NONCE_HEADER} has {len(nonce)} characters; give {allowed} random ones"

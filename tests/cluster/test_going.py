@@ -1,8 +1,8 @@
 """Pods come and go under load, through NGINX: no request fails, and no like is lost.
 
 The sender is the drill, as a pod beside the others: it ends well only if every like was acknowledged, counted once and
-stored, and what Redis, Postgres and the API say of each post is the same number. A request on a kept connection that the
-proxy ends as it reloads is sent again once, as a browser does; nothing else is.
+stored, and what Redis, Postgres and the API say of each post is the same number. A request on a kept connection that
+the proxy ends as it reloads is sent again once, as a browser does; nothing else is.
 """
 
 import json
