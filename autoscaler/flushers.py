@@ -23,29 +23,32 @@ def decide_flushers(state: State, observation: FlusherObservation, now: float, t
     More flushers do not help where Postgres is what is slow; `max_flushers` is the end of it.
     """
     state = replace(state, began=now if state.began is None else state.began)
-    within = Bounds(min(tuning.min_flushers, tuning.max_flushers), tuning.max_flushers, "max_flushers")
-    capacity = state.capacity or tuning.flusher_capacity
-    blind = _why_blind(observation, now, tuning)
-    if blind:
-        return decided(
-            kept(observation.replicas, within.least, blind), state, observation.replicas, now, {}, Demand(), capacity
-        )
-    looked, behind = state.looked, observation.age_s >= tuning.flush_age_s
+    if blind := _why_blind(observation, now, tuning):
+        choice = kept(observation.replicas, _bounds(tuning).least, blind)
+        capacity = state.capacity or tuning.flusher_capacity
+        return decided(choice, state, observation.replicas, now, {}, Demand(), capacity)
+    return _sighted(state, observation, now, tuning)
+
+
+def _sighted(state: State, observation: FlusherObservation, now: float, tuning: Tuning) -> Decision:
+    capacity, current, looked = state.capacity or tuning.flusher_capacity, observation.replicas, state.looked
+    behind = observation.age_s >= tuning.flush_age_s
     state, growth = _followed(state, observation, behind, capacity, now)
     demand = Demand(
         arrivals=observation.settled + growth,
         backlog=observation.pending / tuning.drain_s,
         hidden=_BEHIND_FACTOR * observation.ready * capacity * tuning.raise_utilisation if behind else 0.0,
     )
-    wanted = math.ceil(demand.total / (capacity * tuning.target_utilisation) - 1e-9)
-    candidates = {
-        "demand": wanted,
-        "raise": math.ceil(demand.total / (capacity * tuning.raise_utilisation) - 1e-9),
-    }
-    needs = after_look(state.needs, looked, observation.replicas, wanted, now, tuning.hold_s)
+    shares = {"demand": tuning.target_utilisation, "raise": tuning.raise_utilisation}
+    candidates = {name: math.ceil(demand.total / (capacity * share) - 1e-9) for name, share in shares.items()}
+    needs = after_look(state.needs, looked, current, candidates["demand"], now, tuning.hold_s)
     state = replace(state, needs=needs)
-    choice = choose(state, observation.replicas, candidates, _hold(state, now, tuning), within, now, tuning)
-    return decided(choice, state, observation.replicas, now, candidates, demand, capacity)
+    choice = choose(state, current, candidates, _hold(state, now, tuning), _bounds(tuning), now, tuning)
+    return decided(choice, state, current, now, candidates, demand, capacity)
+
+
+def _bounds(tuning: Tuning) -> Bounds:
+    return Bounds(tuning.min_flushers, tuning.max_flushers, "max_flushers")
 
 
 def _why_blind(observation: FlusherObservation, now: float, tuning: Tuning) -> str:

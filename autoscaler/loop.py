@@ -114,16 +114,20 @@ class Loop:
             self.events.say(None, f"Throttled {what}", str(error), now, warning=True)
             return error.retry_after_s
         except ClusterError as error:
-            self.trouble = self.trouble or str(error)
-            self.metrics.troubles.labels(type(error).__name__.removesuffix("Error").lower()).inc()
-            step = self._steps.get(what)
-            about, kind = step.seen.about if step else None, type(error).__name__
-            self.events.say(about, "CannotScale", str(error), now, warning=True, topic=kind)
+            self._tell_trouble(what, error, now)
         except Exception as error:  # of one Deployment: the other, and the next round, must not end with it
             self.trouble = self.trouble or repr(error)
             self.metrics.troubles.labels("unexpected").inc()
             log.exception("round failed", part=what)
         return 0.0
+
+    def _tell_trouble(self, what: str, error: ClusterError, now: float) -> None:
+        """One Event a kind: its figures are others each second of a ramp."""
+        self.trouble = self.trouble or str(error)
+        kind, step = type(error).__name__, self._steps.get(what)
+        self.metrics.troubles.labels(kind.removesuffix("Error").lower()).inc()
+        about = step.seen.about if step else None
+        self.events.say(about, "CannotScale", str(error), now, warning=True, topic=kind)
 
     def _step(self, steered: Steered, moment: Moment) -> None:
         step = steered.step(moment)

@@ -42,28 +42,44 @@ def opened(given: Given, *, dry_run: bool) -> Iterator[Loop]:
     with ExitStack() as stack:
         cluster = _cluster(settings, stack)
         lease = _lease(settings, me, stack)
-        metrics = Metrics()
         source = _source(given)
         stack.callback(source.close)
-        may_write = (lambda: False) if dry_run else (lambda: lease.held)
-
-        def why_not() -> str:
-            return DRY_RUN if dry_run else "" if lease.held else f"{lease.holder or 'nobody'} leads"
-
-        loop = Loop(
-            source=source,
-            steered=_steered(given, cluster, metrics, me, may_write),
-            journal=Journal(cluster, settings.decisions),
-            events=Events(cluster, me, may_write),
-            metrics=metrics,
-            why_not=why_not,
-            every_s=settings.every_s,
-        )
-        stack.enter_context(served(settings.metrics_host, settings.metrics_port, metrics.registry, loop.is_live))
+        loop = _loop(given, cluster, source, me, _Leading(lease, dry_run))
+        registry = loop.metrics.registry
+        stack.enter_context(served(settings.metrics_host, settings.metrics_port, registry, loop.is_live))
         if not dry_run:
             lease.start()
             stack.callback(lease.close)
         yield loop
+
+
+@dataclass(frozen=True, slots=True)
+class _Leading:
+    """Whether anything may be done, and why not."""
+
+    lease: Lease
+    dry_run: bool
+
+    def may_write(self) -> bool:
+        return not self.dry_run and self.lease.held
+
+    def why_not(self) -> str:
+        if self.dry_run:
+            return DRY_RUN
+        return "" if self.lease.held else f"{self.lease.holder or 'nobody'} leads"
+
+
+def _loop(given: Given, cluster: Cluster, source: Source, me: str, leading: _Leading) -> Loop:
+    metrics = Metrics()
+    return Loop(
+        source=source,
+        steered=_steered(given, cluster, metrics, me, leading.may_write),
+        journal=Journal(cluster, given.run.decisions),
+        events=Events(cluster, me, leading.may_write),
+        metrics=metrics,
+        why_not=leading.why_not,
+        every_s=given.run.every_s,
+    )
 
 
 def identity() -> str:

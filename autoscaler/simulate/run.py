@@ -52,16 +52,13 @@ def _moments(trace: Trace, policy: Policy, world: World, progress: Callable[[flo
     now, next_ask, told, calm = 0.0, 0.0, 0.0, False
     while now < trace.seconds - 1e-6:
         end = now + _stride(trace, now, calm, next_ask)
-        deployment.advance(end, end - now)
-        deployment.merge(end, _ALIKE_S)
+        asked = deployment.asked
         measure = _step(trace, traffic, deployment, now, end)
         policy.see(measure, deployment)
-        asked = deployment.asked
         if end >= next_ask:
             deployment.ask(policy.ask(end, deployment))
             next_ask = max(next_ask + policy.interval_s, end)
-        jumps = abs(trace.demand.at(end) - measure.demand) > _CALM_CHANGE * measure.demand
-        calm = not jumps and _calm(measure, traffic, deployment, asked, end)
+        calm = _calm(trace, measure, traffic, deployment, asked)
         yield Moment(measure, deployment.asked, deployment.existing, deployment.ready(end))
         now = end
         if now - told >= _PROGRESS_S:
@@ -70,6 +67,8 @@ def _moments(trace: Trace, policy: Policy, world: World, progress: Callable[[flo
 
 
 def _step(trace: Trace, traffic: Traffic, deployment: Deployment, start: float, end: float) -> Measure:
+    deployment.advance(end, end - start)
+    deployment.merge(end, _ALIKE_S)
     middle = (start + end) / 2
     post = trace.post.at(middle) if trace.post else 0.0
     return traffic.step(start, end, trace.demand.at(middle), post, deployment.ready(end), deployment.capacity(end))
@@ -81,10 +80,11 @@ def _at_first(trace: Trace, world: World) -> int:
     return max(world.min_replicas, min(world.max_replicas, int(needed)))
 
 
-def _calm(measure: Measure, traffic: Traffic, deployment: Deployment, asked: int, now: float) -> bool:
-    changed = deployment.asked != asked
+def _calm(trace: Trace, measure: Measure, traffic: Traffic, deployment: Deployment, asked: int) -> bool:
+    """Whether nothing happens: no jump, no queue, no change of pods; `asked` were before the step."""
+    jumps = abs(trace.demand.at(measure.end) - measure.demand) > _CALM_CHANGE * measure.demand
     busy = measure.utilisation >= _CALM_UTILISATION
-    return traffic.idle and not changed and not busy and deployment.settled(now)
+    return traffic.idle and not jumps and not busy and deployment.asked == asked and deployment.settled(measure.end)
 
 
 def _stride(trace: Trace, now: float, calm: bool, next_ask: float) -> float:

@@ -1,0 +1,32 @@
+"""From a target and the signals to what the decision looks at."""
+
+import math
+
+import pytest
+
+from autoscaler.observing import Expected, observed
+from autoscaler.signals import Backlog, Signals
+from autoscaler.targets import Seen
+from tests.autoscaler.stage import API, NOON, TUNING, FakeApi
+
+
+@pytest.mark.parametrize("backlog", [{"pending": math.inf}, {"pending": math.nan}, {"late_s": 60}, {"late_s": -60}])
+def test_what_waits_is_not_believed_when_old_or_impossible(backlog):
+    now = 1_000.0
+    told = Backlog(now - backlog.get("late_s", 0.0), backlog.get("pending", 500.0), 0.1, 100)
+    assert observed_pending(told, now) is None
+    assert observed_pending(Backlog(now - 1, 500, 0.1, 100), now) == 500
+
+
+def observed_pending(backlog: Backlog, now: float) -> float | None:
+    api = FakeApi()
+    signals = Signals((), (), backlog)
+    seen = Seen(api.workloads[API], api.floors[API])
+    return observed(seen, signals, now, NOON, TUNING, expected=0, lead_s=None).pending
+
+
+def test_pods_are_expected_once_they_were_ready_for_long_enough():
+    expected = Expected.within(5)
+    assert [expected.look(now, 3) for now in range(7)] == [0, 0, 0, 0, 0, 3, 3]
+    assert [expected.look(7 + now, 10) for now in range(6)] == [3, 3, 3, 3, 3, 10]
+    assert expected.look(13, 4) == 4
