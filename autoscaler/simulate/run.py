@@ -13,6 +13,7 @@ _STEP_S = 1.0
 _LONG_STEPS_S = (15.0, 8.0, 4.0, 2.0)  # a sync of the HPA at most
 _CALM_CHANGE = 0.02  # share by which the demand may move in a long step
 _CALM_UTILISATION = 0.9  # from here on a second may make a queue
+_CALM_SLACK = 0.85  # share of the target below which pods are handed back: every look of a policy counts then
 _PROGRESS_S = 3_600.0  # of simulated time between two reports
 _ALIKE_S = 400.0  # age from which pods are the same to every policy: the HPA's lag and window are below
 
@@ -58,7 +59,7 @@ def _moments(trace: Trace, policy: Policy, world: World, progress: Callable[[flo
         if end >= next_ask:
             deployment.ask(policy.ask(end, deployment))
             next_ask = max(next_ask + policy.interval_s, end)
-        calm = _calm(trace, measure, traffic, deployment, asked)
+        calm = asked == deployment.asked and _calm(trace, measure, traffic, deployment)
         yield Moment(measure, deployment.asked, deployment.existing, deployment.ready(end))
         now = end
         if now - told >= _PROGRESS_S:
@@ -80,11 +81,13 @@ def _at_first(trace: Trace, world: World) -> int:
     return max(world.min_replicas, min(world.max_replicas, int(needed)))
 
 
-def _calm(trace: Trace, measure: Measure, traffic: Traffic, deployment: Deployment, asked: int) -> bool:
-    """Whether nothing happens: no jump, no queue, no change of pods; `asked` were before the step."""
+def _calm(trace: Trace, measure: Measure, traffic: Traffic, deployment: Deployment) -> bool:
+    """Whether nothing happens and nothing is due: no jump, no queue, neither too few pods nor too many."""
+    world = deployment.world
     jumps = abs(trace.demand.at(measure.end) - measure.demand) > _CALM_CHANGE * measure.demand
-    busy = measure.utilisation >= _CALM_UTILISATION
-    return traffic.idle and not jumps and not busy and deployment.asked == asked and deployment.settled(measure.end)
+    enough = measure.utilisation < _CALM_UTILISATION
+    few = measure.utilisation >= _CALM_SLACK * world.target_utilisation or deployment.asked == world.min_replicas
+    return traffic.idle and not jumps and enough and few and deployment.settled(measure.end)
 
 
 def _stride(trace: Trace, now: float, calm: bool, next_ask: float) -> float:

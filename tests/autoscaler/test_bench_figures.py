@@ -1,6 +1,9 @@
 """What the bench takes for reached and missed."""
 
+import json
+
 from autoscaler.simulate.score import Score
+from bench.autoscaler import RESULTS
 from bench.autoscaler_figures import KNOWN_MISSES, figures, new_misses, violations
 
 
@@ -49,8 +52,12 @@ def test_a_new_miss_is_named_and_a_known_one_is_not():
     assert new_misses(said)[1:] == ["a decision takes 50 ms of CPU time (p99)"]
 
 
-def test_known_misses_are_of_figures_that_are_judged():
-    assert {figure for _, figure, _ in KNOWN_MISSES} == {"reversals"}
+def test_known_misses_are_those_of_the_last_run():
+    said = json.loads((RESULTS / "autoscaler-figures.json").read_text())
+    assert new_misses(said) == []
+    assert {(ours, figure, name) for ours, figure, name in KNOWN_MISSES if name in said[ours][figure]["missed"]} == (
+        KNOWN_MISSES
+    )
 
 
 def test_ten_seconds_a_spike_are_not_taken_for_reached_on_a_week():

@@ -1,6 +1,7 @@
 """The simulated world, and what policies come to in it."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from click.testing import CliRunner
@@ -120,6 +121,16 @@ def test_a_viral_post_is_fewer_likes_where_the_peak_holds_no_more():
     trace = SHAPES["viral"](100.0, 2_000.0)
     assert max(trace.demand.values) == pytest.approx(2_000)
     assert trace.demand.at(600 + 239) == pytest.approx(2_000)  # it does not fade
+
+
+def test_no_long_step_hides_when_pods_are_handed_back():
+    tuning = Tuning(pod_capacity=1_000)
+    trace, world = SHAPES["retry_storm"](3_000.0, 33_000.0), World(capacity=1_000)
+    asked = [
+        (moment.measure.end, moment.asked) for moment in contest(trace, world, tuning, ["likewise"]).moments["likewise"]
+    ]
+    released = [end for (_, before), (end, after) in pairwise(asked) if after < before]
+    assert {10.0} == {later - earlier for earlier, later in pairwise(released) if later - earlier < 60}
 
 
 def test_the_same_seed_gives_the_same_run():
