@@ -103,6 +103,8 @@ def watched(root: Path) -> Iterator[World]:
             LIKEWISE_QUEUE_BYTES=str(QUEUE_BYTES),
             LIKEWISE_CHECK_INTERVAL_MS="200",
             LIKEWISE_FLUSH_AGE_MS="200",
+            LIKEWISE_REDIS_TIMEOUT_MS="2000",  # above the pauses of a slow Redis: late answers are answers
+            LIKEWISE_REDIS_DEADLINE_MS="4000",
         )
         gunicorn = ["-m", "gunicorn", "-c", "python:service.gunicorn_conf", "service.wsgi:app", "--bind"]
         logs = {name: root / f"{name}.log" for name in ("pod-0", "pod-1", "flusher")}
