@@ -10,8 +10,7 @@ up: $(STAMP)
 	@exec $(BIN)/likewise up $(ARGS)
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--ignore=tests/cluster)
-	$(if $(ARGS),,$(BIN)/python -m pytest tests/cluster --numprocesses=2 --dist=loadgroup) # which mostly wait
+	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)

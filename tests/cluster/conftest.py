@@ -10,20 +10,15 @@ from pathlib import Path
 import pytest
 
 _HERE = Path(__file__).parent
-_LOAD = {"test_going", "test_drills", "test_installation"}
 _MISSING = [name for name in ("KUBECONFIG", "INGRESS_URL") if not os.environ.get(name)]
 _MISSING += [tool for tool in ("kubectl", "helm") if not shutil.which(tool)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a cluster these tests are skipped, saying so; with one, each may take some minutes.
-
-    Two modules run at a time, but never two that send load or take an Ingress for all hosts.
-    """
+    """Without a cluster these tests are skipped, saying so; with one, each may take some minutes."""
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.timeout(420))
-            item.add_marker(pytest.mark.xdist_group("load" if item.path.stem in _LOAD else item.path.stem))
             if _MISSING:
                 item.add_marker(pytest.mark.skip(reason=f"no cluster: {', '.join(_MISSING)} missing"))
 
