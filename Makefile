@@ -10,7 +10,8 @@ up: $(STAMP)
 	@exec $(BIN)/likewise up $(ARGS)
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--ignore=tests/cluster)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/cluster --numprocesses=2) # which mostly wait
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)

@@ -67,6 +67,8 @@ class Recorder:
         self._watches.append((process, thread))
 
     def _see_pod(self, line: str) -> None:
+        if line.startswith("ADDED"):  # a list without pods is told as an object without a name
+            return
         name, kind, state = line.split()
         deleted, _, ready = state.partition("/")
         with self._lock:

@@ -14,7 +14,7 @@ from service.errors import ConfigurationError, LedgerUnavailableError
 from service.settings import Settings
 from service.store.installation import complete, membership, refuse_strangers
 from service.store.queries import partition
-from service.store.schema import Connection, Phase, applied, differing_shards, migrations, too_new
+from service.store.schema import Connection, Phase, applied, differing_count, differing_shards, migrations, too_new
 from service.store.shard_map import Range, parse_shard_map
 
 _ADVISORY_LOCK = 0x4C696B65  # "Like"
@@ -106,8 +106,8 @@ def _ensure_shards(connection: Connection, held: Range, shards: int) -> list[str
     """The shards' rows and partitions in a new database; in any other they must be there, and no others."""
     connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
     row = connection.execute("SELECT shards FROM install").fetchone()
-    if row and row[0] != shards:
-        raise ConfigurationError(f"{held.name} was installed with {row[0]} shards; LIKEWISE_SHARDS={shards} differs")
+    if row and (differs := differing_count(held, row[0], shards)):
+        raise ConfigurationError(differs)
     present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
     if present and (differs := differing_shards(held, present)):
         raise ConfigurationError(f"{differs}; shards are not moved by changing the map")

@@ -63,9 +63,14 @@ def misfit(connection: Connection, held: Range, shards: int) -> str:
     missing = {one.number for one in migrations() if one.phase == "pre"} - {one.number for one in done}
     if missing or layout is None:
         return f"Postgres {held.name} lacks migrations of this image: run `likewise migrate`"
-    if layout[0] != shards:
-        return f"{held.name} was installed with {layout[0]} shards; LIKEWISE_SHARDS={shards} differs"
-    return differing_shards(held, present)
+    return differing_count(held, layout[0], shards) or differing_shards(held, present)
+
+
+def differing_count(held: Range, installed: int, shards: int) -> str:
+    """With how many shards a database was installed against the setting, in a sentence; empty where it is the same."""
+    if installed == shards:
+        return ""
+    return f"{held.name} was installed with {installed} shards; LIKEWISE_SHARDS={shards} differs"
 
 
 def differing_shards(held: Range, present: set[int]) -> str:

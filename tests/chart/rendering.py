@@ -1,13 +1,15 @@
-"""The chart as `helm template` renders it."""
+"""The chart as `helm template` renders it, and `k8s/` as kustomize builds it."""
 
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-CHART = Path(__file__).parents[2] / "helm" / "likewise"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "likewise"
 Object = dict[str, Any]
 
 
@@ -17,8 +19,7 @@ class RefusedError(AssertionError):
 
 def render(*args: str, **values: object) -> list[Object]:
     """All objects of a release `likewise`; values as `{"redis.enabled": False}` by `**`. Raises RefusedError."""
-    sets = [part for name, value in values.items() for part in ("--set", f"{name}={_text(value)}")]
-    return [found for found in yaml.load_all(rendered(*sets, *args), yaml.CSafeLoader) if found]
+    return [found for found in yaml.load_all(rendered(*given(values), *args), yaml.CSafeLoader) if found]
 
 
 @cache
@@ -31,8 +32,21 @@ def rendered(*args: str) -> str:
     return done.stdout
 
 
+def given(values: Mapping[str, object]) -> list[str]:
+    """Helm's arguments for values."""
+    return [part for name, value in values.items() for part in ("--set", f"{name}={_text(value)}")]
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).replace(",", "\\,")
+
+
+def built(folder: str) -> list[Object]:
+    """What `kubectl apply -k` of a folder below k8s/ would apply."""
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(ROOT / "k8s" / folder)], capture_output=True, text=True, check=True
+    )
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
 def named(objects: list[Object], kind: str, name: str) -> Object:

@@ -2,25 +2,16 @@
 
 import json
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.chart.rendering import Object, environment, named, pod, render
+from tests.chart.rendering import ROOT, Object, built, environment, named, pod, render
 
-K8S = Path(__file__).parents[2] / "k8s"
+K8S = ROOT / "k8s"
 FOLDERS = [path.parent.relative_to(K8S).as_posix() for path in sorted(K8S.glob("*/**/kustomization.yaml"))]
 _HELM_ONLY = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
 _HOOKS_ACCOUNT = {("migration", kind) for kind in ("ServiceAccount", "Role", "RoleBinding")}
-
-
-def built(folder: str) -> list[Object]:
-    """What `kubectl apply -k` of a folder below k8s/ would apply."""
-    done = subprocess.run(["kubectl", "kustomize", str(K8S / folder)], capture_output=True, text=True, check=True)
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
 
 
 def _plain(thing: Any) -> Any:

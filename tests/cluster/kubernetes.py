@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.chart.rendering import CHART, given
 from tests.conftest import wait_for
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "likewise"
 IMAGE = os.environ.get("LIKEWISE_TEST_IMAGE", "likewise:test")  # to be found on the nodes
 SMALL: dict[str, object] = {  # what lets a whole installation fit on one small node
     "image.repository": IMAGE.rpartition(":")[0],
@@ -64,8 +63,7 @@ class Namespace:
 
     def install(self, *, chart: Path = CHART, timeout: str = "4m", wait: bool = True, **values: object) -> None:
         """Install or upgrade the release `likewise`; values as `{"redis.enabled": False}` by `**`, None: not given."""
-        given = {name: value for name, value in {**SMALL, **values}.items() if value is not None}
-        sets = [part for name, value in given.items() for part in ("--set", f"{name}={_text(value)}")]
+        sets = given({name: value for name, value in {**SMALL, **values}.items() if value is not None})
         waiting = ["--wait"] if wait else []
         self.helm("upgrade", "--install", "likewise", str(chart), "--timeout", timeout, *waiting, *sets)
 
@@ -87,9 +85,9 @@ class Namespace:
         where = ["-c", container] if container else []
         return self.kubectl("exec", pod, *where, "--", *command)
 
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).replace(",", "\\,")
+    def sql(self, statement: str) -> str:
+        """What the chart's first database answers, without spaces around it."""
+        return self.execute("likewise-postgres-0-0", "psql", "-U", "likewise", "-tAc", statement).strip()
 
 
 @contextmanager

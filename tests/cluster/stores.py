@@ -3,16 +3,17 @@
 import shutil
 from pathlib import Path
 
-from tests.cluster.kubernetes import CHART
+from tests.chart.rendering import CHART
 
-_KEPT = ("redis", "postgres", "_names.tpl", "_pods.tpl")
+_KEPT = ("redis", "postgres")
 
 
 def stores_only(directory: Path) -> Path:
-    """A copy of the chart below `directory`, without the templates of our own pods."""
+    """A copy of the chart below `directory`, without the manifests of our own pods."""
     copy = directory / "likewise"
     shutil.copytree(CHART, copy)
-    for template in (copy / "templates").iterdir():
-        if template.name not in _KEPT:
-            shutil.rmtree(template) if template.is_dir() else template.unlink()
+    for template in (copy / "templates").rglob("*.*"):
+        ours = template.relative_to(copy / "templates").parts[0] not in _KEPT
+        if ours and not template.name.startswith("_"):  # what they share stays
+            template.unlink()
     return copy

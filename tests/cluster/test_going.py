@@ -5,17 +5,14 @@ stored, and what Redis, Postgres and the API say of each post is the same number
 the proxy ends as it reloads is sent again once, as a browser does; nothing else is.
 """
 
-import json
-import os
-import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.cluster.kubernetes import Namespace, eventually, namespace
+from tests.cluster.sender import ingress_address, send
 
-LIKES, PER_SECOND = 100_000, 600
+LIKES, PER_SECOND = 100_000, 800
 NGINX = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io"
 VALUES = {
     "hpa.enabled": False,  # pods are counted by this test
@@ -43,45 +40,6 @@ def likewise() -> Iterator[Namespace]:
         yield space
 
 
-def drill(space: Namespace) -> dict[str, Any]:
-    """The drill's pod: what the API's pods know, it needs to know too."""
-    api = space.get("deployment/likewise-api")["spec"]["template"]["spec"]
-    container = api["containers"][0]
-    likes = ["--likes", str(LIKES), "--in", f"{LIKES // PER_SECOND}s", "--posts", "20", "--connections", "32"]
-    container = {
-        name: container[name] for name in ("image", "imagePullPolicy", "env", "envFrom", "securityContext")
-    } | {
-        "name": "drill",
-        "command": ["likewise", "drill", *likes, "--url", f"http://{ingress_address(space)}"],
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "drill", "labels": {"app.kubernetes.io/name": "drill"}},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": api["securityContext"],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-            "containers": [container],
-        },
-    }
-
-
-def ingress_address(space: Namespace) -> str:
-    """Where the ingress controller answers inside the cluster: INGRESS_ADDRESS, or port 80 of a node."""
-    node = space.get("nodes")["items"][0]["status"]["addresses"]
-    return os.environ.get("INGRESS_ADDRESS") or next(one["address"] for one in node if one["type"] == "InternalIP")
-
-
-def takes_likes(url: str) -> bool:
-    """Whether a like is taken at once: a new installation has begun its shards by then."""
-    wish = urllib.request.Request(f"{url}/v1/posts/warm-up/like", method="PUT")
-    with urllib.request.urlopen(wish, timeout=10) as answer:
-        return answer.status in {200, 201}
-
-
 def phase(space: Namespace, pod: str) -> str:
     return str(space.get(f"pod/{pod}")["status"]["phase"])
 
@@ -106,9 +64,9 @@ def come_and_go(space: Namespace) -> None:
         eventually(lambda: settled(space, 2))
 
 
-def test_pods_come_and_go_without_a_failed_request(likewise: Namespace, ingress_url: str) -> None:
-    eventually(lambda: takes_likes(ingress_url))
-    likewise.apply(json.dumps(drill(likewise)))
+def test_pods_come_and_go_without_a_failed_request(likewise: Namespace) -> None:
+    load = ["--likes", str(LIKES), "--in", f"{LIKES // PER_SECOND}s", "--posts", "20", "--connections", "32"]
+    send(likewise, "likewise", "drill", *load, "--url", f"http://{ingress_address(likewise)}")
     eventually(lambda: "likes:" in likewise.kubectl("logs", "drill"))
     come_and_go(likewise)
     assert phase(likewise, "drill") == "Running", f"too late, or it failed: {likewise.kubectl('logs', 'drill')}"

@@ -31,10 +31,6 @@ def names(where: Namespace) -> set[str]:
     return {pod["metadata"]["name"] for component in COMPONENTS for pod in where.pods(component)}
 
 
-def sql(where: Namespace, statement: str) -> None:
-    where.execute("likewise-postgres-0-0", "psql", "-U", "likewise", "-c", statement)
-
-
 def secrets(where: Namespace) -> dict[str, object]:
     return {name: where.get("secret", name)["data"] for name in ("likewise", "likewise-redis", "likewise-postgres")}
 
@@ -83,12 +79,12 @@ def test_helm_test_likes_and_takes_it_back(installed: Namespace) -> None:
 
 def test_a_failed_migration_ends_the_upgrade_with_its_reason_and_changes_nothing(installed: Namespace) -> None:
     before, kept = names(installed), secrets(installed)
-    sql(installed, "INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
+    installed.sql("INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
     try:
         with pytest.raises(CommandError) as refused:
             installed.install(**CHANGED)
     finally:
-        sql(installed, "DELETE FROM migrations WHERE number = 9001")
+        installed.sql("DELETE FROM migrations WHERE number = 9001")
     assert "is past this image by migration 9001 post later" in str(refused.value)
     assert names(installed) == before
     assert installed.ready("api") == 2
@@ -101,12 +97,12 @@ def test_a_failed_migration_ends_the_upgrade_with_its_reason_and_changes_nothing
 
 def test_a_rollback_that_the_old_image_refuses_changes_nothing(installed: Namespace) -> None:
     deployed = installed.get("deployment", "likewise-api")["spec"]["template"]
-    sql(installed, "INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
+    installed.sql("INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
     try:
         with pytest.raises(CommandError, match="is past this image by migration 9001"):
             installed.helm("rollback", "likewise", "1")
     finally:
-        sql(installed, "DELETE FROM migrations WHERE number = 9001")
+        installed.sql("DELETE FROM migrations WHERE number = 9001")
     assert installed.get("deployment", "likewise-api")["spec"]["template"] == deployed
 
 

@@ -62,8 +62,7 @@ def counts(where: Namespace, visitor: str = "") -> set[int]:
 
 def rows(where: Namespace) -> int:
     """Likes in Postgres."""
-    query = ["psql", "-U", "likewise", "-tAc", "SELECT count(*) FROM likes WHERE liked"]
-    return int(where.execute("likewise-postgres-0-0", *query))
+    return int(where.sql("SELECT count(*) FROM likes WHERE liked"))
 
 
 def images(where: Namespace) -> set[str]:
@@ -91,4 +90,4 @@ def test_every_like_survives_an_upgrade_and_the_way_back(earlier: Namespace) -> 
 
 def _migrations(where: Namespace) -> str:
     query = "SELECT to_char(number, 'fm0000') || ' ' || phase || ' ' || name FROM migrations"
-    return where.execute("likewise-postgres-0-0", "psql", "-U", "likewise", "-tAc", query)
+    return where.sql(query)

@@ -8,14 +8,15 @@ bench/results/viral-drill.json and docs/autoscaler-viral-drill.svg. No other Ing
 
 import argparse
 import json
-import os
 import time
 from datetime import datetime
 from typing import Any
 
 from bench.scaling.picture import RUNS, pictured
 from bench.scaling.recorder import Recorder, at
-from tests.cluster.kubernetes import ROOT, Namespace, eventually, namespace
+from tests.chart.rendering import ROOT
+from tests.cluster.kubernetes import Namespace, eventually, namespace
+from tests.cluster.sender import ingress_address, send
 
 RESULTS = ROOT / "bench" / "results" / "viral-drill.json"
 PICTURE = ROOT / "docs" / "autoscaler-viral-drill.svg"
@@ -50,25 +51,13 @@ QUIET_S, AFTER_S = 10, 100  # recorded before the first like and after the last
 _JSON = "drill as JSON: "
 
 
-def drill(space: Namespace, likes: int, seconds: int) -> dict[str, Any]:
-    """The drill's pod, with what the API's pods know; it ends with its figures as a line of JSON."""
-    api = space.get("deployment/likewise-api")["spec"]["template"]["spec"]
-    known = {name: api["containers"][0][name] for name in ("image", "imagePullPolicy", "env", "envFrom")}
+def _script(address: str, likes: int, seconds: int) -> str:
+    """The drill, and at its end its figures as a line of JSON."""
     options = f"--likes {likes} --in {seconds}s --profile viral --networks 1000 --connections 256 --expect-trouble"
-    script = (
-        f"likewise drill {options} --url http://{ingress_address(space)} --json /tmp/drill.json; code=$?; "
+    return (
+        f"likewise drill {options} --url http://{address} --json /tmp/drill.json; code=$?; "
         f"printf '{_JSON}'; tr -d '\\n' </tmp/drill.json; echo; exit $code"
     )
-    container = known | {
-        "name": "drill", "command": ["sh", "-c", script], "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-        "securityContext": api["containers"][0]["securityContext"], "resources": {"requests": {"cpu": "200m"}},
-    }  # fmt: skip
-    spec = {
-        "restartPolicy": "Never", "automountServiceAccountToken": False, "securityContext": api["securityContext"],
-        "volumes": [{"name": "tmp", "emptyDir": {}}], "containers": [container],
-    }  # fmt: skip
-    metadata = {"name": "drill", "labels": {"app.kubernetes.io/name": "drill"}}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def recorded(space: Namespace, likes: int, seconds: int) -> dict[str, Any]:
@@ -76,7 +65,7 @@ def recorded(space: Namespace, likes: int, seconds: int) -> dict[str, Any]:
     space.kubectl("delete", "pod", "drill", "--ignore-not-found", "--wait")
     with Recorder(space.name, "likewise-api", "app.kubernetes.io/component=api", "likewise-api") as recorder:
         eventually(lambda: at(recorder.ready, time.monotonic()) == at(recorder.asked, time.monotonic()) == LEAST, 400)
-        space.apply(json.dumps(drill(space, likes, seconds)))
+        send(space, "sh", "-c", _script(ingress_address(space), likes, seconds), cpu="200m")
         eventually(lambda: _JSON in space.kubectl("logs", "drill"), seconds + 180)
         found = _figures(space)
         began = _began(space)
@@ -96,25 +85,12 @@ def _figures(space: Namespace) -> dict[str, Any]:
     return dict(json.loads(figures))
 
 
-def ingress_address(space: Namespace) -> str:
-    """Where the ingress controller answers inside the cluster: INGRESS_ADDRESS, or port 80 of a real node."""
-    addresses = space.get("nodes", "-l", "type!=kwok")["items"][0]["status"]["addresses"]
-    return os.environ.get("INGRESS_ADDRESS") or next(one["address"] for one in addresses if one["type"] == "InternalIP")
-
-
 def _began(space: Namespace) -> float:
     """When the drill's first like was due, on our clock: its progress is first said then."""
     lines = space.kubectl("logs", "drill", "--timestamps").splitlines()
     first = next(line for line in lines if " likes: " in line).split()[0]
     ago_s = time.time() - datetime.fromisoformat(first[:26].rstrip("Z") + "+00:00").timestamp()
     return time.monotonic() - ago_s
-
-
-def takes_likes(space: Namespace) -> bool:
-    """Whether a like is counted: a new installation has begun its shards by then."""
-    script = "import urllib.request as u; u.urlopen(u.Request('http://likewise/v1/posts/first/like', method='PUT'))"
-    space.execute("deployment/likewise-api", "python", "-c", script)
-    return True
 
 
 def main() -> None:
@@ -129,7 +105,6 @@ def main() -> None:
         for name in RUNS:  # the autoscaler first, as the HPA alone keeps its pods for minutes
             settings = {"autoscaler.settings.pod_capacity": asked.capacity} if name == RUNS[0] else {}
             space.install(**{**VALUES, **settings, "autoscaler.enabled": name == RUNS[0]})
-            eventually(lambda: takes_likes(space))
             runs[name] = recorded(space, asked.likes, asked.seconds)
             print(name, json.dumps({key: runs[name]["drill"][key] for key in ("ok", "answer", "errors")}), flush=True)
     found = {"likes": asked.likes, "seconds": asked.seconds, "capacity": asked.capacity, "runs": runs}
