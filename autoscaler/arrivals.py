@@ -15,6 +15,8 @@ _LEVEL_S = 3.0  # the rate is taken over so long, as below a burst decides,
 _LEVEL_DEVIATION = (
     0.025  # or over longer, until its standard deviation is this share of it: a quarter of what pods keep
 )
+LEVEL_AGE_S = _LEVEL_S / 2  # a mean is as old as the middle of its span
+_GOES_ON = 0.5  # share of what a quarter of a span adds that the next must add, but for chance: a step adds in one
 _NOISE_MEMORY = 0.05  # share of a new look in the learned noise: about the last 20
 _NOISE_AT_MOST = 25.0  # five times a Poisson's deviation; beyond, every rise would pass for chance
 _KEEP_S = SPANS_S[-1] + 2.0  # what is older is of no use to the longest span
@@ -64,8 +66,9 @@ class Arrivals:
     def growth(self) -> float:
         """Requests/s² of a rise that goes on, 0 where it may be chance.
 
-        Over a span the rise must stand out; what counts is the lesser slope of its two halves, less a standard
-        deviation. A step is in one half only, so it is never taken for a rise that goes on.
+        Over a span the rise must stand out, and each quarter must add about as much as the one before; what counts is
+        the lesser slope of its two halves, less a standard deviation. A step adds in one quarter only, so it is not
+        taken for a rise that goes on.
         """
         deviation = math.sqrt(self.noise * self._before())
         return max(self._growth_over(span, deviation) for span in SPANS_S)
@@ -73,7 +76,7 @@ class Arrivals:
     def _growth_over(self, span: float, deviation: float) -> float:
         """`deviation` is that of the requests of one second; of t seconds it is as many times as the root of t."""
         end, half, quarter = self.times[-1], span / 2, span / 4
-        if end - span < self.times[0]:
+        if end - span < self.times[0] or end - self.times[-2] > half:  # too few looks to tell the halves apart
             return 0.0
         start, middle, total = self._at(end - span), self._at(end - half), self.sums[-1]
         more = total - 2 * middle + start  # requests of the second half beyond those of the first
@@ -81,7 +84,19 @@ class Arrivals:
             return 0.0
         early = middle - 2 * self._at(end - half - quarter) + start
         late = total - 2 * self._at(end - quarter) + middle
-        return max(0.0, min(early, late, more / 4) - deviation * math.sqrt(2 * quarter)) / quarter**2
+        chance = deviation * math.sqrt(2 * quarter)
+        if late < _GOES_ON * early - chance or early < _GOES_ON * self._between(end - half, quarter) - chance:
+            return 0.0
+        return max(0.0, min(early, late, more / 4) - chance) / quarter**2
+
+    def _between(self, middle: float, quarter: float) -> float:
+        """Requests of the quarter after the middle beyond those of the quarter before it. The newest look is left out:
+        more in it must not seem less of a rise.
+        """
+        end = min(middle + quarter, self.times[-2])
+        if end <= middle:
+            return 0.0
+        return quarter * (self.mean(middle, end) - self.mean(middle - quarter, middle))
 
     def _before(self) -> float:
         """Requests/s of what came before the newest look, so that this one is not judged by itself."""

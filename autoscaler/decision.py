@@ -13,13 +13,15 @@ from autoscaler.virality import Climb
 class State:
     """What a decision remembers for the next one. Times are on the clock of `now`; a fresh one knows nothing.
 
-    `began` is when the first decision was made, `looked` the last with sight, `changed` the last that changed anything.
-    `capacity` is requests/s of a busy pod and `lead_s` the lead time: 0 before the first look, then as set until they
-    are learned. `level` is what arrived at the last look, and `slope` its growth in requests/s²; `full` is whether the
-    pods could take no more then, and `pending` the likes that waited for Postgres at the last looks.
+    `began` is when the first decision was made, `sighted` the first with sight since the last without, `looked` the
+    last with sight, `changed` the last that changed anything. `capacity` is requests/s of a busy pod and `lead_s` the
+    lead time: 0 before the first look, then as set until they are learned. `level` is what arrived at the last look,
+    and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, `hiding` since when they
+    may hide what comes, and `pending` the likes that waited for Postgres at the last looks.
     """
 
     began: float | None = None
+    sighted: float | None = None
     looked: float | None = None
     changed: float | None = None
     capacity: float = 0.0
@@ -27,6 +29,7 @@ class State:
     level: float = 0.0
     slope: float = 0.0
     full: bool = False
+    hiding: float | None = None
     pending: tuple[tuple[float, float], ...] = ()
     arrivals: Arrivals = field(default_factory=Arrivals)
     climbs: Mapping[str, Climb] = field(default_factory=dict)

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from autoscaler.observation import Observation, PodSample
+from autoscaler.observation import Observation, PodSample, PostRate
 from autoscaler.tuning import Tuning
 
 
@@ -27,9 +27,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The load that can be believed. `blind` says why there is none, `partial` why it is not all; or both are empty."""
+    """The load that can be believed. `blind` says why there is none, `partial` why it is not all; or both are empty.
+
+    `times` so much as was heard is taken for what all pods have to do.
+    """
 
     load: Load
+    times: float = 1.0
     blind: str = ""
     partial: str = ""
 
@@ -44,9 +48,17 @@ def look(observation: Observation, now: float, tuning: Tuning) -> Sight:
     everyone = load.pods + silent
     if silent == 0:
         return Sight(load)
-    whole = _times(load, everyone / load.pods)
+    times = everyone / load.pods
     few = silent > tuning.partial_share * everyone
-    return Sight(whole, partial=f"{silent} of {everyone} pods are silent" if few else "")
+    return Sight(_times(load, times), times, partial=f"{silent} of {everyone} pods are silent" if few else "")
+
+
+def whole(observation: Observation, sight: Sight) -> Observation:
+    """With the posts of silent pods: as much as the others tell of, as with all that they do."""
+    if sight.times == 1.0:
+        return observation
+    posts = tuple(PostRate(post.post, post.rate * sight.times) for post in observation.posts)
+    return replace(observation, posts=posts)
 
 
 def _fresh(sample: PodSample, now: float, tuning: Tuning) -> bool:

@@ -8,7 +8,7 @@ from autoscaler.decision import Decision, State
 from autoscaler.demand import Demand
 from autoscaler.forecast import forecast, stream_grows
 from autoscaler.limits import bounds
-from autoscaler.load import Sight, look
+from autoscaler.load import Sight, look, whole
 from autoscaler.observation import Observation
 from autoscaler.release import after_look
 from autoscaler.tuning import DEFAULTS, Tuning
@@ -30,13 +30,14 @@ def _blind(state: State, observation: Observation, sight: Sight, now: float, tun
     within, prewarm = bounds(tuning), _prewarmed(observation, now)
     choice = kept(observation.current, max(within.least, min(within.most, prewarm)), sight.blind)
     capacity = state.capacity or tuning.pod_capacity
+    state = replace(state, sighted=None)
     return decided(choice, state, observation.current, now, {"prewarm": prewarm}, Demand(), capacity)
 
 
 def _sighted(state: State, observation: Observation, sight: Sight, now: float, tuning: Tuning) -> Decision:
     capacity = state.capacity or tuning.pod_capacity
     looked = state.looked
-    demand, state = forecast(state, observation, sight.load, now, tuning)
+    demand, state = forecast(state, whole(observation, sight), sight.load, now, tuning)
     candidates = {
         "demand": _pods(demand.total, capacity * tuning.target_utilisation),
         "raise": _pods(demand.total, capacity * tuning.raise_utilisation),

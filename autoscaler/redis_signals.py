@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import redis
@@ -94,11 +93,10 @@ def _told(who: str, text: str, now_us: int) -> Told | None:
 def _connect(settings: RedisSettings) -> Any:
     """A client of the cluster, or of a single server. Raises RedisError, OSError, ConfigurationError."""
     options = settings.options()
-    connect = partial(_cluster, options)
     reasons = []
     for url in settings.redis_urls:
         try:
-            return connect(url)
+            return _cluster(options, url)
         except _AWAY as error:
             reasons.append(f"{error}")
         except ValueError as error:

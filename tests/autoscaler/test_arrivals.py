@@ -47,6 +47,24 @@ def test_a_step_is_no_growth_wherever_it_stands():
         assert told(rates).growth() == 0
 
 
+def test_chance_after_a_step_is_little_growth():
+    most = []
+    for seed in range(60):
+        draw = random.Random(seed)
+        arrivals, found = Arrivals(), 0.0
+        for second in range(1, 75):
+            rate = 4_000 if second <= 40 else 6_000
+            arrivals = arrivals.after(float(second), draw.gauss(rate, rate**0.5))
+            found = max(found, arrivals.growth())
+        most.append(found)
+    assert sum(most) / len(most) < 0.003 * 6_000  # what would double it in five minutes
+
+
+def test_two_looks_that_are_far_apart_show_no_growth():
+    arrivals = told([1_000.0] * 40)
+    assert arrivals.after(43.0, 9_000.0).growth() == 0
+
+
 def test_chance_is_no_growth():
     for spread in (1, 4):
         arrivals, grown = Arrivals(), 0

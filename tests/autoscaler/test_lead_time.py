@@ -26,7 +26,7 @@ def lead_s(rounds: Rounds) -> float:
 def test_it_is_measured_once_after_a_raise_and_mixed_with_what_was_known():
     rounds = raised()
     assert rounds.api.lists == 1
-    rounds.go(10)
+    rounds.go(40)  # longer than a slope is looked for: two jumps are a rise
     assert lead_s(rounds) == pytest.approx(MIXED_S)
     assert rounds.api.lists == 1
     rounds.demand = 10_000

@@ -17,15 +17,6 @@ from tests.autoscaler.stage import API, FLUSHER, FakeApi, Rounds, failing
 from tests.conftest import wait_for
 
 
-@pytest.fixture
-def rounds() -> Rounds:
-    """After some quiet seconds."""
-    rounds = Rounds()
-    rounds.go(8)
-    assert rounds.api.calls == []
-    return rounds
-
-
 def test_the_floor_comes_before_the_deployment_and_goes_down_alone(rounds):
     rounds.demand = 8_000
     rounds.go(6)

@@ -4,19 +4,8 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
-
 from autoscaler.journal import KEY, read
 from tests.autoscaler.stage import API, Rounds
-
-
-@pytest.fixture
-def rounds() -> Rounds:
-    """After some quiet seconds."""
-    rounds = Rounds()
-    rounds.go(8)
-    assert rounds.api.calls == []
-    return rounds
 
 
 def test_anothers_floor_is_said_left_alone_and_then_the_base(rounds):

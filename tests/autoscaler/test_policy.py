@@ -38,37 +38,6 @@ def test_a_ramp_is_met_ahead_by_its_slope_and_the_lead_time():
     assert decision.replicas > 1_000 / 66
 
 
-def test_what_waits_is_added():
-    decision = decide(after(CALM)[0].state, seen(10, 500, 41.0, queue=1_000), 41.0, TUNING)
-    assert decision.demand.backlog == 100  # 1,000 requests in 10 s
-
-
-def test_full_pods_are_tripled_and_not_again_before_those_are_there():
-    state = after(CALM)[0].state
-    full = seen(10, 1_000, 41.0, queue=5_000)
-    decision = decide(state, full, 41.0, TUNING)
-    assert decision.demand.hidden == 2_000
-    assert decision.replicas == 31  # 2,000 / 66: twice what they serve, at the target utilisation
-    later = replace(full, replicas=31, pods=pods(10, 1_000, 42.0, queue=5_000))
-    assert decide(decision.state, later, 42.0, TUNING).replicas == 31
-
-
-def test_while_pods_are_saturated_arrivals_do_not_fall():
-    state = after([*CALM, 3_000.0])[0].state
-    decision = decide(state, seen(10, 1_000, 42.0, queue=100), 42.0, TUNING)
-    assert decision.demand.arrivals > 2_900
-
-
-def test_what_full_pods_take_in_as_they_become_more_is_no_rise():
-    decision, now = after(CALM)
-    state = decision.state
-    for count in range(10, 40, 3):
-        now += 1
-        state = decide(state, seen(count, count * 105.0, now, queue=count * 500.0), now, TUNING).state
-    assert state.full
-    assert state.slope == 0
-
-
 def test_a_post_that_doubles_and_doubles_again_raises_before_the_total_does():
     rates = [20 * 2 ** (second / 5) for second in range(15)]  # 20 to 139 likes/s of 600
     posts = [[PostRate("a", 20.0)]] * 40 + [[PostRate("a", rate)] for rate in rates]
@@ -111,8 +80,8 @@ def released_after(state: State, **more: object) -> tuple[int, str]:
     return decision.replicas, decision.reason
 
 
-def test_pods_are_released_late_and_a_quarter_at_a_time():
-    assert released_after(RUNNING) == (7, "release_share")
+def test_pods_are_released_late_and_a_third_at_a_time():
+    assert released_after(RUNNING) == (6, "release_share")
     decision, _ = after([100.0] * 29)
     assert decision.replicas == 10
 
@@ -124,7 +93,7 @@ def test_releases_go_on_after_ten_seconds_down_to_the_minimum():
         if decision.replicas != count:
             changes.append((second, decision.replicas))
         state, count = decision.state, decision.replicas
-    assert changes == [(31, 30), (41, 22), (51, 16), (61, 12), (71, 9), (81, 6), (91, 4), (101, 3), (111, 2)]
+    assert changes == [(31, 26), (41, 16), (51, 10), (61, 6), (71, 3), (81, 2)]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +125,8 @@ def test_after_a_time_without_sight_holding_starts_anew():
 @pytest.mark.parametrize(
     ("changes", "replicas", "limit"),
     [
-        ({}, 40, "raise_factor"),  # four times the ten there are, though 76 are needed
-        ({"raise_factor": 50}, 76, "demand"),
+        ({}, 40, "raise_factor"),  # four times the ten there are, though 88 are needed
+        ({"raise_factor": 50}, 88, "demand"),
         ({"max_replicas": 30}, 30, "max_replicas"),
         ({"postgres_slots": 80, "postgres_per_pod": 4}, 20, "postgres_slots"),
         ({"redis_clients": 60, "redis_per_pod": 4}, 15, "redis_clients"),
