@@ -24,6 +24,14 @@ SMALL: dict[str, object] = {  # what lets a whole installation fit on one small 
     "autoscaler.enabled": False,  # these tests say themselves how many pods there are
 }
 
+PATIENT: dict[
+    str, object
+] = {  # pods that start together on a small node take its cores for some seconds: late is not lost
+    "settings.redis_deadline_ms": 15_000,
+    "settings.redis_timeout_ms": 5_000,
+    "settings.postgres_timeout_ms": 5_000,
+}
+
 
 class CommandError(AssertionError):
     """A command that ended with another exit code than 0; its text holds what was said."""

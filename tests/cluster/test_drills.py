@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chart.rendering import built
-from tests.cluster.kubernetes import IMAGE, Namespace, eventually, namespace
+from tests.cluster.kubernetes import IMAGE, PATIENT, Namespace, eventually, namespace
 
 VALUES = {
     "redis.persistence.enabled": False,
@@ -16,6 +16,7 @@ VALUES = {
     "settings.ack": "replicated",  # by default a primary's death may cost likes of its last milliseconds
     "settings.trusted_proxies[0]": "0.0.0.0/0",  # wherever pods are
     "hpa.maxReplicas": 3,
+    **PATIENT,
     "api.resources.requests.cpu": "40m",
     "api.preStopSeconds": 2,
     "hpa.behavior.scaleDown.stabilizationWindowSeconds": 0,  # else five minutes

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.kubernetes import Namespace, eventually, namespace
+from tests.cluster.kubernetes import PATIENT, Namespace, eventually, namespace
 from tests.cluster.sender import ingress_address, send
 
-LIKES, PER_SECOND = 100_000, 800
+LIKES, PER_SECOND = 100_000, 600
 NGINX = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io"
 VALUES = {
     "hpa.enabled": False,  # pods are counted by this test
@@ -24,10 +24,7 @@ VALUES = {
     f"{NGINX}/limit-rps": "null",  # the crowd comes from one pod: no limits for it, here and below
     "settings.trusted_proxies[0]": "0.0.0.0/0",  # wherever the ingress controller is
     "settings.unlimited_networks[0]": "0.0.0.0/0",
-    # Eight pods that start at once on a small node take its cores for some seconds: late is not lost.
-    "settings.redis_deadline_ms": 15_000,
-    "settings.redis_timeout_ms": 5_000,
-    "settings.postgres_timeout_ms": 5_000,
+    **PATIENT,
 }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from bench.scaling.picture import RUNS, pictured
 from bench.scaling.recorder import Recorder, at
 from tests.chart.rendering import ROOT
-from tests.cluster.kubernetes import Namespace, eventually, namespace
+from tests.cluster.kubernetes import PATIENT, Namespace, eventually, namespace
 from tests.cluster.sender import ingress_address, send
 
 RESULTS = ROOT / "bench" / "results" / "viral-drill.json"
@@ -41,10 +41,7 @@ VALUES = {
     f"{NGINX}/limit-rps": "null",  # the crowd comes from one pod: no limits for it, here and below
     "settings.trusted_proxies[0]": "0.0.0.0/0",
     "settings.unlimited_networks[0]": "0.0.0.0/0",
-    # The drill asks whether all ends as one number; what is slow is to be seen as slow.
-    "settings.redis_deadline_ms": 15_000,
-    "settings.redis_timeout_ms": 5_000,
-    "settings.postgres_timeout_ms": 5_000,
+    **PATIENT,  # the drill asks whether all ends as one number; what is slow is to be seen as slow
 }
 LEAST = 2
 QUIET_S, AFTER_S = 10, 100  # recorded before the first like and after the last
