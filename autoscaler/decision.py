@@ -16,8 +16,9 @@ class State:
     `began` is when the first decision was made, `sighted` the first with sight since the last without, `looked` the
     last with sight, `changed` the last that changed anything. `capacity` is requests/s of a busy pod and `lead_s` the
     lead time: 0 before the first look, then as set until they are learned. `level` is what arrived at the last look,
-    and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, `hiding` since when they
-    may hide what comes, and `pending` the likes that waited for Postgres at the last looks.
+    and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, `overflow` by which share
+    more got in than they served (None where they were not saturated), `hiding` since when they may hide what comes, and
+    `pending` the likes that waited for Postgres at the last looks.
     """
 
     began: float | None = None
@@ -29,6 +30,7 @@ class State:
     level: float = 0.0
     slope: float = 0.0
     full: bool = False
+    overflow: float | None = None
     hiding: float | None = None
     pending: tuple[tuple[float, float], ...] = ()
     arrivals: Arrivals = field(default_factory=Arrivals)

@@ -12,7 +12,7 @@ from autoscaler.decision import State
 from autoscaler.demand import Demand, grown
 from autoscaler.load import Load
 from autoscaler.observation import Observation
-from autoscaler.saturation import hidden, hiding_since, saturated
+from autoscaler.saturation import hidden, hiding_since, overflowing, saturated
 from autoscaler.tuning import Tuning
 from autoscaler.virality import follow
 
@@ -49,7 +49,7 @@ class _Look:
         waits = waiting(load.queue, level + growth / 2, on_average, self.capacity, ahead_s)
         demand = Demand(
             arrivals=level, growth=growth, viral=viral, ahead_s=ahead_s,
-            hidden=hidden(load, self.capacity, self.state.hiding, replicas, self.now),
+            hidden=hidden(load, self.state.hiding, self.capacity, self.now),
         )  # fmt: skip
         drain, utilisation = waits / self.tuning.drain_s, self.tuning.target_utilisation
         return replace(demand, backlog=on_top(level + demand.rise, demand.rise, drain, utilisation))
@@ -65,11 +65,12 @@ def forecast(state: State, observation: Observation, load: Load, now: float, tun
     ahead_s = look.ahead_s(level, slope, lead_s)
     began, seen = _sight(state, now)
     climbs, viral = follow(state.climbs if seen else {}, observation.posts, seen, now, capacity, ahead_s)
-    hiding = hiding_since(state.hiding, load, capacity, now)
     passed = 1.0 if state.looked is None else now - state.looked
+    overflow = overflowing(state.overflow, load, passed)
+    hiding = hiding_since(state.hiding, load, overflow, capacity, now)
     return look.demand(level, slope, ahead_s, viral), replace(
         state, sighted=began, looked=now, capacity=learn(capacity, load, passed), lead_s=lead_s, level=level,
-        slope=slope, full=saturated(load) and (state.full or hiding is not None), hiding=hiding,
+        slope=slope, full=saturated(load) and (state.full or hiding is not None), hiding=hiding, overflow=overflow,
         arrivals=arrivals, climbs=climbs, pending=_pending(state, observation, now),
     )  # fmt: skip
 

@@ -4,9 +4,10 @@ from autoscaler.load import Load
 
 _BUSY = 0.95  # mean busy share from which pods are taken to be saturated: they differ by a few percent
 _WAIT_S = 0.25  # of work waiting, besides: likes are answered within that, and fast pods hold little more
-_TAKEN = (0.95, 1.05)  # arrivals over accepted: below, the queue drains; above, more gets in than is served and is seen
-_FOR_S = 2.0  # for which it must be so: a rise that passes what pods serve, or pods that become more, look so once
-_THERE = 0.9  # share of the pods asked for that must be there: what was asked for last is waited for first
+_TAKEN = 0.95  # arrivals over accepted from which the queue does not drain
+_OVERFLOW = 0.01  # share by which more gets in than is served, up to which nothing more is taken to get in
+_OVERFLOW_MEMORY_S = 5.0  # that share is averaged over so long: of 5,000 requests/s chance is then half a percent
+_FOR_S = 2.0  # for which it must be so: a rise that passes what pods serve looks so at once
 _FACTOR = 2.0  # times what saturated pods serve, as they hide what is missing: at the target, 3 times the pods
 
 
@@ -15,21 +16,32 @@ def saturated(load: Load) -> bool:
     return load.busy >= _BUSY * load.pods
 
 
-def hiding_since(since: float | None, load: Load, capacity: float, now: float) -> float | None:
-    """Since when pods have been full and have taken in just what they serve, so that what else comes waits unseen."""
-    hides = _full(load, capacity) and load.arrivals <= _TAKEN[1] * load.accepted
+def overflowing(before: float | None, load: Load, passed_s: float) -> float | None:
+    """By which share more gets in than is served, lately; None where the pods are not saturated."""
+    if not saturated(load) or load.accepted <= 0:
+        return None
+    now = load.arrivals / load.accepted - 1
+    return now if before is None else before + min(1.0, passed_s / _OVERFLOW_MEMORY_S) * (now - before)
+
+
+def hiding_since(since: float | None, load: Load, overflow: float | None, capacity: float, now: float) -> float | None:
+    """Since when pods have been full and have taken in just what they serve, so that what else comes waits unseen.
+
+    Where more gets in than they serve, all that comes is seen.
+    """
+    hides = _full(load, capacity) and overflow is not None and overflow <= _OVERFLOW
     return (now if since is None else since) if hides else None
 
 
-def hidden(load: Load, capacity: float, since: float | None, replicas: int, now: float) -> float:
+def hidden(load: Load, since: float | None, capacity: float, now: float) -> float:
     """Requests/s that full pods are taken to have to serve; 0 where they hide nothing, as far as is known.
 
     `since` is as of the look before, so that more arrivals now never look like less that is hidden.
     """
-    hides = since is not None and now - since >= _FOR_S and load.pods >= _THERE * replicas
-    return _FACTOR * load.pods * capacity if hides and _full(load, capacity) else 0.0
+    hides = since is not None and now - since >= _FOR_S and _full(load, capacity)
+    return _FACTOR * load.pods * capacity if hides else 0.0
 
 
 def _full(load: Load, capacity: float) -> bool:
     waits = load.queue >= _WAIT_S * load.pods * capacity
-    return waits and saturated(load) and load.arrivals >= _TAKEN[0] * load.accepted
+    return waits and saturated(load) and load.arrivals >= _TAKEN * load.accepted

@@ -18,28 +18,28 @@ _HALVINGS = 40  # to the last digit
 _FINE_S = 1.0  # between points of a curved line
 
 
-def _trace(name: str, base: float, points: list[tuple[float, float]], retries: float = 0.0) -> Trace:
-    """From points whose times count from the end of the quiet time."""
+def placed(name: str, base: float, points: list[tuple[float, float]], retries: float = 0.0) -> Trace:
+    """Points whose times count from the end of the quiet time, with that before them and what comes after."""
     end = points[-1][0]
-    placed = [(0.0, base), *((QUIET_S + time, value) for time, value in points), (QUIET_S + end + AFTER_S, base)]
-    return Trace(name, Curve(tuple(time for time, _ in placed), tuple(value for _, value in placed)), retries=retries)
+    drawn = [(0.0, base), *((QUIET_S + time, value) for time, value in points), (QUIET_S + end + AFTER_S, base)]
+    return Trace(name, Curve(tuple(time for time, _ in drawn), tuple(value for _, value in drawn)), retries=retries)
 
 
 def step(base: float, peak: float) -> Trace:
     """Up at once, ten minutes at the peak, down at once."""
-    return _trace("step", base, [(0, base), (0, peak), (600, peak), (600, base)])
+    return placed("step", base, [(0, base), (0, peak), (600, peak), (600, base)])
 
 
 def ramp(base: float, peak: float, rise_s: float = 60.0) -> Trace:
     """Up in a straight line, ten minutes at the peak, down as it came."""
-    return _trace(f"ramp{rise_s:g}s", base, [(0, base), (rise_s, peak), (rise_s + 600, peak), (2 * rise_s + 600, base)])
+    return placed(f"ramp{rise_s:g}s", base, [(0, base), (rise_s, peak), (rise_s + 600, peak), (2 * rise_s + 600, base)])
 
 
 def double_spike(base: float, peak: float) -> Trace:
     """Two spikes of two minutes, the second five minutes after the first and higher."""
     first = [(0.0, base), (20.0, peak * 0.6), (120.0, peak * 0.6), (140.0, base)]
     second = [(440.0, base), (460.0, peak), (560.0, peak), (580.0, base)]
-    return _trace("double_spike", base, first + second)
+    return placed("double_spike", base, first + second)
 
 
 def sawtooth(base: float, peak: float) -> Trace:
@@ -47,7 +47,7 @@ def sawtooth(base: float, peak: float) -> Trace:
     points = [
         (tooth * 480.0 + time, value) for tooth in range(6) for time, value in ((0, base), (240, peak), (240, base))
     ]
-    return _trace("sawtooth", base, points)
+    return placed("sawtooth", base, points)
 
 
 def slow_day(base: float, peak: float) -> Trace:
@@ -60,20 +60,20 @@ def slow_day(base: float, peak: float) -> Trace:
 def retry_storm(base: float, peak: float) -> Trace:
     """Up to half the peak at once for five minutes, while three of five who fail try again, each time."""
     height = 0.5 * peak
-    return _trace("retry_storm", base, [(0, base), (0, height), (300, height), (300, base)], retries=0.6)
+    return placed("retry_storm", base, [(0, base), (0, height), (300, height), (300, base)], retries=0.6)
 
 
 def newsletter(base: float, peak: float) -> Trace:
     """Up within ten seconds as a newsletter goes out, then a fifth less each minute."""
     points = [(10.0 + 5.0 * index, base + (peak - base) * 0.8 ** (index / 12)) for index in range(12 * 20)]
-    return _trace("newsletter", base, [(0, base), *points])
+    return placed("newsletter", base, [(0, base), *points])
 
 
 def staircase(base: float, peak: float) -> Trace:
     """Five steps up, four minutes each, then down at once."""
     heights = [base + (peak - base) * floor / 5 for floor in range(6)]
     points = [(240.0 * floor + edge, height) for floor, height in enumerate(heights) for edge in (0, 240)]
-    return _trace("staircase", base, [*points, (240.0 * len(heights), base)])
+    return placed("staircase", base, [*points, (240.0 * len(heights), base)])
 
 
 def viral(base: float, peak: float) -> Trace:
@@ -87,7 +87,7 @@ def viral(base: float, peak: float) -> Trace:
     share = [_viral_rate(moment / _VIRAL_S, fade) for moment in moments]
     scale = min(_VIRAL_LIKES / _area(share), peak - base)
     points = [(moment, base + scale * rate) for moment, rate in zip(moments, share, strict=True)]
-    whole = _trace("viral", base, [(0.0, base), *points, (_VIRAL_S, base)])
+    whole = placed("viral", base, [(0.0, base), *points, (_VIRAL_S, base)])
     post = tuple(value - base for value in whole.demand.values)
     return Trace("viral", whole.demand, Curve(whole.demand.times, post))
 

@@ -5,9 +5,19 @@ from dataclasses import replace
 from autoscaler.decision import Decision, State
 from autoscaler.observation import Observation
 from autoscaler.policy import decide
+from autoscaler.simulate.foresight import Bound
+from autoscaler.simulate.likewise import Likewise
+from autoscaler.simulate.pods import Deployment
+from autoscaler.simulate.run import run
+from autoscaler.simulate.score import score
+from autoscaler.simulate.shapes import SHAPES
+from autoscaler.simulate.traffic import Measure
+from autoscaler.simulate.world import World
+from autoscaler.tuning import Tuning
 from tests.autoscaler.observed import TUNING, after, pods, seen
 
 CALM = [500.0] * 40  # half of what ten pods serve
+SLOW = World(start_s=20.0)
 FULL = seen(10, 1_000, 0.0, queue=5_000)  # they take in just what they serve
 
 
@@ -21,14 +31,15 @@ def looks(observation: Observation, seconds: int, state: State, now: float) -> D
     return decision
 
 
-def test_full_pods_are_tripled_and_not_again_before_those_are_there():
+def test_full_pods_are_tripled_and_again_each_time_those_are_there():
     decision = looks(FULL, 3, after(CALM)[0].state, 40.0)
     assert decision.demand.hidden == 2_000
     assert decision.replicas == 31  # 2,000 / 66: twice what they serve, at the target utilisation
     waited_for = replace(FULL, replicas=31)
-    assert looks(waited_for, 10, decision.state, 43.0).replicas == 31
+    decision = looks(waited_for, 10, decision.state, 43.0)
+    assert decision.replicas == 31
     there = seen(31, 3_100, 0.0, queue=15_500)
-    assert looks(there, 3, decision.state, 43.0).demand.hidden == 6_200
+    assert looks(there, 1, decision.state, 53.0).demand.hidden == 6_200
 
 
 def test_two_looks_are_not_enough_to_be_taken_for_full():
@@ -37,7 +48,11 @@ def test_two_looks_are_not_enough_to_be_taken_for_full():
 
 def test_pods_that_take_in_more_than_they_serve_hide_nothing():
     over = seen(10, 1_200, 0.0, queue=5_000)
-    assert looks(over, 20, after(CALM)[0].state, 40.0).demand.hidden == 0
+    decision = looks(over, 20, after(CALM)[0].state, 40.0)
+    assert decision.demand.hidden == 0
+    drains = seen(12, 1_200, 0.0, queue=5_000)  # more pods: they just serve what comes
+    assert looks(drains, 4, decision.state, 60.0).demand.hidden == 0
+    assert looks(drains, 30, decision.state, 60.0).demand.hidden == 2_400
 
 
 def test_while_pods_are_saturated_arrivals_do_not_fall():
@@ -51,7 +66,25 @@ def test_what_full_pods_take_in_as_they_become_more_is_no_rise():
     state = decision.state
     for count in range(10, 40, 3):
         now += 1
-        told = pods(count, count * 105.0, now, queue=count * 500.0)
+        told = pods(count, count * 100.5, now, queue=count * 500.0)
         state = decide(state, seen(count, 0, now, pods=told), now, TUNING).state
     assert state.full
     assert state.slope == 0
+
+
+class Hidden(Likewise):
+    """Sees pods that take in no more than they serve once they are saturated: what else comes waits unseen."""
+
+    def see(self, measure: Measure, deployment: Deployment) -> None:
+        if measure.utilisation >= 0.95:
+            shown = min(measure.queue, 0.5 * SLOW.capacity * deployment.ready(measure.end))
+            measure = replace(measure, arrivals=min(measure.arrivals, measure.served), queue=shown)
+        super().see(measure, deployment)
+
+
+def test_what_full_pods_hide_is_asked_for_all_the_same():
+    trace = SHAPES["step"](2_100.0, 11_500.0)
+    found = score(run(trace, Hidden(SLOW, Tuning(pod_capacity=30)), SLOW))
+    bound = score(run(trace, Bound(SLOW, trace), SLOW))
+    assert found.violation_s <= bound.violation_s + 20  # each time that pods come, three times as many
+    assert found.reversals == 1
