@@ -24,9 +24,8 @@ SMALL: dict[str, object] = {  # what lets a whole installation fit on one small 
     "autoscaler.enabled": False,  # these tests say themselves how many pods there are
 }
 
-PATIENT: dict[
-    str, object
-] = {  # pods that start together on a small node take its cores for some seconds: late is not lost
+# Pods that start together take a small node's cores for some seconds: late is not lost.
+PATIENT: dict[str, object] = {
     "settings.redis_deadline_ms": 15_000,
     "settings.redis_timeout_ms": 5_000,
     "settings.postgres_timeout_ms": 5_000,

@@ -38,7 +38,7 @@ POST_SHARE = 0.9  # of the requests are one post's, as the crowd tells
 MOSTLY = 0.98  # of the pods: KWOK forgets one at times
 FIRST_S, ALL_S = 5.0, 10.0  # after the rise: the first change, and all pods asked for
 QUICK = {  # the defaults hold 30 s, release each 10 s, and nothing in the first 5 minutes: too long for a test
-    "HOLD_S": "5", "RELEASE_EVERY_S": "2", "RESTART_HOLD_S": "0",
+    "HOLD_S": "5", "RELEASE_EVERY_S": "4", "RESTART_HOLD_S": "0",
 }  # fmt: skip
 SETTINGS = QUICK | {"MIN_REPLICAS": str(LEAST), "MAX_REPLICAS": str(MOST), "POD_CAPACITY": str(CAPACITY)}
 
@@ -158,7 +158,7 @@ def changes(numbers: Sequence[int]) -> list[int]:
 
 def test_600_pods_are_asked_for_in_seconds_and_given_back_as_the_simulator_says(stage: Stage) -> None:
     stage.space.kubectl("delete", "hpa", NAME, "--ignore-not-found")
-    points = demand(40, 85)
+    points = demand(40, 90)
     with drilled(stage, points, hpa="") as drill:
         recorder = drill.recorder
         eventually(lambda: mostly_ready(recorder, MOST), RISE_S + 60)
@@ -175,7 +175,7 @@ def test_600_pods_are_asked_for_in_seconds_and_given_back_as_the_simulator_says(
 
 def test_beside_an_hpa_without_metrics_the_floor_does_all_of_it(stage: Stage) -> None:
     stage.space.apply(objects()[-1])
-    with drilled(stage, demand(15, 30), hpa=NAME) as drill:
+    with drilled(stage, demand(15, 32), hpa=NAME) as drill:
         eventually(lambda: mostly_ready(drill.recorder, MOST), RISE_S + 60)
     recorder = drill.recorder
     assert drill.first(recorder.floor, LEAST + 1) <= FIRST_S
