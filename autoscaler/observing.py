@@ -30,7 +30,10 @@ class Pods(Protocol):
 
 @dataclass(slots=True)
 class Expected:
-    """How many pods must have spoken: as many as have been ready for the last `within_s` seconds."""
+    """How many pods must have spoken: as many as have been ready for the last `within_s` seconds.
+
+    Those that are not asked for any more are on their way out: a Deployment's status counts them until all are gone.
+    """
 
     within_s: float
     _ready: deque[tuple[float, int]]
@@ -40,9 +43,9 @@ class Expected:
         """Of no look yet."""
         return cls(within_s, deque())
 
-    def look(self, now: float, ready: int) -> int:
+    def look(self, now: float, workload: Workload) -> int:
         """With a look of now; nobody is expected before looks go back that far."""
-        self._ready.append((now, ready))
+        self._ready.append((now, min(workload.ready, workload.replicas)))
         while len(self._ready) > 1 and self._ready[1][0] <= now - self.within_s:
             self._ready.popleft()
         return min(count for _, count in self._ready) if self._ready[0][0] <= now - self.within_s else 0

@@ -73,7 +73,7 @@ class ApiPods:
             self._lead.raised(step.entry.replicas)
 
     def _decide(self, before: State, lead_s: float | None, seen: Seen, moment: Moment) -> Decision:
-        expected = self._expected.look(moment.now, seen.workload.ready)
+        expected = self._expected.look(moment.now, seen.workload)
         observation = observed(
             seen, moment.signals, moment.now, moment.wall, self._tuning, expected=expected, lead_s=lead_s
         )

@@ -1,9 +1,11 @@
 """From a target and the signals to what the decision looks at."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from autoscaler.objects import Workload
 from autoscaler.observing import Expected, observed
 from autoscaler.signals import Backlog, Signals
 from autoscaler.targets import Seen
@@ -27,6 +29,16 @@ def observed_pending(backlog: Backlog, now: float) -> float | None:
 
 def test_pods_are_expected_once_they_were_ready_for_long_enough():
     expected = Expected.within(5)
-    assert [expected.look(now, 3) for now in range(7)] == [0, 0, 0, 0, 0, 3, 3]
-    assert [expected.look(7 + now, 10) for now in range(6)] == [3, 3, 3, 3, 3, 10]
-    assert expected.look(13, 4) == 4
+    assert [expected.look(now, ready(3)) for now in range(7)] == [0, 0, 0, 0, 0, 3, 3]
+    assert [expected.look(7 + now, ready(10)) for now in range(6)] == [3, 3, 3, 3, 3, 10]
+    assert expected.look(13, ready(4)) == 4
+
+
+def test_pods_that_are_not_asked_for_any_more_are_not_expected():
+    expected = Expected.within(5)
+    assert [expected.look(now, ready(600)) for now in (0, 5)] == [0, 600]
+    assert expected.look(6, ready(600, asked=390)) == 390
+
+
+def ready(pods: int, asked: int | None = None) -> Workload:
+    return replace(FakeApi().workloads[API], ready=pods, replicas=pods if asked is None else asked)
