@@ -136,7 +136,7 @@ class Contest:
         while shards := [one.shard for one in self.stores.queue.poll("", 0, shards) if one.length]:
             if time.monotonic() > give_up:
                 raise BenchError(f"Likes were still pending after {_DRAIN_S:g} s.")
-            time.sleep(0.1)  # each look is Redis time that the likes are charged with
+            time.sleep(0.5)  # each look is Redis time that the likes are charged with
 
     def check_count(self, post: str, count: int) -> None:
         """The post has `count` rows in Postgres."""

@@ -1,5 +1,6 @@
 """How gunicorn runs the API. The address comes from `--bind`, the number of workers from WEB_CONCURRENCY."""
 
+import gc
 import os
 import shutil
 import socket
@@ -18,6 +19,7 @@ _METRICS_DIR = Path(
         "PROMETHEUS_MULTIPROC_DIR", str(Path(tempfile.gettempdir()) / f"likewise-metrics-{os.getpid()}")
     )
 )
+_GARBAGE = 10_000  # objects made and not freed before a collection; by default 700, which is many times a second
 _metrics_socket: socket.socket | None = None
 
 
@@ -85,7 +87,13 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """The app asks Redis and Postgres whether they answer, from here on: threads of before the fork are gone."""
+    """The app asks Redis and Postgres whether they answer, from here on: threads of before the fork are gone.
+
+    A full collection of garbage stops all requests of the worker, and would go through all modules each time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     start = getattr(worker.wsgi, "extensions", {}).get("start")
     if start is not None:
         start()

@@ -22,10 +22,10 @@ class Deployment:
     world: World
     asked: int
     cohorts: list[Cohort] = field(default_factory=list)
-    _made: float = 0.0  # pods the controller may make now
-    _gone: float = 0.0  # pods the controller may take away now
+    _may: float = 0.0  # pods the controller may make or take away now
 
     def __post_init__(self) -> None:
+        self._may = self.world.creation_burst
         self.cohorts.append(Cohort(_LONG_AGO, self.asked))
 
     @property
@@ -40,13 +40,12 @@ class Deployment:
     def advance(self, now: float, passed_s: float) -> None:
         """Make what is missing, or take away what is too much, as far as the controller can in the time that passed."""
         missing = self.asked - self.existing
-        self._made = self._made + self.world.creation_per_s * passed_s if missing > 0 else 0.0
-        self._gone = self._gone + self.world.deletion_per_s * passed_s if missing < 0 else 0.0
-        if pods := min(max(0, missing), int(self._made)):
-            self._made -= pods
+        may = self._may + self.world.creation_per_s * passed_s
+        pods = min(abs(missing), int(may))
+        self._may = min(self.world.creation_burst, may - pods)
+        if pods and missing > 0:
             self.cohorts.append(Cohort(now + self.world.start_s, pods))
-        if pods := min(max(0, -missing), int(self._gone)):
-            self._gone -= pods
+        elif pods:
             self._take(pods)
 
     def _take(self, surplus: int) -> None:

@@ -13,8 +13,8 @@ class World:
     start_s: float = 3.0  # from a pod's creation to its readiness: measured in a cluster with the image present
     warm_s: float = 5.0  # until it serves in full
     cold_share: float = 0.5  # of its capacity that it serves at first
-    creation_per_s: float = 20.0  # pods the ReplicaSet controller makes: its client's default limit
-    deletion_per_s: float = 20.0  # and takes away, by the same limit: drilled with 600 pods
+    creation_per_s: float = 20.0  # pods the ReplicaSet controller makes or takes away: its client's default limit
+    creation_burst: int = 30  # and so many at once after a rest, by the same limit: drilled with 600 pods
     queue_s: float = 10.0  # of work that waits in a pod at most: gunicorn's 1,000 connections are of this order
     timeout_s: float = 8.0  # after which a client has gone, and its request is served for nobody: the button's
     retry_s: float = 2.0  # until a failed request comes again

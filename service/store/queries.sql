@@ -1,4 +1,5 @@
 -- Named statements of the ledger, loaded by service/store/queries.py. {likes} is the partition of one shard, or all.
+-- Arrays are sent in binary (%b): as text, psycopg would quote each element by a regular expression.
 -- OFFSET 0 keeps a look-up by its whole key one: as a join, the planner may use a part of the key and read all of a viral post.
 
 -- name: lock_shards
@@ -12,7 +13,7 @@ UPDATE shards SET life = life + (name <> %(name)s)::integer, name = %(name)s WHE
 -- name: add_posts
 WITH missing AS (
     SELECT new.shard, new.post, row_number() OVER (PARTITION BY new.shard) AS place
-    FROM unnest(%(shards)s::integer[], %(posts)s::text[]) AS new(shard, post)
+    FROM unnest(%(shards)b::integer[], %(posts)b::text[]) AS new(shard, post)
     LEFT JOIN LATERAL (
         SELECT post_id FROM posts WHERE posts.shard = new.shard AND posts.post = new.post OFFSET 0
     ) AS known ON true
@@ -31,13 +32,13 @@ SELECT shard, taken.next_id - missing.place, missing.post FROM missing JOIN take
 -- there: for a join, the planner may read all posts. Answers each post, also where all its wishes were stored before.
 WITH known AS (
     SELECT array_agg(found.post_id ORDER BY asked.place) AS ids, array_agg(found.tid ORDER BY asked.place) AS tids
-    FROM unnest(%(shards)s::integer[], %(posts)s::text[]) WITH ORDINALITY AS asked(shard, post, place)
+    FROM unnest(%(shards)b::integer[], %(posts)b::text[]) WITH ORDINALITY AS asked(shard, post, place)
     LEFT JOIN LATERAL (
         SELECT post_id, ctid AS tid FROM posts WHERE posts.shard = asked.shard AND posts.post = asked.post OFFSET 0
     ) AS found ON true
 ), wishes AS (
-    SELECT wish.*, (%(shards)s::smallint[])[wish.place] AS shard, known.ids[wish.place] AS post_id
-    FROM known, unnest(%(places)s::integer[], %(actors)s::text[], %(liked)s::boolean[], %(versions)s::bigint[])
+    SELECT wish.*, (%(shards)b::smallint[])[wish.place] AS shard, known.ids[wish.place] AS post_id
+    FROM known, unnest(%(places)b::integer[], %(actors)b::text[], %(liked)b::boolean[], %(versions)b::bigint[])
         AS wish(place, actor, liked, version)
 ), compared AS (
     SELECT wishes.*, coalesce(old.liked, false) AS was, coalesce(old.version < wishes.version, true) AS newer
@@ -61,12 +62,12 @@ RETURNING posts.shard, posts.post, n + seed, rev
 
 -- name: raise_versions
 UPDATE shards SET ver = greatest(ver, new.version)
-FROM unnest(%(shards)s::integer[], %(versions)s::bigint[]) AS new(shard, version) WHERE shards.shard = new.shard
+FROM unnest(%(shards)b::integer[], %(versions)b::bigint[]) AS new(shard, version) WHERE shards.shard = new.shard
 RETURNING shards.shard, ver
 
 -- name: load
 SELECT ask.place, coalesce(known.n, 0), coalesce(known.seed, 0), coalesce(known.rev, 0), coalesce(own.liked, false)
-FROM unnest(%(shards)s::integer[], %(posts)s::text[], %(actors)s::text[]) WITH ORDINALITY
+FROM unnest(%(shards)b::integer[], %(posts)b::text[], %(actors)b::text[]) WITH ORDINALITY
     AS ask(shard, post, actor, place)
 LEFT JOIN LATERAL (
     SELECT post_id, n, seed, rev FROM posts WHERE posts.shard = ask.shard AND posts.post = ask.post OFFSET 0

@@ -23,7 +23,8 @@ TUNING = Tuning(pod_capacity=30)
 
 
 def test_pods_are_made_at_the_controllers_rate_and_start_and_warm_up():
-    deployment = Deployment(World(creation_per_s=20, start_s=3, warm_s=5, cold_share=0.5, capacity=30), 10)
+    world = World(creation_per_s=20, creation_burst=0, start_s=3, warm_s=5, cold_share=0.5, capacity=30)
+    deployment = Deployment(world, 10)
     deployment.ask(50)
     deployment.advance(1.0, 1.0)
     assert (deployment.existing, deployment.ready(3.9)) == (30, 10)
@@ -33,8 +34,22 @@ def test_pods_are_made_at_the_controllers_rate_and_start_and_warm_up():
     assert deployment.capacity(9.0) == 30 * (10 + 20 + 20 * 0.9)
 
 
+def test_after_a_rest_the_controller_makes_a_burst_and_takes_away_by_the_same_limit():
+    deployment = Deployment(World(creation_per_s=20, creation_burst=30), 10)
+    deployment.ask(100)
+    deployment.advance(1.0, 1.0)
+    assert deployment.existing == 10 + 30 + 20
+    deployment.ask(10)
+    deployment.advance(2.0, 1.0)
+    assert deployment.existing == 40
+    deployment.advance(60.0, 58.0)
+    deployment.ask(100)
+    deployment.advance(61.0, 1.0)
+    assert deployment.existing == 60
+
+
 def test_the_newest_pods_go_first():
-    deployment = Deployment(World(), 10)
+    deployment = Deployment(World(creation_burst=0), 10)
     deployment.ask(30)
     deployment.advance(1.0, 1.0)
     deployment.ask(8)

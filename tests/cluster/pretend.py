@@ -25,6 +25,7 @@ from service.store.cluster import Cluster
 from service.store.shared_signals import KEYS, RedisSignals
 
 EVERY_S = 1.0
+_IDLE = {"arrivals": 0, "accepted": 0, "busy": 0, "queue": 0, "in_flight": 0, "ready_s": 0, "posts": []}
 Points = Sequence[tuple[float, float]]
 
 
@@ -53,12 +54,14 @@ class Crowd:
         return cls([RedisSignals(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity, queue_s=queue_s)
 
     def tell(self, pods: Sequence[str], demand: float, passed_s: float = EVERY_S) -> None:
-        """A second of these pods; those that were there before and are not any more are silent."""
+        """A second of these pods. Those that go get no requests any more, and say so once, as pods in `preStop` do."""
         now = time.monotonic()
+        gone = self._queues.keys() - set(pods)
         self._queues = {pod: self._queues.get(pod, 0.0) for pod in pods}
         self._since = {pod: self._since.get(pod, now) for pod in pods}
         each = demand / max(1, len(pods))
         said = {f"api:{pod}:1": self._second(pod, each, now - self._since[pod], passed_s) for pod in pods}
+        said |= {f"api:{pod}:1": _IDLE for pod in gone}
         with ThreadPoolExecutor(len(self.boards)) as pool:
             list(pool.map(lambda board: _tell(board, said), self.boards))
 

@@ -158,7 +158,7 @@ def changes(numbers: Sequence[int]) -> list[int]:
 
 def test_600_pods_are_asked_for_in_seconds_and_given_back_as_the_simulator_says(stage: Stage) -> None:
     stage.space.kubectl("delete", "hpa", NAME, "--ignore-not-found")
-    points = demand(40, 90)
+    points = demand(40, 105)
     with drilled(stage, points, hpa="") as drill:
         recorder = drill.recorder
         eventually(lambda: mostly_ready(recorder, MOST), RISE_S + 60)

@@ -55,7 +55,7 @@ def _grow(connection, first, last):
 def _prepare(connection, statement, asked):
     """The call of a prepared statement, whose plan is made now and kept."""
     place = {name: f"${at}" for at, name in zip(count(1), asked, strict=False)}
-    text = re.sub(r"%\((\w+)\)s", lambda found: place[found[1]], statement.as_string(connection))
+    text = re.sub(r"%\((\w+)\)[sb]", lambda found: place[found[1]], statement.as_string(connection))
     connection.execute("PREPARE kept AS " + text)
     call = f"EXECUTE kept ({', '.join(['%s'] * len(asked))})"
     with connection.transaction(force_rollback=True):
