@@ -55,13 +55,14 @@ def _ceil(pods: float) -> int:
 
 
 class Hpa:
-    """The controller. `floor` is its `minReplicas`, which another may raise."""
+    """The controller. `floor` is its `minReplicas`, which another may raise; `target` is the world's unless given."""
 
     name = "hpa"
     interval_s = SYNC_S
 
-    def __init__(self, world: World, down_window_s: float = DOWN_WINDOW_S) -> None:
+    def __init__(self, world: World, down_window_s: float = DOWN_WINDOW_S, target: float | None = None) -> None:
         self._down_window_s = down_window_s
+        self._target = target or world.target_utilisation
         self.floor = world.min_replicas
         self._world = world
         self._busy = Series(world.hpa_lag_s + METRIC_WINDOW_S + SYNC_S)
@@ -90,7 +91,7 @@ class Hpa:
         usage = Usage(
             self._busy.mean(end - METRIC_WINDOW_S, end), counted, deployment.existing - ready, ready - counted
         )
-        return recommended(deployment.asked, usage, self._world.target_utilisation)
+        return recommended(deployment.asked, usage, self._target)
 
     def _stabilised(self, now: float, current: int, found: int) -> int:
         """More acts at once; less only as far as all recommendations of the window agree on it."""

@@ -10,6 +10,7 @@ from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
 
 _QUICK_WINDOW_S = 30.0
+_BACKSTOP_TARGET = 0.8  # of a pod's capacity, above what is kept: it sees late, and is to add nothing for what is met
 
 
 class Likewise:
@@ -73,9 +74,11 @@ class LikewiseWithHpa(Likewise):
 
     name = "likewise+hpa"
 
-    def __init__(self, world: World, tuning: Tuning, down_window_s: float = DOWN_WINDOW_S) -> None:
+    def __init__(
+        self, world: World, tuning: Tuning, down_window_s: float = DOWN_WINDOW_S, target: float | None = None
+    ) -> None:
         super().__init__(world, tuning)
-        self._hpa = Hpa(world, down_window_s)
+        self._hpa = Hpa(world, down_window_s, target)
         self._next_sync = 0.0
 
     def see(self, measure: Measure, deployment: Deployment) -> None:
@@ -95,9 +98,9 @@ class LikewiseWithHpa(Likewise):
 
 
 class LikewiseWithQuickHpa(LikewiseWithHpa):
-    """Beside an HPA with `stabilizationWindowSeconds: 30`, as long as the floor is held."""
+    """Beside the chart's HPA: `stabilizationWindowSeconds: 30`, as long as the floor is held, and a higher target."""
 
     name = "likewise+hpa30"
 
     def __init__(self, world: World, tuning: Tuning) -> None:
-        super().__init__(world, tuning, _QUICK_WINDOW_S)
+        super().__init__(world, tuning, _QUICK_WINDOW_S, _BACKSTOP_TARGET)

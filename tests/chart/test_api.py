@@ -39,6 +39,21 @@ def test_beside_the_autoscaler_the_hpa_holds_nothing_twice(asked: dict[str, obje
     assert down["policies"] == [{"type": "Percent", "value": 100, "periodSeconds": 15}]
 
 
+@pytest.mark.parametrize(
+    ("asked", "target"),
+    [
+        ({}, {"type": "AverageValue", "averageValue": "800m"}),
+        ({"api.workers": 2}, {"type": "AverageValue", "averageValue": "1600m"}),
+        ({"autoscaler.settings.target_utilisation": 0.6}, {"type": "AverageValue", "averageValue": "700m"}),
+        ({"autoscaler.enabled": False}, {"type": "Utilization", "averageUtilization": 60}),
+        ({"hpa.targetCPUUtilizationPercentage": 120}, {"type": "Utilization", "averageUtilization": 120}),
+    ],
+)
+def test_the_hpa_adds_to_what_the_autoscaler_keeps(asked: dict[str, object], target: dict[str, object]) -> None:
+    [cpu] = named(render(**asked), "HorizontalPodAutoscaler", NAME)["spec"]["metrics"]
+    assert cpu["resource"]["target"] == target
+
+
 @pytest.mark.parametrize(("asked", "given"), [({}, 2), ({"replicas": 5}, 5), ({"replicas": 0}, 0)])
 def test_without_an_hpa_the_deployment_does(asked: dict[str, object], given: int) -> None:
     objects = render(**{"hpa.enabled": False, "autoscaler.enabled": False, **asked})
@@ -49,7 +64,7 @@ def test_without_an_hpa_the_deployment_does(asked: dict[str, object], given: int
 def test_requests_of_a_pod_scale_too_where_asked() -> None:
     hpa = named(render(**{"hpa.requestsPerPod.enabled": True}), "HorizontalPodAutoscaler", NAME)
     cpu, requests = hpa["spec"]["metrics"]
-    assert cpu["resource"]["target"] == {"type": "Utilization", "averageUtilization": 60}
+    assert cpu["resource"]["name"] == "cpu"
     assert requests["pods"] == {
         "metric": {"name": "likewise_requests_per_second"},
         "target": {"type": "AverageValue", "averageValue": "1000"},

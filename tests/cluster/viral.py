@@ -32,7 +32,7 @@ VALUES = {
     "api.preStopSeconds": 2,
     "api.resources.requests.cpu": "50m",
     "api.resources.limits.cpu": "100m",  # so that a pod, not the machine, is what is full
-    "hpa.targetCPUUtilizationPercentage": 120,  # of the request: 60 % of what a pod may use, as the chart's default
+    "hpa.targetCPUUtilizationPercentage": 120,  # of the request: 60 % of what a pod may use, in both runs
     "hpa.maxReplicas": 8,
     # Weights, where cores are scarce: pods that start must not take the servers' time, nor the drill's.
     "redis.resources.requests.cpu": "100m",
