@@ -8,7 +8,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import Pool
 from pathlib import Path
@@ -24,11 +24,12 @@ from autoscaler.simulate.trace import Curve, Trace, read
 from autoscaler.simulate.world import World
 from autoscaler.tuning import Tuning
 from bench.autoscaler_figures import Found, decision_ms, figures, misses, table
-from bench.autoscaler_held_out import held_out as unknown
+from bench.autoscaler_held_out import HELD_OUT
 
 RESULTS = Path(__file__).parent / "results"
 _STORY = (2_100.0, 11_500.0)  # requests/s: 100 and 548 pods at the target utilisation
 _SMALL = (3_000.0, 33_000.0)  # 5 and 48 pods of 1,000 requests/s each
+_MIDDLE = (900.0, 7_000.0)  # 11 and 84 pods of 120 requests/s each
 _TRACE_PEAK = 12_000.0  # requests/s to which the highest value of a real trace is scaled: 572 pods
 _WEEK_S = 7 * 86_400.0
 _PLOTS = {"viral@20s": (540.0, 1_200.0), "step": (540.0, 1_500.0), "sawtooth@20s": (540.0, 3_600.0)}
@@ -46,10 +47,8 @@ class Case:
 def cases(folder: Path | None) -> Iterator[Case]:
     """Every shape with quick pods, with slow pods and on a small site; then the real traces, if there is a folder."""
     for name, shape in SHAPES.items():
-        yield Case(name, shape(*_STORY), World())
-        yield Case(f"{name}@20s", shape(*_STORY), World(start_s=20.0))
-        if name != "slow_day":  # the largest, and no other at another scale
-            yield Case(f"{name}@small", shape(*_SMALL), World(capacity=1_000.0))
+        worlds = _worlds(name, shape)
+        yield from worlds[:2] if name == "slow_day" else worlds  # the largest, and no other at another scale
     for file in sorted(folder.glob("*.csv")) if folder else ():
         for edges in (False, True):
             week = _busiest_week(read(file, edges=edges))
@@ -58,11 +57,23 @@ def cases(folder: Path | None) -> Iterator[Case]:
             yield Case(file.stem + "@edges" * edges, replace(week, demand=scaled), World())
 
 
-def other_cases(*, held_out: bool, seed: int) -> Iterator[Case]:
-    """Those that nothing was chosen by, or the bench's own, but for the day; with other noise."""
-    own = [] if held_out else [case for case in cases(None) if not case.name.startswith("slow_day")]
-    for case in own or [Case(*one) for one in unknown()]:
-        yield replace(case, world=replace(case.world, seed=seed))
+def held_out() -> Iterator[Case]:
+    """Each shape that nothing was chosen by, in a world of another size too, whose pods are ready in 8 s."""
+    for name, shape in HELD_OUT.items():
+        yield from _worlds(name, shape)
+        yield Case(f"{name}@8s", shape(*_MIDDLE), World(capacity=120.0, start_s=8.0))
+
+
+def _worlds(name: str, shape: Callable[[float, float], Trace]) -> list[Case]:
+    return [
+        Case(name, shape(*_STORY), World()),
+        Case(f"{name}@20s", shape(*_STORY), World(start_s=20.0)),
+        Case(f"{name}@small", shape(*_SMALL), World(capacity=1_000.0)),
+    ]
+
+
+def _with_seed(chosen: Iterable[Case], seed: int) -> Iterator[Case]:
+    return (replace(case, world=replace(case.world, seed=seed)) for case in chosen)
 
 
 def _busiest_week(trace: Trace) -> Trace:
@@ -116,8 +127,11 @@ def main() -> int:
 
 
 def _asked(asked: argparse.Namespace) -> Iterator[Case]:
-    if asked.held_out or asked.seed is not None:
-        return other_cases(held_out=asked.held_out, seed=World().seed if asked.seed is None else asked.seed)
+    seed = World().seed if asked.seed is None else asked.seed
+    if asked.held_out:
+        return _with_seed(held_out(), seed)
+    if asked.seed is not None:
+        return _with_seed((case for case in cases(None) if not case.name.startswith("slow_day")), seed)
     return cases(Path(asked.traces) if asked.traces else None)
 
 

@@ -1,16 +1,11 @@
 """Demands by which nothing was chosen or changed: what the policy is worth on what it was not made for."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 from autoscaler.simulate.shapes import placed
 from autoscaler.simulate.trace import Trace
-from autoscaler.simulate.world import World
-
-_STORY = (2_100.0, 11_500.0)  # requests/s, as in the bench
-_SMALL = (3_000.0, 33_000.0)
-_MIDDLE = (900.0, 7_000.0)  # 11 and 84 pods of 120 requests/s
 
 
 def pulse(base: float, peak: float) -> Trace:
@@ -60,12 +55,3 @@ def exponential(base: float, peak: float) -> Trace:
 HELD_OUT: dict[str, Callable[[float, float], Trace]] = {
     shape.__name__: shape for shape in (pulse, bursts, doubling, downstairs, swell, exponential)
 }
-
-
-def held_out() -> Iterator[tuple[str, Trace, World]]:
-    """Each shape in the bench's three worlds, and in one of another size whose pods are ready in 8 s."""
-    for name, shape in HELD_OUT.items():
-        yield name, shape(*_STORY), World()
-        yield f"{name}@20s", shape(*_STORY), World(start_s=20.0)
-        yield f"{name}@small", shape(*_SMALL), World(capacity=1_000.0)
-        yield f"{name}@8s", shape(*_MIDDLE), World(capacity=120.0, start_s=8.0)

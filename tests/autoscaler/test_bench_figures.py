@@ -3,9 +3,8 @@
 import json
 
 from autoscaler.simulate.score import Score
-from bench.autoscaler import RESULTS
+from bench.autoscaler import RESULTS, held_out
 from bench.autoscaler_figures import figures, is_generated, misses, violations
-from bench.autoscaler_held_out import held_out
 
 
 def scores(**violation_s: float) -> dict[str, Score]:
@@ -61,7 +60,7 @@ def test_the_last_run_missed_nothing():
 
 
 def test_held_out_demands_are_judged_by_the_bound_too():
-    names = {name for name, _, _ in held_out()}
+    names = {case.name for case in held_out()}
     assert len(names) == 24
     assert all(is_generated(name) for name in names)
 
