@@ -9,7 +9,7 @@ import structlog
 
 from autoscaler.commands import COMMANDS
 from autoscaler.errors import AutoscalerError
-from autoscaler.simulate.command import simulate
+from autoscaler.simulator.command import simulate
 
 
 def configure_logs() -> None:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoscaler.annotations import PREWARM, Wanted, is_paused, prewarm_of
+from autoscaler.controller.explain import Wording
+from autoscaler.controller.journal import KEY, Keeper, read
+from autoscaler.controller.run_settings import RunSettings
 from autoscaler.errors import ForbiddenError, JournalError
-from autoscaler.journal import KEY, Keeper, read
-from autoscaler.presence import leader
-from autoscaler.run_settings import RunSettings
+from autoscaler.kubernetes.annotations import PREWARM, Wanted, is_paused, prewarm_of
+from autoscaler.kubernetes.presence import leader
 from autoscaler.settings import read_settings, settings_from_environment
-from autoscaler.wording import Wording
 
 if TYPE_CHECKING:
-    from autoscaler.cluster import Cluster
-    from autoscaler.lease import LeaseRecords
+    from autoscaler.kubernetes.client import Cluster
+    from autoscaler.kubernetes.lease import LeaseRecords
 
 _REQUEST_S = 10.0  # people wait longer for an answer than a loop does
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
@@ -41,8 +41,8 @@ def _on_release(command: Callable[..., None]) -> Callable[..., None]:
 @_on_release
 def run(dry_run: bool, rounds: int | None, **where: str | None) -> None:
     """Scale until SIGTERM; of several that run, one leads."""
-    from autoscaler.redis_settings import RedisSettings
-    from autoscaler.running import Given, opened
+    from autoscaler.controller.bootstrap import Given, opened
+    from autoscaler.signals.redis_settings import RedisSettings
 
     given = Given(run_settings(**where), read_settings(RedisSettings), settings_from_environment())
     stopped = threading.Event()
@@ -136,7 +136,7 @@ def prewarm(replicas: int, duration: str, **where: str | None) -> None:
 @_on_release
 def lower(**where: str | None) -> None:
     """Take the HPA's floor back to the base where no autoscaler has led for a while; for a CronJob."""
-    from autoscaler.lowering import lower as lower_floor
+    from autoscaler.controller.reset_floor import lower as lower_floor
 
     settings = run_settings(**where)
     with _cluster(settings) as cluster, _lease(settings) as records:
@@ -167,8 +167,8 @@ def parse_duration(text: str) -> timedelta:
 
 @contextmanager
 def _cluster(settings: RunSettings) -> "Iterator[Cluster]":
-    from autoscaler.cluster import Cluster
-    from autoscaler.connection import connect
+    from autoscaler.kubernetes.client import Cluster
+    from autoscaler.kubernetes.transport import connect
 
     with closing(Cluster(connect(settings.namespace, _REQUEST_S))) as cluster:
         yield cluster
@@ -176,8 +176,8 @@ def _cluster(settings: RunSettings) -> "Iterator[Cluster]":
 
 @contextmanager
 def _lease(settings: RunSettings) -> "Iterator[LeaseRecords]":
-    from autoscaler.connection import connect
-    from autoscaler.lease import LeaseRecords
+    from autoscaler.kubernetes.lease import LeaseRecords
+    from autoscaler.kubernetes.transport import connect
 
     with closing(connect(settings.namespace, _REQUEST_S)) as client:
         yield LeaseRecords(client, settings.lease)

@@ -1,4 +1,4 @@
-"""Settings from the environment, prefix `LIKEWISE_AUTOSCALER_`; units and reasons are in `autoscaler.tuning`."""
+"""Settings from the environment, prefix `LIKEWISE_AUTOSCALER_`; units and reasons are in `autoscaler.policy.tuning`."""
 
 from typing import Any, TypeVar
 
@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from autoscaler.errors import ConfigurationError
-from autoscaler.tuning import Tuning
+from autoscaler.policy.tuning import Tuning
 
 PREFIX = "LIKEWISE_AUTOSCALER_"
 

@@ -15,9 +15,9 @@ from bench.errors import BenchError
 from bench.growth import Growth
 from bench.lab import Lab, open_lab
 from bench.plan import Plan, parse
-from service.app import open_stores
+from service.bootstrap.app import open_stores
+from service.devstack.processes import raise_file_limit
 from service.errors import LikewiseError
-from service.local.processes import raise_file_limit
 
 _BIG = "hot-of-all"
 _console = Console()

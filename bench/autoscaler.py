@@ -17,12 +17,12 @@ from typing import Any
 from rich.console import Console
 
 from autoscaler.errors import TraceError
-from autoscaler.simulate.contest import Result, contest
-from autoscaler.simulate.plot import plot
-from autoscaler.simulate.shapes import SHAPES
-from autoscaler.simulate.trace import Curve, Trace, read
-from autoscaler.simulate.world import World
-from autoscaler.tuning import Tuning
+from autoscaler.policy.tuning import Tuning
+from autoscaler.simulator.model.shapes import SHAPES
+from autoscaler.simulator.model.trace import Curve, Trace, read
+from autoscaler.simulator.model.world import World
+from autoscaler.simulator.report.comparison import Result, contest
+from autoscaler.simulator.report.plot import plot
 from bench.autoscaler_figures import Found, decision_ms, figures, misses, table
 from bench.autoscaler_held_out import HELD_OUT
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.table import Table
 
-from autoscaler.decision import State
-from autoscaler.observation import Observation, PodSample, PostRate
-from autoscaler.policy import decide
-from autoscaler.simulate.score import Score
-from autoscaler.simulate.shapes import SHAPES
-from autoscaler.tuning import Tuning
+from autoscaler.policy.decision import State
+from autoscaler.policy.observation import Observation, PodSample, PostRate
+from autoscaler.policy.policy import decide
+from autoscaler.policy.tuning import Tuning
+from autoscaler.simulator.model.shapes import SHAPES
+from autoscaler.simulator.report.score import Score
 from bench.autoscaler_held_out import HELD_OUT
 
 TUNED_ON = ("step", "ramp60s", "viral", "sawtooth")  # constants were chosen by these; all others only report

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
-from autoscaler.simulate.shapes import placed
-from autoscaler.simulate.trace import Trace
+from autoscaler.simulator.model.shapes import placed
+from autoscaler.simulator.model.trace import Trace
 
 
 def pulse(base: float, peak: float) -> Trace:

@@ -13,9 +13,9 @@ from bench.errors import BenchError
 from bench.figures import Costs
 from bench.lab import Lab
 from bench.sender import send
-from service.app import Stores
+from service.bootstrap.app import Stores
+from service.core.verify import verify
 from service.sharding import shard_of
-from service.verify import verify
 
 _STORES = ("flusher", "redis", "postgres")
 _SERVERS = ("pod", *_STORES)

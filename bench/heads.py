@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from service.drill.tokens import sign
-from service.security.visitor import TOKEN_CHARS
+from service.auth.visitor_token import TOKEN_CHARS
+from service.loadtest.generator.tokens import sign
 
 _BROWSER = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"

@@ -19,13 +19,13 @@ import psycopg
 from pydantic import SecretStr
 
 from bench.cpu import Parts
-from service.local.gateway import nginx_argv
-from service.local.postgres import PostgresServer
-from service.local.processes import HOST, StartError, free_ports, make_reachable, spawn, tail, terminate, wait_until
-from service.local.valkey import ValkeyCluster
+from service.devstack.nginx import nginx_argv
+from service.devstack.postgres import PostgresServer
+from service.devstack.processes import HOST, StartError, free_ports, make_reachable, spawn, tail, terminate, wait_until
+from service.devstack.valkey import ValkeyCluster
 from service.settings import Settings
-from service.store.migrate import migrate
-from service.store.shard_map import parse_shard_map
+from service.storage.postgres.migrate import migrate
+from service.storage.postgres.shard_map import parse_shard_map
 
 _ROOT = Path(__file__).parent.parent
 _SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"
@@ -72,8 +72,8 @@ class Lab:
             "LIKEWISE_QUEUE_BYTES": str(self.settings.queue_bytes),
         }
         self.start_flusher()
-        self._pod("pod", "service.wsgi:app", ready="/readyz")
-        self._pod("pod-silent", "service.wsgi:app", ready="/readyz", LIKEWISE_SIGNAL_MS="0")
+        self._pod("pod", "service.server.wsgi:app", ready="/readyz")
+        self._pod("pod-silent", "service.server.wsgi:app", ready="/readyz", LIKEWISE_SIGNAL_MS="0")
         self._nginx()
 
     def start_peers(self) -> None:

@@ -7,11 +7,11 @@ from base64 import urlsafe_b64encode
 import psycopg
 
 from bench.contest import Contest
-from service.app import Stores
-from service.likes import Wish
+from service.bootstrap.app import Stores
+from service.core.likes import Wish
 from service.sharding import shard_of
-from service.store.queries import partition
-from service.store.shard_map import parse_shard_map
+from service.storage.postgres.queries import partition
+from service.storage.postgres.shard_map import parse_shard_map
 
 _BATCH = 2_000
 

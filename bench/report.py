@@ -11,9 +11,9 @@ from typing import Any
 from rich.table import Table
 
 from bench.figures import TARGETS, verdict
-from service.drill.machine import describe
-from service.local.postgres import bundled_binaries
-from service.local.valkey import bundled_server
+from service.devstack.postgres import bundled_binaries
+from service.devstack.valkey import bundled_server
+from service.loadtest.report.environment import describe
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
 _COLOURS = {"reached": "green", "met": "green", "missed": "red", "": ""}

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench.errors import BenchError
-from service.drill.wire import answer_in
-from service.local.processes import HOST
+from service.devstack.processes import HOST
+from service.loadtest.generator.http import answer_in
 
 CONNECTIONS = 64
 _SILENCE_S = 30.0

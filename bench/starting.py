@@ -11,7 +11,7 @@ import psutil
 
 from bench.errors import BenchError
 from bench.lab import Lab, listens, status_of
-from service.local.processes import terminate
+from service.devstack.processes import terminate
 
 _EVERY_S = 0.005
 _GIVE_UP_S = 60.0

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from service.auth.api_keys import SCOPES, new_key
 from service.errors import LikewiseError
-from service.security.api_keys import SCOPES, new_key
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -43,7 +43,7 @@ class _Group(click.Group):
 def main(context: click.Context) -> None:
     """Likewise: a like button's back end that stays right when a post goes viral."""
     if context.invoked_subcommand != "api":  # which leaves that to gunicorn
-        from service.telemetry.logs import configure_logs
+        from service.observability.logging import configure_logs
 
         configure_logs()
 
@@ -54,8 +54,8 @@ def main(context: click.Context) -> None:
 @click.option("--workers", type=click.IntRange(1), help="API workers.  [default: one a core]")
 def up(port: int, replicas: bool, workers: int | None) -> None:
     """Run everything on this machine until Ctrl-C; likes are kept for the next time."""
-    from service.local.status import Probe
-    from service.local.up import up as run
+    from service.devstack.status import Probe
+    from service.devstack.up import up as run
 
     sys.exit(run(_settings(), port=port, replicas=replicas, workers=workers, status=Probe()))
 
@@ -64,9 +64,10 @@ def up(port: int, replicas: bool, workers: int | None) -> None:
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Where it listens.")
 def api(bind: str) -> None:
     """Run the API: gunicorn with WEB_CONCURRENCY workers (else one a core), until SIGTERM."""
-    config = str(Path(__file__).with_name("gunicorn_conf.py"))
+    config = str(Path(__file__).parent / "server" / "gunicorn_conf.py")
     # In place of this process: gunicorn gets the signals, and gevent an interpreter in which nothing is imported yet.
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", config, "--bind", bind, "service.wsgi:app"])  # noqa: S606
+    command = [sys.executable, "-m", "gunicorn", "-c", config, "--bind", bind, "service.server.wsgi:app"]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 @main.command()
@@ -75,8 +76,8 @@ def api(bind: str) -> None:
 @click.option("--accept-empty", is_flag=True, help="Make an empty database anew though others hold likes.")
 def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
     """Bring every database up to date; safe to run twice."""
-    from service.store.migrate import migrate as run
-    from service.store.migrate import pending
+    from service.storage.postgres.migrate import migrate as run
+    from service.storage.postgres.migrate import pending
 
     phases: Any = ("pre", "post") if phase == "all" else (phase,)
     lines = pending(_settings(), phases) if only_list else run(_settings(), phases, accept_empty=accept_empty)
@@ -88,7 +89,7 @@ def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
 def flusher() -> None:
     """Move likes from Redis to Postgres until SIGTERM; then what is pending once more, and stop."""
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # of gunicorn's workers; a flusher is one process
-    from service.app import flushers
+    from service.bootstrap.app import flushers
 
     with flushers(_settings()) as workers:
         wake = threading.Event()
@@ -113,8 +114,8 @@ def verify(as_json: bool) -> None:
     """Say whether Redis, counts and rows agree; exit 1 where they do not."""
     from rich.console import Console
 
-    from service.app import open_stores
-    from service.verify import verify as compare
+    from service.bootstrap.app import open_stores
+    from service.core.verify import verify as compare
 
     with open_stores(_settings(of_local_stack=True)) as stores:
         report = compare(stores.queue, stores.ledger, stores.settings.shards)
@@ -150,7 +151,7 @@ def drill(likes: int, duration: str, url: str | None, **asked: Any) -> None:
     """Send likes when they are due, then say whether each was counted once and kept; exit 1 where not."""
     from rich.console import Console
 
-    from service.drill import DrillUsageError, Options, default_url, parse_duration, run
+    from service.loadtest import DrillUsageError, Options, default_url, parse_duration, run
 
     try:
         settings = _settings(of_local_stack=True)

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. A docstring is the default message; HTTP lives in `service.api.problems`."""
+"""What can go wrong, as one tree. A docstring is the default message; HTTP lives in `service.api.http.problems`."""
 
 
 class LikewiseError(Exception):

@@ -1,39 +1,13 @@
-"""Real servers for the tests: one embedded Valkey Cluster and two Postgres servers a session, emptied between tests."""
+"""Fixtures of every test: real servers once a session, emptied between tests."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
-import psycopg
 import pytest
 import structlog
 
-from service.app import Stores, open_stores
-from service.local.postgres import PostgresServer
-from service.local.valkey import ValkeyCluster
-from service.settings import Settings
-from service.store.cluster import Cluster
-from service.store.migrate import migrate
-from service.store.shard_map import parse_shard_map
-
-MAXMEMORY = 256 * 2**20
-SHARDS = 16  # enough to be on every node and in both databases, few enough to poll and to migrate quickly
-
-
-@dataclass(frozen=True)
-class Servers:
-    """The servers of a test session and the settings that reach them."""
-
-    valkey: ValkeyCluster | None
-    postgres: list[PostgresServer]
-    settings: Settings
-
-    def with_settings(self, **changes: object) -> Settings:
-        """The settings, some of them changed."""
-        return self.settings.model_copy(update=changes)
+from service.bootstrap.app import Stores, open_stores
+from tests.support.servers import Servers, emptied, running
 
 
 @pytest.fixture(autouse=True)
@@ -46,80 +20,6 @@ def _logs_as_before() -> Iterator[None]:
     structlog.configure(**kept)
     root.handlers[:] = handlers
     root.setLevel(level)
-
-
-def settings_for(valkey: ValkeyCluster, postgres: list[PostgresServer]) -> Settings:
-    half = SHARDS // 2
-    return settings_at(valkey.urls, f"0-{half - 1}={postgres[0].url} {half}-{SHARDS - 1}={postgres[1].url}")
-
-
-def settings_at(redis_urls: list[str], shard_map: str) -> Settings:
-    return Settings(
-        redis_urls=redis_urls,
-        shard_map=shard_map,
-        shards=SHARDS,
-        secret="a test's secret of more than 32 characters",
-        flush_interval_ms=20,
-        lease_ms=1_000,
-        redis_timeout_ms=500,
-        postgres_timeout_ms=1_000,
-    )
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = 15, every_s: float = 0.01) -> None:
-    """Return once `condition` is true, and fail where it is not in time."""
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, "did not come true in time"
-        time.sleep(every_s)
-
-
-@contextmanager
-def running(
-    root: Path,
-    *,
-    redis_server: Path | None = None,
-    postgres_bin: Path | None = None,
-    node_timeout_ms: int = 2_000,
-    config: Mapping[str, str] | None = None,
-) -> Iterator[Servers]:
-    """A cluster with replicas and two migrated Postgres servers; the embedded ones, or other programs."""
-    root.chmod(0o755)  # Postgres runs as another account where the tests run as root
-    valkey = ValkeyCluster(
-        root / "valkey",
-        replicas=True,
-        maxmemory_bytes=MAXMEMORY,
-        node_timeout_ms=node_timeout_ms,
-        server=redis_server,
-        config=config,
-    )
-    postgres = [PostgresServer(root / f"postgres-{at}", binaries=postgres_bin) for at in range(2)]
-    try:
-        for server in (valkey, *postgres):
-            server.start()
-        settings = settings_for(valkey, postgres)
-        migrate(settings)
-        yield Servers(valkey, postgres, settings)
-    finally:
-        for server in (valkey, *postgres):
-            server.stop()
-
-
-def emptied(servers: Servers) -> Servers:
-    """The servers, once they answer and hold nothing."""
-    if servers.valkey:
-        servers.valkey.wait_ok()
-    cluster = Cluster(servers.settings.redis_urls, timeout_s=5)
-    try:
-        for node in cluster.primaries():
-            assert node.call([("FLUSHALL",)]) == [b"OK"]
-    finally:
-        cluster.close()
-    for held in parse_shard_map(servers.settings.shard_map, SHARDS):
-        with psycopg.connect(held.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE posts, likes")
-            connection.execute("UPDATE shards SET name = '', life = 0, ver = 0, next_id = 1")
-    return servers
 
 
 @pytest.fixture(scope="session")

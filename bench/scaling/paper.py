@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from autoscaler.simulate.likewise import Likewise
-from autoscaler.simulate.run import Moment, run
-from autoscaler.simulate.trace import Curve, Trace
-from autoscaler.simulate.world import World
-from autoscaler.tuning import Tuning
+from autoscaler.policy.tuning import Tuning
+from autoscaler.simulator.model.run import Moment, run
+from autoscaler.simulator.model.trace import Curve, Trace
+from autoscaler.simulator.model.world import World
+from autoscaler.simulator.policies.likewise import Likewise
 
 Points = Sequence[tuple[float, float]]
 Count = Callable[[float], float]  # pods at a time, in s on the demand's clock

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from autoscaler.simulate.panels import Line, Panel, draw
+from autoscaler.simulator.report.panels import Line, Panel, draw
 
 RUNS = ("likewise+hpa", "hpa alone")  # the order in which they are recorded
 _ROOT = Path(__file__).parents[2]

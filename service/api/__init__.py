@@ -1,24 +1,25 @@
-"""The HTTP API: parse, ask `service.likes`, serialise. One module a resource."""
+"""The HTTP API: parse, ask `service.core.likes`, serialise. One module a resource."""
 
 from flask import Flask
 
-from service.api import demo, forms, metrics
-from service.api.bodies import READ_BYTES, read_body
+from service.api import demo, forms
+from service.api.assets import like_button
 from service.api.counts import CountsView, CountView
+from service.api.fast_path import HotPath
 from service.api.health import ReadyView, livez
-from service.api.hotpath import HotPath
+from service.api.http import metrics
+from service.api.http.problems import answer_problems
+from service.api.http.request_body import READ_BYTES, read_body
+from service.api.http.request_context import receive_visits
+from service.api.http.request_log import UnusualRequests
+from service.api.http.routing import keep_paths
+from service.api.legacy import SlugView, ToggleView
 from service.api.likes import LikesView, LikeView
-from service.api.older import SlugView, ToggleView
 from service.api.openapi import openapi
-from service.api.paths import keep_paths
-from service.api.problems import answer_problems
-from service.api.scripts import like_button
-from service.api.unusual import UnusualRequests
-from service.api.visits import receive_visits
-from service.likes import Likes
-from service.readiness import Readiness
-from service.security.forms import Forms
-from service.security.viewer import Viewers
+from service.auth.csrf import Forms
+from service.auth.identity import Viewers
+from service.core.likes import Likes
+from service.core.readiness import Readiness
 from service.settings import Settings
 
 

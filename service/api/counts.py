@@ -3,8 +3,8 @@
 from flask import Response, request
 from flask.views import MethodView
 
-from service.api import answers
-from service.likes import Likes
+from service.api.http import responses
+from service.core.likes import Likes
 
 
 class CountView(MethodView):
@@ -17,7 +17,7 @@ class CountView(MethodView):
 
     def get(self, post: str) -> Response:
         """The count; 0 for a post nobody liked."""
-        return answers.of_count(self._likes.counts([post])[0])
+        return responses.of_count(self._likes.counts([post])[0])
 
 
 class CountsView(MethodView):
@@ -30,4 +30,4 @@ class CountsView(MethodView):
 
     def get(self) -> Response:
         """`?post=a&post=b`, 1 to 100; answered in that order."""
-        return answers.of_counts(self._likes.counts(request.args.getlist("post")))
+        return responses.of_counts(self._likes.counts(request.args.getlist("post")))

@@ -8,12 +8,12 @@ from pathlib import Path
 from flask import Flask, Response, abort
 from flask.views import MethodView
 
-from service.api.display import ENGLISH, display
 from service.api.forms import page
-from service.api.visits import viewers_standings, visit
+from service.api.http.number_format import ENGLISH, display
+from service.api.http.request_context import viewers_standings, visit
+from service.auth.csrf import Forms
+from service.core.likes import Likes, Standing
 from service.errors import LikewiseError
-from service.likes import Likes, Standing
-from service.security.forms import Forms
 
 _POSTS = Path(__file__).parent.parent / "templates" / "demo" / "posts.json"
 

@@ -3,15 +3,15 @@
 from flask import Flask, Response, make_response, redirect, render_template, request
 from flask.views import MethodView
 
-from service.api import scripts
-from service.api.bodies import is_like
-from service.api.metrics import count_wish
-from service.api.problems import headers_of, kind_of
-from service.api.visits import viewers_standings, visit
+from service.api import assets
+from service.api.http.metrics import count_wish
+from service.api.http.problems import headers_of, kind_of
+from service.api.http.request_body import is_like
+from service.api.http.request_context import viewers_standings, visit
+from service.auth.csrf import FIELD, Forms, return_address
+from service.auth.origins import Sites
+from service.core.likes import Likes, valid_id
 from service.errors import LikewiseError
-from service.likes import Likes, valid_id
-from service.security.forms import FIELD, Forms, return_address
-from service.security.sites import Sites
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; "
@@ -22,7 +22,7 @@ _POLICY = (
 def add_routes(app: Flask, likes: Likes, forms: Forms, sites: Sites) -> None:
     """Give the app the form's route and its style sheet."""
     app.add_url_rule("/v1/posts/<post:post>/form", view_func=FormView.as_view("form", likes, forms, sites))
-    app.add_url_rule("/pages.css", "pages_css", lambda: scripts.of_file("pages.css", "text/css"))
+    app.add_url_rule("/pages.css", "pages_css", lambda: assets.of_file("pages.css", "text/css"))
 
 
 def page(template: str, status: int = 200, **values: object) -> Response:

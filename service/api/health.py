@@ -3,9 +3,9 @@
 from flask import Response, jsonify
 from flask.views import MethodView
 
-from service.api.problems import TABLE, problem
+from service.api.http.problems import TABLE, problem
+from service.core.readiness import Readiness
 from service.errors import UnavailableError
-from service.readiness import Readiness
 
 
 def livez() -> Response:

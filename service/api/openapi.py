@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from flask import Response
 
-from service.api.answers import SHARED
-from service.api.older import MAX_SEED
+from service.api.http.responses import SHARED
+from service.api.legacy import MAX_SEED
 from service.api.schemas import (
     FIRST,
     LOCALE,
@@ -18,9 +18,9 @@ from service.api.schemas import (
     in_path,
     in_query,
 )
-from service.likes import MAX_POSTS
-from service.security.viewer import COOKIE
-from service.security.visitor import HEADER
+from service.auth.identity import COOKIE
+from service.auth.visitor_token import HEADER
+from service.core.likes import MAX_POSTS
 
 _PROBLEMS = {
     400: "A field is not valid; the problem names it.",

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from service.api.problems import TYPE_PREFIX
-from service.likes import MAX_ID_BYTES
-from service.security.viewer import ACTOR_HEADER, MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER
-from service.security.visitor import HEADER
+from service.api.http.problems import TYPE_PREFIX
+from service.auth.identity import ACTOR_HEADER, MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER
+from service.auth.visitor_token import HEADER
+from service.core.likes import MAX_ID_BYTES
 
 Node = dict[str, Any]
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.conftest import Servers
-
-from .world import LISTEN, Api, OtherSite, api_on, document
+from tests.support.browser_pages import LISTEN, Api, OtherSite, api_on, document
+from tests.support.servers import Servers
 
 CHROMIUM = Path(os.environ.get("LIKEWISE_TEST_CHROMIUM", "/usr/bin/chromium"))
 PAGES = "/pages-of-tests"

@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from .conftest import NewContext, Open
-from .world import SCRIPT, Api, button, heart, wait_told
+from tests.browser.conftest import NewContext, Open
+from tests.support.browser_pages import SCRIPT, Api, button, heart, wait_told
 
 SHIFTS = """
 window.shifts = [];

@@ -6,8 +6,18 @@ import jwt
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .conftest import NewContext, Open
-from .world import JWT_AUDIENCE, JWT_SECRET, Api, button, heart, requests_of, told, wait_told, wishes
+from tests.browser.conftest import NewContext, Open
+from tests.support.browser_pages import (
+    JWT_AUDIENCE,
+    JWT_SECRET,
+    Api,
+    button,
+    heart,
+    requests_of,
+    told,
+    wait_told,
+    wishes,
+)
 
 
 @pytest.fixture(params=["own", "other"])

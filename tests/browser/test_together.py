@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .conftest import NewContext, Open
-from .world import Api, Heart, button, heart, reads, requests_of, wait_told
+from tests.browser.conftest import NewContext, Open
+from tests.support.browser_pages import Api, Heart, button, heart, reads, requests_of, wait_told
 
 
 def test_fifty_buttons_are_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:

@@ -4,10 +4,9 @@ import time
 
 from playwright.sync_api import BrowserContext, Request, Route, expect
 
-from tests.conftest import wait_for
-
-from .conftest import Open
-from .world import Api, OtherSite, button, document, heart, requests_of, told, wait_told, wishes
+from tests.browser.conftest import Open
+from tests.support.browser_pages import Api, OtherSite, button, document, heart, requests_of, told, wait_told, wishes
+from tests.support.waiting import wait_for
 
 
 def test_a_server_that_is_away_rolls_back_with_a_toast(other: Open, api: Api, post: str) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.chart.rendering import CHART
+from tests.support.chart import CHART
 
 SCRIPT = CHART / "files/migration/after.py"
 LIKEWISE = """#!/bin/sh

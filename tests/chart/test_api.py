@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import Object, named, of_component, pod, render
+from tests.support.chart import Object, named, of_component, pod, render
 
 NAME = "likewise-api"
 DOWN = "hpa.behavior.scaleDown"
@@ -80,7 +80,7 @@ def test_a_pod_is_gone_from_proxies_before_it_is_told_to_stop_and_has_time_to_fi
 
 def graceful_timeout_s() -> int:
     """gunicorn's, by a process of its own: who imports its settings keeps metrics where they say from then on."""
-    program = "from service.gunicorn_conf import graceful_timeout; print(graceful_timeout)"
+    program = "from service.server.gunicorn_conf import graceful_timeout; print(graceful_timeout)"
     return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
 

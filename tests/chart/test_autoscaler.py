@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from autoscaler.run_settings import RunSettings
-from autoscaler.tuning import Tuning
-from tests.chart.rendering import CHART, RefusedError, environment, named, pod, render
+from autoscaler.controller.run_settings import RunSettings
+from autoscaler.policy.tuning import Tuning
+from tests.support.chart import CHART, RefusedError, environment, named, pod, render
 
 NAME = "likewise-autoscaler"
 FROM_OTHER_VALUES = {

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, named, render, rendered
+from tests.support.chart import CHART, named, render, rendered
 
 OLDEST, NEWEST = "1.30.0", "1.34.0"  # Chart.yaml's kubeVersion, and what the cluster tests run on
 OUTSIDE = (

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.chart.rendering import CHART, Object, pod, render
+from tests.support.chart import CHART, Object, pod, render
 
 PAGE = (Path(__file__).parents[2] / "docs" / "install.md").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import ROOT, Object, built, environment, named, pod, render
+from tests.support.chart import ROOT, Object, built, environment, named, pod, render
 
 K8S = ROOT / "k8s"
 FOLDERS = [path.parent.relative_to(K8S).as_posix() for path in sorted(K8S.glob("*/**/kustomization.yaml"))]

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.chart.rendering import Object, named, pod, render
+from tests.support.chart import Object, named, pod, render
 
 OUTSIDE = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}
 BEFORE, AFTER = "likewise-migration-before", "likewise-migration-after"

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.chart.rendering import CHART
+from tests.support.chart import CHART
 
 
 def notes(**values: str) -> str:

@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from service.settings import Settings
-from service.store.shard_map import parse_shard_map
-from tests.chart.rendering import RefusedError, environment, named, of_component, pod, render
+from service.storage.postgres.shard_map import parse_shard_map
+from tests.support.chart import RefusedError, environment, named, of_component, pod, render
 
 NAME = "likewise-postgres"
 OUTSIDE = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import RefusedError, environment, named, of_component, pod, render
+from tests.support.chart import RefusedError, environment, named, of_component, pod, render
 
 NAME = "likewise-redis"
 OUTSIDE = {"redis.enabled": False, "redis.external.urls[0]": "redis://r0.example:6379"}

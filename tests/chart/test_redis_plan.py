@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.redis_tables import (
+from tests.support.cluster_nodes import (
     SHARDS,
     Member,
     address,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import Object, named, render
+from tests.support.chart import Object, named, render
 
 
 def pods(objects: list[Object]) -> dict[str, Any]:

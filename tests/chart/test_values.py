@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from tests.chart.rendering import CHART, RefusedError, render
-from tests.chart.settings_schema import FROM_OTHER_VALUES, OF_THE_LOCAL_STACK, SECRET, settings_schema
+from tests.support.chart import CHART, RefusedError, render
+from tests.support.settings_schema import FROM_OTHER_VALUES, OF_THE_LOCAL_STACK, SECRET, settings_schema
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
 def test_the_schema_has_each_setting_as_it_is() -> None:
-    assert SCHEMA["properties"]["settings"] == settings_schema(), "run: python -m tests.chart.settings_schema"
+    assert SCHEMA["properties"]["settings"] == settings_schema(), "run: python -m tests.support.settings_schema"
 
 
 @pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | OF_THE_LOCAL_STACK))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, Object, named, render
+from tests.support.chart import CHART, Object, named, render
 
 
 def test_it_is_off_by_default() -> None:

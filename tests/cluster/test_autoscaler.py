@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from autoscaler.cluster import Cluster
-from autoscaler.connection import connect
 from autoscaler.errors import ConflictError
-from tests.cluster.kubernetes import CommandError, eventually, namespace
-from tests.cluster.pretend import Crowd, Pretending
-from tests.cluster.scaling import ACCOUNT, LEASE, NAME, Stage, account_of, rights
-from tests.conftest import Servers
+from autoscaler.kubernetes.client import Cluster
+from autoscaler.kubernetes.transport import connect
+from tests.support.cluster.autoscalers import ACCOUNT, LEASE, NAME, Stage, account_of, rights
+from tests.support.cluster.fake_load import Crowd, Pretending
+from tests.support.cluster.kubectl import CommandError, eventually, namespace
+from tests.support.servers import Servers
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import built
-from tests.cluster.kubernetes import IMAGE, PATIENT, Namespace, eventually, namespace
+from tests.support.chart import built
+from tests.support.cluster.kubectl import IMAGE, PATIENT, Namespace, eventually, namespace
 
 VALUES = {
     "redis.persistence.enabled": False,

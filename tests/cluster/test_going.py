@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.kubernetes import PATIENT, Namespace, eventually, namespace
-from tests.cluster.sender import ingress_address, send
+from tests.support.cluster.kubectl import PATIENT, Namespace, eventually, namespace
+from tests.support.cluster.load_pod import ingress_address, send
 
 LIKES, PER_SECOND = 100_000, 600
 NGINX = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io"

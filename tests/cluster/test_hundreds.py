@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from autoscaler.tuning import Tuning
+from autoscaler.policy.tuning import Tuning
 from bench.scaling.paper import Count, Points, difference, over_time, reversals, simulated
 from bench.scaling.recorder import Recorder, Steps, at
-from tests.chart.rendering import named, pod, render
-from tests.cluster.fake_nodes import beating, fake_nodes
-from tests.cluster.kubernetes import eventually, namespace
-from tests.cluster.pretend import Crowd, Pretending, demand_at
-from tests.cluster.scaling import NAME, Stage, account_of, rights
-from tests.conftest import Servers
+from tests.support.chart import named, pod, render
+from tests.support.cluster.autoscalers import NAME, Stage, account_of, rights
+from tests.support.cluster.fake_load import Crowd, Pretending, demand_at
+from tests.support.cluster.fake_nodes import beating, fake_nodes
+from tests.support.cluster.kubectl import eventually, namespace
+from tests.support.servers import Servers
 
 SELECTOR = "app.kubernetes.io/component=api"
 LEAST, MOST, CAPACITY = 100, 600, 30.0  # of a pod, in requests/s: the story's

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.kubernetes import CommandError, Namespace, eventually, namespace
+from tests.support.cluster.kubectl import CommandError, Namespace, eventually, namespace
 
 SMALL = {
     "redis.persistence.enabled": False,

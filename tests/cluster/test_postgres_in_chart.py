@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubernetes import CommandError, Namespace, eventually, namespace
-from tests.cluster.stores import stores_only
+from tests.support.cluster.kubectl import CommandError, Namespace, eventually, namespace
+from tests.support.cluster.stores import stores_only
 
 NAME = "likewise-postgres"
 PODS = [f"{NAME}-{at}-0" for at in range(2)]

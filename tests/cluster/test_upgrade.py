@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubernetes import IMAGE, Namespace, eventually, namespace
+from tests.support.cluster.kubectl import IMAGE, Namespace, eventually, namespace
 
 EARLIER = os.environ.get("LIKEWISE_TEST_EARLIER_IMAGE", "likewise:earlier")
 CHART = Path(__file__).parent / "earlier" / "likewise-chart-0.1.0.tgz"

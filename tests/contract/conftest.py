@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.hotpath import HotPath
+from service.api.fast_path import HotPath
 
 _ELSEWHERE = {"tests.contract.test_api_socket"}  # in a process of its own
 

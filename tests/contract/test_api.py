@@ -7,9 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.likes import MAX_ID_BYTES
-
-from .api_world import LIKE_KEY, SEED_KEY, memory, problem
+from service.core.likes import MAX_ID_BYTES
+from tests.support.app_factory import LIKE_KEY, SEED_KEY, memory, problem
 
 TYPES = {"post": str, "liked": bool, "count": int, "display": str, "approximate": bool, "as_of": str}
 COUNT_TYPES = {name: kind for name, kind in TYPES.items() if name != "liked"}

@@ -2,10 +2,9 @@
 
 import pytest
 
+from service.core.likes import Likes
 from service.errors import ConfigurationError
-from service.likes import Likes
-
-from .api_world import SEED_KEY, Memory, app_of, memory, problem, settings
+from tests.support.app_factory import SEED_KEY, Memory, app_of, memory, problem, settings
 
 KEY = {"Authorization": f"Bearer {SEED_KEY}"}
 BAD_IDS = [

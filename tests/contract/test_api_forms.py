@@ -6,8 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from service.errors import CounterUnavailableError
-
-from .api_world import SITE, Memory, memory
+from tests.support.app_factory import SITE, Memory, memory
 
 FORM = "/v1/posts/a/form"
 

@@ -5,10 +5,9 @@ import re
 import pytest
 from flask import Flask
 
-from service.api.hotpath import HotPath
+from service.api.fast_path import HotPath
 from service.errors import CounterUnavailableError
-
-from .api_world import SITE, memory, problem
+from tests.support.app_factory import SITE, memory, problem
 
 LIKE = "/v1/posts/a/b.c:d~e_f-1/like"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .api_world import SITE, memory, problem
+from tests.support.app_factory import SITE, memory, problem
 
 LIKE = "/v1/posts/a/like"
 FOREIGN = ["https://evil.site", "https://blog.site.evil.site", "http://blog.site", "null"]

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GET = b"GET /v1/posts/a/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 COMMAND = [
-    *(sys.executable, "-m", "gunicorn", "tests.contract.api_world:memory_app()"),
-    *("--bind", "127.0.0.1:0", "--worker-class", "service.worker.Worker", "--keep-alive", "5"),
+    *(sys.executable, "-m", "gunicorn", "tests.support.app_factory:memory_app()"),
+    *("--bind", "127.0.0.1:0", "--worker-class", "service.server.worker.Worker", "--keep-alive", "5"),
     *("--no-control-socket", "--log-level", "info", "--limit-request-line", "0"),
 ]
 

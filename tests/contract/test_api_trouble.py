@@ -10,9 +10,8 @@ from service.errors import (
     QueueFullError,
     UnavailableError,
 )
-from service.telemetry.metrics import LIKES
-
-from .api_world import LIKE_KEY, SEED_KEY, memory, problem
+from service.observability.metrics import LIKES
+from tests.support.app_factory import LIKE_KEY, SEED_KEY, memory, problem
 
 
 @pytest.mark.parametrize(

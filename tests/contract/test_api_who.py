@@ -5,9 +5,8 @@ import time
 import jwt
 import pytest
 
-from service.security.visitor import mint
-
-from .api_world import ADMIN_KEY, LIKE_KEY, SECRET, SEED_KEY, SITE, memory, problem
+from service.auth.visitor_token import mint
+from tests.support.app_factory import ADMIN_KEY, LIKE_KEY, SECRET, SEED_KEY, SITE, memory, problem
 
 OTHER_SITE = "https://other.site"
 JWT_SECRET = "fQ7mVb2xKp9Tz4Rw8YhLc3Ns6Gd1Je5U"

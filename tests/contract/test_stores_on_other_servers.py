@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.store.migrate import migrate
-from tests.conftest import Servers, emptied, running, settings_at
+from service.storage.postgres.migrate import migrate
 from tests.integration.test_likes import (  # noqa: F401 - collected here again, on the servers below
     test_a_like_counts_once_and_lasts,
     test_a_seed_is_where_a_count_starts,
@@ -20,6 +19,7 @@ from tests.integration.test_likes import (  # noqa: F401 - collected here again,
     test_many_at_once_count_one,
 )
 from tests.integration.test_state_machine import test_likes_behave_as_a_set  # noqa: F401
+from tests.support.servers import Servers, emptied, running, settings_at
 
 REDIS = Path(os.environ.get("LIKEWISE_TEST_REDIS_SERVER", "/usr/bin/redis-server"))
 _NEWEST = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/17/bin"))

@@ -18,9 +18,10 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from service.local.processes import free_ports, kill_group, spawn, tail
-from service.security.api_keys import new_key
-from tests.conftest import Servers, emptied, wait_for
+from service.auth.api_keys import new_key
+from service.devstack.processes import free_ports, kill_group, spawn, tail
+from tests.support.servers import Servers, emptied
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -102,8 +103,8 @@ def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]
         **changes,
     }
     env = {f"LIKEWISE_{name}": value for name, value in env.items()} | {"WEB_CONCURRENCY": "1"}
-    argv = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn_conf.py", "-b", f"127.0.0.1:{port}"]
-    with running([*argv, "service.wsgi:app"], env, port=port, ready="/readyz", log=log, cwd=ROOT) as server:
+    argv = [sys.executable, "-m", "gunicorn", "-c", "service/server/gunicorn_conf.py", "-b", f"127.0.0.1:{port}"]
+    with running([*argv, "service.server.wsgi:app"], env, port=port, ready="/readyz", log=log, cwd=ROOT) as server:
         yield server
 
 

@@ -16,8 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
-from service.local.processes import free_ports
-from tests.conftest import Servers
+from service.devstack.processes import free_ports
 from tests.examples.conftest import (
     EXAMPLES,
     Server,
@@ -26,6 +25,7 @@ from tests.examples.conftest import (
     running,
     the_element_likes_and_remembers,
 )
+from tests.support.servers import Servers
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the build
 

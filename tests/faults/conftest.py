@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.app import Stores
-from tests.conftest import MAXMEMORY, Servers, emptied, running
-
-from .breaking import client, start_again
-from .crowd import Crowd
+from service.bootstrap.app import Stores
+from tests.support.concurrent_load import Crowd
+from tests.support.faults import client, start_again
+from tests.support.servers import MAXMEMORY, Servers, emptied, running
 
 _TAME = {
     "maxmemory": MAXMEMORY,

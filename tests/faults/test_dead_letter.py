@@ -2,13 +2,12 @@
 
 import pytest
 
-from service.app import Stores
-from service.likes import Wish
-from service.store.queue import RedisQueue
-from tests.conftest import SHARDS
-
-from .breaking import client, post_in, primary_of
-from .crowd import Crowd, drain, rows, verified
+from service.bootstrap.app import Stores
+from service.core.likes import Wish
+from service.storage.redis.stream_queue import RedisQueue
+from tests.support.concurrent_load import Crowd, drain, rows, verified
+from tests.support.faults import client, post_in, primary_of
+from tests.support.servers import SHARDS
 
 POST = post_in(0, SHARDS)
 OTHER = post_in(0, SHARDS, "other")

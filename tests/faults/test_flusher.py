@@ -10,14 +10,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from service.app import Stores, create_flusher, open_stores
-from service.batches import Batch, Committed, Polled
-from service.flusher import Flusher
-from tests.conftest import SHARDS, Servers, wait_for
-
-from .breaking import post_in
-from .crowd import Crowd, drain, is_drained, rows
-from .processes import environment, flusher, running
+from service.bootstrap.app import Stores, create_flusher, open_stores
+from service.core.flusher import Flusher
+from service.core.queue import Batch, Committed, Polled
+from tests.support.concurrent_load import Crowd, drain, is_drained, rows
+from tests.support.faults import post_in
+from tests.support.processes import environment, flusher, running
+from tests.support.servers import SHARDS, Servers
+from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 
@@ -62,7 +62,10 @@ def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Store
 
 def test_a_flusher_that_dies_between_commit_and_settle(servers: Servers, stores: Stores, crowd: Crowd) -> None:
     crowd.like_all(POSTS, ["anna", "ben", "cleo"])
-    die = "import os; from service.store.queue import RedisQueue; RedisQueue.settle = lambda *a, **k: os._exit(9); "
+    die = (
+        "import os; from service.storage.redis.stream_queue import RedisQueue; "
+        "RedisQueue.settle = lambda *a, **k: os._exit(9); "
+    )
     with running(environment(servers), "-c", die + "from service.cli import main; main(['flusher'])") as process:
         assert process.wait(20) == 9
     assert stored(stores) > 0  # committed, and yet

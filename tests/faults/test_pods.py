@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import psutil
 
-from service.app import Stores
-from service.local.processes import HOST, free_ports
-from service.security.visitor import mint
-from tests.conftest import SHARDS, Servers, wait_for
-
-from .breaking import post_in
-from .crowd import Crowd, drain, rows
-from .processes import environment, running
+from service.auth.visitor_token import mint
+from service.bootstrap.app import Stores
+from service.devstack.processes import HOST, free_ports
+from tests.support.concurrent_load import Crowd, drain, rows
+from tests.support.faults import post_in
+from tests.support.processes import environment, running
+from tests.support.servers import SHARDS, Servers
+from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 _BROKEN = (OSError, http.client.HTTPException)
@@ -60,7 +60,15 @@ def test_answered_likes_outlive_the_pods(servers: Servers, stores: Stores, crowd
     buttons = Buttons(port, servers.settings.secret.get_secret_value().encode())
     env = environment(servers, WEB_CONCURRENCY="2")
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    args = ("-m", "gunicorn", "-c", "python:service.gunicorn_conf", "--bind", f"{HOST}:{port}", "service.wsgi:app")
+    args = (
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:service.server.gunicorn_conf",
+        "--bind",
+        f"{HOST}:{port}",
+        "service.server.wsgi:app",
+    )
     with running(env, *args) as pods, ThreadPoolExecutor(6) as pool:
         wait_for(lambda: buttons.press(POSTS[0], mint(buttons.secret)) == 201, 30)
         drain(stores)

@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
-from service.app import Stores, create_flusher
+from service.bootstrap.app import Stores, create_flusher
+from service.devstack.postgres import PostgresServer
 from service.errors import LedgerUnavailableError
-from service.local.postgres import PostgresServer
-from tests.conftest import SHARDS, Servers, wait_for
-
-from .breaking import client, post_in, primary_of
-from .crowd import Crowd, drain, rows
+from tests.support.concurrent_load import Crowd, drain, rows
+from tests.support.faults import client, post_in, primary_of
+from tests.support.servers import SHARDS, Servers
+from tests.support.waiting import wait_for
 
 HALF = SHARDS // 2
 HERE = [post_in(shard, SHARDS) for shard in range(HALF)]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.app import Stores
-from service.readiness import Readiness
-from tests.conftest import Servers, wait_for
-
-from .breaking import forbid_promotion, primaries
+from service.bootstrap.app import Stores
+from service.core.readiness import Readiness
+from tests.support.faults import forbid_promotion, primaries
+from tests.support.servers import Servers
+from tests.support.waiting import wait_for
 
 SILENCE_S = 2.5
 

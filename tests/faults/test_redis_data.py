@@ -7,14 +7,13 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from service.app import Stores
+from service.bootstrap.app import Stores
+from service.core.likes import Standing
 from service.errors import QueueFullError
-from service.likes import Standing
 from service.sharding import shard_of
-from tests.conftest import SHARDS, Servers
-
-from .breaking import client, post_in, primaries, primary_of
-from .crowd import Crowd, drain
+from tests.support.concurrent_load import Crowd, drain
+from tests.support.faults import client, post_in, primaries, primary_of
+from tests.support.servers import SHARDS, Servers
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 HOUR_US = 3_600_000_000

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.app import open_stores
+from service.bootstrap.app import open_stores
 from service.errors import QueueFullError
-from tests.conftest import SHARDS, Servers
-
-from .breaking import client, post_in, primaries, primary_of
-from .crowd import Crowd, drain
+from tests.support.concurrent_load import Crowd, drain
+from tests.support.faults import client, post_in, primaries, primary_of
+from tests.support.servers import SHARDS, Servers
 
 POST = post_in(0, SHARDS)
 

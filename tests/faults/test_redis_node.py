@@ -8,11 +8,10 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from service.app import Stores, create_likes, open_stores
+from service.bootstrap.app import Stores, create_likes, open_stores
 from service.errors import CounterUnavailableError, NotReplicatedError
-from tests.conftest import SHARDS, Servers
-
-from .breaking import (
+from tests.support.concurrent_load import Crowd, drain
+from tests.support.faults import (
     client,
     forbid_promotion,
     is_primary,
@@ -23,7 +22,7 @@ from .breaking import (
     wait_for,
     wait_for_promotion,
 )
-from .crowd import Crowd, drain
+from tests.support.servers import SHARDS, Servers
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 

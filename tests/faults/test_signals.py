@@ -8,15 +8,14 @@ import pytest
 from redis.crc import key_slot
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.redis_settings import RedisSettings
-from autoscaler.redis_signals import KEYS, SignalHashes
-from service.app import Stores
-from service.signals import Signals
-from service.store.cluster import Cluster
-from service.store.shared_signals import RedisSignals
-from tests.conftest import Servers
-
-from .breaking import forbid_promotion, wait_for, wait_for_promotion
+from autoscaler.signals.redis_settings import RedisSettings
+from autoscaler.signals.redis_signals import KEYS, SignalHashes
+from service.bootstrap.app import Stores
+from service.observability.load_reporter import Signals
+from service.storage.redis.cluster import Cluster
+from service.storage.redis.load_report_store import RedisSignals
+from tests.support.faults import forbid_promotion, wait_for, wait_for_promotion
+from tests.support.servers import Servers
 
 STALE_S = 5  # from there on the autoscaler is blind
 

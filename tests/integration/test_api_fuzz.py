@@ -6,7 +6,7 @@ Derandomized, so that a change fails for what it changed; drop that to look furt
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from tests.contract.api_world import memory
+from tests.support.app_factory import memory
 
 API = memory().app
 schema = schemathesis.openapi.from_wsgi("/openapi.json", API)

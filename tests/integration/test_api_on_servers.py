@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from service.app import open_stores
-from service.likes import Likes
-from service.readiness import Readiness
+from service.bootstrap.app import open_stores
+from service.core.likes import Likes
+from service.core.readiness import Readiness
 from service.settings import Settings
-from tests.contract.api_world import WORLD, app_of
 from tests.contract.test_api import *  # noqa: F403 - every test of it, and its fixtures but `app`
+from tests.support.app_factory import WORLD, app_of
 
 if TYPE_CHECKING:
-    from tests.conftest import Servers
+    from tests.support.servers import Servers
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.prometheus import PrometheusSource
-from autoscaler.signals import Signals
-from tests.conftest import wait_for
-
-from .watched import World, watched
+from autoscaler.signals.prometheus import PrometheusSource
+from autoscaler.signals.signals import Signals
+from tests.support.monitored_stack import World, watched
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

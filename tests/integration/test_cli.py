@@ -7,10 +7,10 @@ import sys
 
 import psycopg
 
-from service.app import Stores, create_likes
-from service.security.api_keys import ApiKey, ApiKeys
-from tests.conftest import SHARDS, Servers
+from service.auth.api_keys import ApiKey, ApiKeys
+from service.bootstrap.app import Stores, create_likes
 from tests.integration.test_likes import flush
+from tests.support.servers import SHARDS, Servers
 
 
 def likewise(servers: Servers, *args: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +84,7 @@ def test_no_key_of_a_wrong_name_or_scope(servers: Servers) -> None:
 
 def test_an_error_is_one_line_of_json_and_shows_no_locals():
     program = (
-        "import structlog; from service.telemetry.logs import configure_logs; configure_logs()\n"
+        "import structlog; from service.observability.logging import configure_logs; configure_logs()\n"
         "password = 'top' + 'secret'\n"
         "try: 1 / 0\n"
         "except ZeroDivisionError as error: structlog.get_logger().error('it broke', exc_info=error)"

@@ -22,18 +22,18 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from service.app import Stores, create_flusher
-from service.drill import DrillUsageError, Options, Results, run
-from service.drill.books import Books, Sources, open_sources
-from service.drill.costs import meter
-from service.drill.plan import DEFAULT_URL, parse_url
-from service.drill.plan import Target as Address
-from service.drill.stack import default_url, is_target, processes
-from service.drill.target import Reader, RefusedError, resolve
+from service.bootstrap.app import Stores, create_flusher
+from service.devstack.processes import HOST, free_ports, terminate, wait_until
 from service.errors import ConfigurationError
-from service.local.processes import HOST, free_ports, terminate, wait_until
+from service.loadtest import DrillUsageError, Options, Results, run
+from service.loadtest.checks.observed_state import Books, Sources, open_sources
+from service.loadtest.generator.plan import DEFAULT_URL, parse_url
+from service.loadtest.generator.plan import Target as Address
+from service.loadtest.generator.target import Reader, RefusedError, resolve
+from service.loadtest.report.cpu_cost import meter
+from service.loadtest.report.local_processes import default_url, is_target, processes
 from service.settings import Settings
-from tests.conftest import Servers
+from tests.support.servers import Servers
 
 CONSOLE = Console(force_terminal=False, quiet=True)
 SETTINGS = Settings(secret=SecretStr("a test's secret of more than 32 characters"))
@@ -51,8 +51,8 @@ def serving(settings: Settings) -> Iterator[str]:
         "LIKEWISE_METRICS_PORT": "0",
         "LIKEWISE_UNLIMITED_NETWORKS": f"{HOST}/32",
     }
-    argv = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn_conf.py", "-b", f"{HOST}:{port}"]
-    with subprocess.Popen([*argv, "service.wsgi:app"], env=environment, start_new_session=True) as process:
+    argv = [sys.executable, "-m", "gunicorn", "-c", "service/server/gunicorn_conf.py", "-b", f"{HOST}:{port}"]
+    with subprocess.Popen([*argv, "service.server.wsgi:app"], env=environment, start_new_session=True) as process:
         try:
             wait_until(lambda: is_ready(port), timeout_s=20, what="gunicorn")
             yield f"http://{HOST}:{port}"

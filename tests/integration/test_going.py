@@ -18,12 +18,12 @@ import psutil
 import pytest
 from flask import Flask
 
-from service.likes import Standing, Wish
-from service.local.gateway import UPSTREAM_IDLE_S
+from service.core.likes import Standing, Wish
+from service.devstack.nginx import UPSTREAM_IDLE_S
+from service.server.worker import LINGER_S
 from service.settings import Ack
-from service.worker import LINGER_S
-from tests.conftest import wait_for
-from tests.contract.api_world import SECRET, memory
+from tests.support.app_factory import SECRET, memory
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 GATE = "LIKEWISE_TEST_GATE"
@@ -52,7 +52,7 @@ def pod(gate: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """gunicorn with one worker, and its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    config = ("-c", "python:service.gunicorn_conf", "--bind", f"127.0.0.1:{port}", "--workers", "1")
+    config = ("-c", "python:service.server.gunicorn_conf", "--bind", f"127.0.0.1:{port}", "--workers", "1")
     command = [sys.executable, "-m", "gunicorn", *config, *more, "tests.integration.test_going:gated_app()"]
     env = os.environ | {GATE: str(gate), "LIKEWISE_METRICS_PORT": "0", "PYTHONPATH": str(ROOT)}
     env |= {"PROMETHEUS_MULTIPROC_DIR": str(gate) + ".metrics"}
@@ -201,7 +201,7 @@ def workers(server: subprocess.Popen[str]) -> set[int]:
 
 def test_connections_are_kept_longer_than_a_proxy_keeps_them(tmp_path):
     """Else NGINX would now and then send into a connection that is just being closed."""
-    config = ("-c", "python:service.gunicorn_conf", "--print-config", "service.wsgi:app")
+    config = ("-c", "python:service.server.gunicorn_conf", "--print-config", "service.server.wsgi:app")
     env = os.environ | {"LIKEWISE_SECRET": SECRET, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     run = partial(subprocess.run, env=env, capture_output=True, text=True, check=True, timeout=60)
     lines = run([sys.executable, "-m", "gunicorn", *config]).stdout.splitlines()

@@ -5,9 +5,9 @@ import threading
 import pytest
 import redis
 
-from service.app import Stores, create_flusher, create_likes
+from service.bootstrap.app import Stores, create_flusher, create_likes
 from service.sharding import shard_of
-from tests.conftest import wait_for
+from tests.support.waiting import wait_for
 
 
 def rows(stores: Stores, post: str) -> int:

@@ -6,12 +6,13 @@ import threading
 import psycopg
 import pytest
 
-from service.app import create_likes, open_stores
+from service.bootstrap.app import create_likes, open_stores
+from service.devstack.postgres import PostgresServer
 from service.errors import ConfigurationError, LedgerUnavailableError
-from service.local.postgres import PostgresServer
-from service.store.migrate import migrate, pending
-from service.store.shard_map import parse_shard_map
-from tests.conftest import SHARDS, Servers, wait_for
+from service.storage.postgres.migrate import migrate, pending
+from service.storage.postgres.shard_map import parse_shard_map
+from tests.support.servers import SHARDS, Servers
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from itertools import count
 import psycopg
 import pytest
 
-from service.store.databases import _BY_KEY
-from service.store.queries import query
-from service.store.shard_map import parse_shard_map
-from tests.conftest import SHARDS
+from service.storage.postgres.pool import _BY_KEY
+from service.storage.postgres.queries import query
+from service.storage.postgres.shard_map import parse_shard_map
+from tests.support.servers import SHARDS
 
 SHARD, OTHER = 3, 4
 MANY = 3_000

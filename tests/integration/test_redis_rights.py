@@ -8,12 +8,13 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from service.app import Stores, create_flusher, create_likes, open_stores
-from service.store.pulse import Pulse
-from service.store.shared_signals import RedisSignals
-from service.store.shared_windows import RedisWindows
-from service.verify import verify
-from tests.conftest import Servers, wait_for
+from service.bootstrap.app import Stores, create_flusher, create_likes, open_stores
+from service.core.verify import verify
+from service.storage.redis.health import Pulse
+from service.storage.redis.load_report_store import RedisSignals
+from service.storage.redis.ratelimit_store import RedisWindows
+from tests.support.servers import Servers
+from tests.support.waiting import wait_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "production-data.md"
 PASSWORD = "a-password-of-the-test"

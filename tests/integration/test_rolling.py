@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service.local.gateway import nginx_binary
-from service.local.processes import HOST, free_ports, make_reachable, terminate
-from tests.conftest import wait_for
+from service.devstack.nginx import nginx_binary
+from service.devstack.processes import HOST, free_ports, make_reachable, terminate
 from tests.integration.test_going import FLASK, LANE, ask_anew, pod
+from tests.support.waiting import wait_for
 
 CONFIG = """\
 daemon off; pid {root}/nginx.pid; error_log {root}/nginx.log warn; worker_processes 1;

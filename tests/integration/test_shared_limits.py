@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.app import create_app
-from service.security.limits import Quota
-from service.security.sharing import Sharing
-from service.security.visitor import mint
+from service.auth.visitor_token import mint
+from service.bootstrap.app import create_app
+from service.ratelimit.limiter import Quota
+from service.ratelimit.sync import Sharing
 from service.settings import Settings
 from service.sharding import SLOTS
-from service.store.cluster import Cluster
-from service.store.shared_windows import RedisWindows
-from tests.conftest import Servers, wait_for
-from tests.pods import NOON, Clock, Pod, allowed, overshoot, pods_at, round_of, taken
+from service.storage.redis.cluster import Cluster
+from service.storage.redis.ratelimit_store import RedisWindows
+from tests.support.ratelimit_pods import NOON, Clock, Pod, allowed, overshoot, pods_at, round_of, taken
+from tests.support.servers import Servers
+from tests.support.waiting import wait_for
 
 PODS = 3
 

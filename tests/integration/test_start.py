@@ -13,11 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from service.local.postgres import PostgresServer
-from service.local.processes import HOST, free_ports
-from service.local.valkey import ValkeyCluster
-from service.store.migrate import migrate
-from tests.conftest import SHARDS, settings_at, wait_for
+from service.devstack.postgres import PostgresServer
+from service.devstack.processes import HOST, free_ports
+from service.devstack.valkey import ValkeyCluster
+from service.storage.postgres.migrate import migrate
+from tests.support.servers import SHARDS, settings_at
+from tests.support.waiting import wait_for
 
 GOOD = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
 
@@ -39,9 +40,9 @@ GOOD = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
 )
 def test_a_setting_that_can_not_work_stops_the_start(settings, sentence):
     environ = os.environ | {f"LIKEWISE_{name}": value for name, value in settings.items()}
-    gunicorn = ["-m", "gunicorn", "-c", "python:service.gunicorn_conf", "--bind", "127.0.0.1:0", "-w", "1"]
+    gunicorn = ["-m", "gunicorn", "-c", "python:service.server.gunicorn_conf", "--bind", "127.0.0.1:0", "-w", "1"]
     ended = subprocess.run(
-        [sys.executable, *gunicorn, "service.wsgi:app"],
+        [sys.executable, *gunicorn, "service.server.wsgi:app"],
         env=environ | {"LIKEWISE_METRICS_PORT": "0"},
         capture_output=True,
         text=True,

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from service.app import Stores, create_flusher, create_likes
-from service.flusher import Flusher
+from service.bootstrap.app import Stores, create_flusher, create_likes
+from service.core.flusher import Flusher
+from service.core.verify import verify
 from service.sharding import shard_of
-from service.store.loads import Query
-from service.verify import verify
+from service.storage.cache_fill import Query
 from tests.integration.test_likes import flush
 
 POSTS = st.sampled_from(["p", "q"])

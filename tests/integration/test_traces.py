@@ -12,9 +12,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from service.local.processes import HOST, free_ports
-from tests.conftest import Servers, wait_for
-from tests.faults.processes import environment, running
+from service.devstack.processes import HOST, free_ports
+from tests.support.processes import environment, running
+from tests.support.servers import Servers
+from tests.support.waiting import wait_for
 
 TRACE, INGRESS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SENT = {"traceparent": f"00-{TRACE}-{INGRESS}-01"}
@@ -66,7 +67,15 @@ def stack(servers: Servers, endpoint: str, ratio: str = "0") -> Iterator[tuple[i
     """A pod and a flusher; the port of the pod, and both processes."""
     env = environment(servers, WEB_CONCURRENCY="1", LIKEWISE_TRACE_ENDPOINT=endpoint, LIKEWISE_TRACE_RATIO=ratio)
     [port] = free_ports(1)
-    gunicorn = ("-m", "gunicorn", "-c", "python:service.gunicorn_conf", "--bind", f"{HOST}:{port}", "service.wsgi:app")
+    gunicorn = (
+        "-m",
+        "gunicorn",
+        "-c",
+        "python:service.server.gunicorn_conf",
+        "--bind",
+        f"{HOST}:{port}",
+        "service.server.wsgi:app",
+    )
     with ExitStack() as running_all:
         flusher = ("-m", "service.cli", "flusher")
         processes = [running_all.enter_context(running(env, *args)) for args in (gunicorn, flusher)]

@@ -20,14 +20,14 @@ import pytest
 import redis
 from rich.console import Console
 
-from service.local.postgres import PostgresServer
-from service.local.processes import free_ports, wait_until
-from service.local.up import up
-from service.local.valkey import ValkeyCluster
+from service.devstack.postgres import PostgresServer
+from service.devstack.processes import free_ports, wait_until
+from service.devstack.up import up
+from service.devstack.valkey import ValkeyCluster
 from service.settings import Settings
 
 RUN = """
-from service.local.up import up
+from service.devstack.up import up
 from service.settings import Settings
 raise SystemExit(up(Settings(), port={port}))
 """

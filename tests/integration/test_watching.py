@@ -12,14 +12,13 @@ import psycopg
 import pytest
 import yaml
 
-from service.likes import Wish
-from service.security.visitor import mint
-from tests.conftest import wait_for
-from tests.faults.breaking import client, forbid_promotion, primaries, start_again
-from tests.faults.crowd import drain
-
-from .prometheus import ALERTS, DASHBOARD
-from .watched import POSTS, World, ask, watched
+from service.auth.visitor_token import mint
+from service.core.likes import Wish
+from tests.support.concurrent_load import drain
+from tests.support.faults import client, forbid_promotion, primaries, start_again
+from tests.support.monitored_stack import POSTS, World, ask, watched
+from tests.support.prometheus import ALERTS, DASHBOARD
+from tests.support.waiting import wait_for
 
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
-from .protocol import absent, alive, doubted
-from .state import SENTINEL, Budget, Row, Rules, World
-from .world import start, steps
+from tests.model.protocol import absent, alive, doubted
+from tests.model.state import SENTINEL, Budget, Row, Rules, World
+from tests.model.world import start, steps
 
 Trace = tuple[str, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .state import (
+from tests.model.state import (
     DOUBTED,
     SENTINEL,
     Ask,

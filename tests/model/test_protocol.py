@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from .explore import LONG, Judge, exhaust, follow, walk
-from .state import Budget, Rules
-from .world import start
+from tests.model.explore import LONG, Judge, exhaust, follow, walk
+from tests.model.state import Budget, Rules
+from tests.model.world import start
 
 # Small enough to explore whole.
 WHOLE = {

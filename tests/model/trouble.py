@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from .protocol import Done, Miss, NewLife, alive, begin, call, load, may_leave, put_in_doubt, register
-from .state import Ask, Outsider, Redis, Rules, Server, Wish, World
+from tests.model.protocol import Done, Miss, NewLife, alive, begin, call, load, may_leave, put_in_doubt, register
+from tests.model.state import Ask, Outsider, Redis, Rules, Server, Wish, World
 
 Steps = Iterator[tuple[str, World]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .protocol import (
+from tests.model.protocol import (
     Answer,
     Done,
     Miss,
@@ -28,7 +28,7 @@ from .protocol import (
     settle,
     to_read_on,
 )
-from .state import (
+from tests.model.state import (
     Ask,
     Batch,
     Begin,
@@ -48,7 +48,7 @@ from .state import (
     Wish,
     World,
 )
-from .trouble import lost, outside, spend, strays, trouble
+from tests.model.trouble import lost, outside, spend, strays, trouble
 
 Steps = Iterator[tuple[str, World]]
 PODS = 2

@@ -9,9 +9,9 @@ import yaml
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
+from service.instrumentation.flusher_metrics import FlushMetrics
 from service.settings import Settings
-from service.watching.metrics import FlushMetrics
-from tests.integration.prometheus import ALERTS
+from tests.support.prometheus import ALERTS
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = (ROOT / "docs/identity.md").read_text()
@@ -38,7 +38,7 @@ def test_identity_has_each_setting_with_its_default():
 
 
 def test_what_identity_shows_of_a_user_is_so():
-    from service.security.actors import actor_of_user
+    from service.auth.actor_id import actor_of_user
 
     shown, actor = re.search(r"`([^`]+)` is `(user:[^`]+)`", IDENTITY).groups()
     assert actor_of_user(shown) == actor
@@ -81,7 +81,7 @@ def metrics() -> dict[str, set[str]]:
 
 
 def test_every_metric_stands_in_the_docs_and_no_other():
-    import service.app  # noqa: F401 - where all that counts is imported
+    import service.bootstrap.app  # noqa: F401 - where all that counts is imported
 
     named = set(re.findall(r"^\| `(likewise_\w+)` \|", WATCHING, re.MULTILINE))
     assert named == metrics().keys()

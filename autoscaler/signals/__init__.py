@@ -1,0 +1,1 @@
+"""Where the load is read from."""

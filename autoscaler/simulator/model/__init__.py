@@ -1,0 +1,1 @@
+"""A cluster, its pods and the traffic they get, in simulated time."""

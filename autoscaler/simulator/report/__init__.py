@@ -1,0 +1,1 @@
+"""Scores, comparison and drawings."""

@@ -1,0 +1,36 @@
+"""Counts requests around everything else, so that what waits or fails inside is seen too."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response
+
+from service.observability.traffic_counter import Traffic
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def count_traffic(app: Flask, traffic: Traffic) -> None:
+    """Count the app's requests from here on."""
+    app.wsgi_app = _Counted(app.wsgi_app, traffic)  # type: ignore[method-assign]
+
+    def count_failed(response: Response) -> Response:
+        if response.status_code >= 500:
+            traffic.failed += 1
+        return response
+
+    app.after_request(count_failed)
+
+
+class _Counted:
+    def __init__(self, app: "WSGIApplication", traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        self._traffic.arrived += 1
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._traffic.answered += 1

@@ -1,0 +1,117 @@
+"""A standing as JSON, and the headers that say who may keep it."""
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import blake2b
+
+from babel import Locale
+from flask import Response, request
+
+from service.api.http.number_format import ENGLISH, display, locale_of, preferred_locale
+from service.core.likes import Standing
+
+SHARED = "public, max-age=1"
+_COUNTED = b'"count":%d,"display":%b,"approximate":%b,"as_of":"%b"'  # a post's id holds nothing that JSON escapes
+
+
+def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
+    """A standing with the viewer's own state: never kept by anyone."""
+    return _json({**_own(standing, _locale()), **more}, status, "no-store")
+
+
+def viewers_body(standing: Standing, locale: Locale) -> bytes:
+    """What `of_viewer` says, as the hot path sends it: the same bytes, for a tenth of the cost."""
+    liked = b"true" if standing.liked else b"false"
+    return b'{"post":"%b","liked":%b,%b}' % (standing.post.encode(), liked, _counted_bytes(standing, locale))
+
+
+def count_body(standings: list[Standing], locale: Locale) -> bytes:
+    """What `of_count` says of the first."""
+    return b'{"post":"%b",%b}' % (standings[0].post.encode(), _counted_bytes(standings[0], locale))
+
+
+def counts_body(standings: list[Standing], locale: Locale) -> bytes:
+    """What `of_counts` says."""
+    return b'{"counts":[%b]}' % b",".join([count_body([standing], locale) for standing in standings])
+
+
+def of_viewers(standings: list[Standing]) -> Response:
+    """Standings of several posts with the viewer's own state, in their order: never kept by anyone."""
+    locale = _locale()
+    return _json({"likes": [_own(standing, locale) for standing in standings]}, 200, "no-store")
+
+
+def of_count(standing: Standing) -> Response:
+    """A post's count, the same for everyone."""
+    return _shared({"post": standing.post, **_counted(standing, _locale())}, [standing])
+
+
+def of_counts(standings: list[Standing]) -> Response:
+    """Counts of several posts, in their order."""
+    locale = _locale()
+    rows = [{"post": standing.post, **_counted(standing, locale)} for standing in standings]
+    return _shared({"counts": rows}, standings)
+
+
+def as_of(moment_us: int) -> str:
+    """µs since 1970 as ISO 8601 in UTC; whole µs, so two answers can be put in order as text."""
+    seconds, micros = divmod(moment_us, 1_000_000)
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=16_384)
+def _quoted(text: str) -> bytes:
+    return json.dumps(text, ensure_ascii=False).encode()
+
+
+def _own(standing: Standing, locale: Locale) -> dict[str, object]:
+    return {"post": standing.post, "liked": standing.liked, **_counted(standing, locale)}
+
+
+def _counted(standing: Standing, locale: Locale) -> dict[str, object]:
+    return {
+        "count": standing.count,
+        "display": display(standing.count, locale),
+        "approximate": standing.approximate,
+        "as_of": as_of(standing.as_of_us),
+    }
+
+
+def _counted_bytes(standing: Standing, locale: Locale) -> bytes:
+    approximate = b"true" if standing.approximate else b"false"
+    shown = _quoted(display(standing.count, locale))
+    return _COUNTED % (standing.count, shown, approximate, as_of(standing.as_of_us).encode())
+
+
+def _shared(body: dict[str, object], standings: list[Standing]) -> Response:
+    response = _json(body, 200, SHARED)
+    response.set_etag(etag_of(standings, _locale()), weak=True)
+    return response.make_conditional(request)  # type: ignore[return-value]
+
+
+def etag_of(standings: list[Standing], locale: Locale) -> str:
+    """To be sent as a weak one, as `as_of` has no part in it: a count that stayed the same is not sent again."""
+    said = [(standing.post, standing.count, standing.approximate) for standing in standings]
+    return blake2b(f"{locale}{said}".encode(), digest_size=9).hexdigest()
+
+
+def _json(body: dict[str, object], status: int, cache_control: str) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    response = Response(text, status, mimetype="application/json")
+    response.headers["Cache-Control"] = cache_control
+    if "locale" not in request.args:
+        response.headers["Vary"] = "Accept-Language"
+    return response
+
+
+def _locale() -> Locale:
+    """Of `?locale=`, else of Accept-Language; English where neither is known."""
+    if (tag := request.args.get("locale")) is not None:
+        return locale_of(tag) or ENGLISH
+    return preferred_locale(request.headers.get("Accept-Language", ""))

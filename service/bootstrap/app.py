@@ -1,0 +1,196 @@
+"""The only place where parts are put together: stores, use cases, the web application, the flusher."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flask import Flask
+
+from service import api
+from service.api.http.request_counter import count_traffic
+from service.auth.identity import Viewers
+from service.bootstrap.tracing import PodTraces, flusher_traces
+from service.core.flusher import Flusher
+from service.core.likes import Counter, Likes
+from service.core.queue import Queue, Store
+from service.core.readiness import Readiness
+from service.instrumentation.consistency_checks import Checks, repeated
+from service.instrumentation.flusher_load import FlushMeter
+from service.instrumentation.monitor import Watch
+from service.observability.load_meter import Lateness, Meter
+from service.observability.load_reporter import Signals
+from service.observability.metrics_server import served
+from service.observability.traffic_counter import Traffic
+from service.ratelimit.policy import Quotas
+from service.ratelimit.sync import Sharing
+from service.settings import Settings
+from service.storage.cache_fill import Loader
+from service.storage.postgres.like_store import PostgresLedger
+from service.storage.postgres.shard_map import parse_shard_map
+from service.storage.redis.cluster import Cluster
+from service.storage.redis.like_counter import RedisCounter
+from service.storage.redis.load_report_store import KEYS, RedisSignals
+from service.storage.redis.ratelimit_store import RedisWindows
+from service.storage.redis.shard_client import Shards
+from service.storage.redis.stream_queue import RedisQueue
+
+
+class Closing(Protocol):
+    """Holds sockets or threads."""
+
+    def close(self) -> None:
+        """Give them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Redis and Postgres, behind their ports. Sockets open on first use."""
+
+    settings: Settings
+    counter: RedisCounter
+    ledger: PostgresLedger
+    queue: RedisQueue
+    shards: Shards
+
+    def close(self) -> None:
+        """Close every socket."""
+        self.shards.cluster.close()
+        self.ledger.close()
+
+
+def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
+    """The stores of a process; the queue of all shards, or of some. Raises ConfigurationError."""
+    ledger = PostgresLedger(settings)
+    cluster = _cluster(settings)
+    shards = Shards(cluster, ledger, settings.shards)
+    return Stores(
+        settings=settings,
+        counter=RedisCounter(shards, Loader(ledger), settings),
+        ledger=ledger,
+        queue=RedisQueue(shards, queue_of or range(settings.shards), settings.settled_ttl_s),
+        shards=shards,
+    )
+
+
+def _cluster(settings: Settings) -> Cluster:
+    return Cluster(
+        settings.redis_urls,
+        timeout_s=settings.redis_timeout_ms / 1000,
+        username=settings.redis_username,
+        password=settings.redis_password.get_secret_value(),
+        ca_file=settings.redis_ca_file,
+    )
+
+
+@contextmanager
+def open_stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Iterator[Stores]:
+    """The stores, closed at the end."""
+    opened = stores(settings, queue_of)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def create_likes(
+    opened: Stores, asked: Callable[[str], object] = bool, traced: Callable[[Counter], Counter] | None = None
+) -> Likes:
+    """The use cases on the stores."""
+    settings = opened.settings
+    counter = traced(opened.counter) if traced else opened.counter
+    return Likes(counter=counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked)
+
+
+def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | None = None) -> Flusher:
+    """A flusher of this process, through other ports if wanted; its lease carries host and process."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+    queue, store = queue or opened.queue, store or opened.ledger
+    return Flusher(queue=queue, store=store, settings=opened.settings, owner=owner)
+
+
+@contextmanager
+def flushers(settings: Settings) -> Iterator[list[Flusher]]:
+    """A flusher for each database, with sockets of its own: a database that hangs delays no other. All are watched."""
+    with ExitStack() as stack:
+        watch, made = Watch.with_settings(settings), []
+        traced = stack.enter_context(flusher_traces(settings))
+        for held in parse_shard_map(settings.shard_map, settings.shards):
+            opened = stack.enter_context(open_stores(settings, held.shards))
+            label = f"{held.first}-{held.last}"
+            queue, store = watch.observe(label, opened.queue, traced(opened.ledger))
+            made.append(create_flusher(opened, queue, store))
+        stack.enter_context(_watched(settings, watch))
+        yield made
+
+
+@contextmanager
+def _watched(settings: Settings, watch: Watch) -> Iterator[None]:
+    """Serve metrics, and check the servers through sockets that no flusher waits for."""
+    with open_stores(settings) as opened, ExitStack() as stack:
+        checks = Checks(
+            watch.metrics,
+            redis=opened.counter,
+            postgres=opened.ledger,
+            held=opened.queue,
+            rows=opened.ledger,
+            shards=watch.held,
+        )
+        stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
+        stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
+        signals = create_signals(settings, "flusher", FlushMeter(watch.backlogs()).measure)
+        signals.start()
+        stack.callback(signals.close)
+        yield
+
+
+def create_app(settings: Settings) -> Flask:
+    """The WSGI application of a pod. Raises ConfigurationError.
+
+    Its extensions `start`, `stop` and `close` are for who serves it: once serving, once told to stop, and at the end.
+    """
+    opened, quotas = stores(settings), Quotas(settings)
+    viewers = Viewers(settings, quotas)
+    viewers.users.start()
+    app = Flask("service", static_folder=None)
+    traffic, lateness, traces = Traffic(), Lateness(), PodTraces(settings)
+    signals = create_signals(settings, "api", Meter(traffic, lateness.take_s).measure)
+    readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
+    likes = create_likes(opened, traffic.posts.append, traces.counter)
+    api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
+    count_traffic(app, traffic)
+    traces.requests(app, viewers.clients)
+    close = _closing(opened, viewers, *_shared_limits(settings, quotas), readiness, lateness, signals, traces)
+    start = _each(readiness.start, lateness.start, signals.start)
+    app.extensions |= {"start": start, "stop": readiness.stop, "close": close}
+    return app
+
+
+def _shared_limits(settings: Settings, quotas: Quotas) -> tuple[RedisWindows, Sharing]:
+    """What other pods count of the limits, through sockets of its own: it must not hold up a like."""
+    windows = RedisWindows(_cluster(settings))
+    return windows, Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
+
+
+def _closing(*parts: Closing) -> Callable[[], None]:
+    """Closes them in turn, the last first; each, whatever another does."""
+    stack = ExitStack()
+    for part in parts:
+        stack.callback(part.close)
+    return stack.close
+
+
+def create_signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:
+    """Tells the autoscaler of this process, once started; with sockets of its own, as for limits."""
+    boards = [RedisSignals(_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
+    return Signals(role, measure, boards, settings.signal_ms / 1000)
+
+
+def _each(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call_each() -> None:
+        for call in calls:
+            call()
+
+    return call_each

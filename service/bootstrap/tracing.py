@@ -1,0 +1,71 @@
+"""Puts tracing around a process' parts where LIKEWISE_TRACE_ENDPOINT is set; else leaves them, and imports nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from service.auth.client_address import Clients
+from service.core.likes import Counter
+from service.core.queue import Store
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.observability.tracing import Tracing
+
+
+class PodTraces:
+    """The traces of an API process. Raises ConfigurationError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._tracing = _tracing(settings, "likewise-api")
+
+    def counter(self, counter: Counter) -> Counter:
+        """The counter, its calls in spans."""
+        if self._tracing is None:
+            return counter
+        from service.instrumentation.traced import TracedCounter
+
+        return TracedCounter(counter, self._tracing)
+
+    def requests(self, app: Flask, clients: Clients) -> None:
+        """Give each traced request of the app a span, around all that was put around the app before."""
+        if self._tracing is None:
+            return
+        from service.api.http.tracing import TracedRequests
+
+        app.wsgi_app = TracedRequests(app.wsgi_app, self._tracing, clients)  # type: ignore[method-assign]
+
+    def close(self) -> None:
+        """Send what is left."""
+        if self._tracing is not None:
+            self._tracing.close()
+
+
+@contextmanager
+def flusher_traces(settings: Settings) -> Iterator[Callable[[Store], Store]]:
+    """What puts spans around a flusher's store, until the end of the block. Raises ConfigurationError."""
+    tracing = _tracing(settings, "likewise-flusher")
+    if tracing is None:
+        yield lambda store: store
+        return
+    from service.instrumentation.traced import TracedStore
+
+    try:
+        yield lambda store: TracedStore(store, tracing)
+    finally:
+        tracing.close()
+
+
+def _tracing(settings: Settings, service: str) -> "Tracing | None":
+    if not settings.trace_endpoint:
+        return None
+    try:
+        from service.observability.tracing import Tracing
+    except ImportError as error:
+        raise ConfigurationError(
+            "LIKEWISE_TRACE_ENDPOINT needs OpenTelemetry; `pip install 'likewise[tracing]'` brings it"
+        ) from error
+    return Tracing(service, settings.trace_endpoint, settings.trace_ratio)

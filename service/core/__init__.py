@@ -1,0 +1,1 @@
+"""What Likewise does, without HTTP and without drivers."""

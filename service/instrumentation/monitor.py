@@ -1,0 +1,45 @@
+"""What watches the flushers of a process: their observed ports, their metrics, and whether they go on."""
+
+import time
+from dataclasses import dataclass, field
+
+from service.core.queue import Queue, Store
+from service.instrumentation.backlog import Backlog
+from service.instrumentation.flusher_metrics import FlushMetrics
+from service.instrumentation.instrumented import ObservedQueue, ObservedStore
+from service.settings import Settings
+
+STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
+
+
+@dataclass(slots=True)
+class Watch:
+    """Observes flushers, each by the name of its shards."""
+
+    metrics: FlushMetrics
+    _queues: list[ObservedQueue] = field(default_factory=list)
+
+    @classmethod
+    def with_settings(cls, settings: Settings) -> "Watch":
+        """A watch of no flusher yet."""
+        return cls(FlushMetrics(settings.queue_bytes))
+
+    def observe(self, label: str, queue: Queue, store: Store) -> tuple[ObservedQueue, ObservedStore]:
+        """The ports, observed."""
+        backlog = Backlog(queue.shards)
+        self.metrics.show(label, backlog)
+        observed = ObservedQueue(queue, backlog)
+        self._queues.append(observed)
+        return observed, ObservedStore(store, backlog, self.metrics, label)
+
+    def backlogs(self) -> list[Backlog]:
+        """How the shards of each of them stand."""
+        return [queue.backlog for queue in self._queues]
+
+    def held(self) -> list[int]:
+        """Shards that these flushers have the lease of."""
+        return [shard for queue in self._queues for shard in queue.backlog.held()]
+
+    def is_live(self) -> bool:
+        """Whether the rounds of every flusher go on."""
+        return all(time.monotonic() - queue.beat_s < STUCK_S for queue in self._queues)

@@ -1,0 +1,72 @@
+"""A traced like on its way: through Redis, by its stream entry to the flusher, into a transaction of Postgres."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from opentelemetry.trace import SpanKind
+
+from service.core.likes import Counter, Standing, Wish
+from service.core.queue import Batch, Committed, Entry, FencedError, Store
+from service.observability.tracing import Tracing, current_span, parent_of, traceparent_of
+from service.settings import Ack
+
+MAX_LINKS = 100  # of a transaction: at a high ratio a large one would be told by its links alone
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCounter:
+    """See `service.core.likes.Counter`. A traced wish takes its trace along."""
+
+    counter: Counter
+    tracing: Tracing
+
+    def wish(self, wish: Wish, ack: Ack) -> Standing:
+        if current_span() is None:
+            return self.counter.wish(wish, ack)
+        with self.tracing.span("redis wish", SpanKind.CLIENT, {"likewise.post": wish.post}) as span:
+            standing = self.counter.wish(replace(wish, trace=traceparent_of(span.get_span_context())), ack)
+            span.set_attribute("likewise.changed", standing.changed)
+            return standing
+
+    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+        if current_span() is None:
+            return self.counter.standings(posts, actor)
+        with self.tracing.span("redis standings", SpanKind.CLIENT, {"likewise.posts": len(posts)}):
+            return self.counter.standings(posts, actor)
+
+    def doubt(self, post: str) -> None:
+        self.counter.doubt(post)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStore:
+    """Trace transactions that store traced likes, and each in its own; see `service.core.queue.Store`."""
+
+    store: Store
+    tracing: Tracing
+
+    def database_of(self, shard: int) -> int:
+        return self.store.database_of(shard)
+
+    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+        began_ns = time.time_ns()
+        outcomes = self.store.commit(batches)
+        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)]
+        traced = [(batch.shard, entry) for batch in stored for entry in batch.entries if entry.trace]
+        if traced:
+            self._tell(stored, traced[:MAX_LINKS], (began_ns, time.time_ns()))
+        return outcomes
+
+    def _tell(self, stored: list[Batch], traced: list[tuple[int, Entry]], times_ns: tuple[int, int]) -> None:
+        likes = [(shard, entry, parent) for shard, entry in traced if (parent := parent_of(entry.trace))]
+        sizes = {"likewise.shards": len(stored), "likewise.likes": sum(len(batch.entries) for batch in stored)}
+        flush = self.tracing.past_span("postgres commit", sizes, times_ns, links=[parent for *_, parent in likes])
+        for shard, entry, parent in likes:
+            about: dict[str, str | int] = {
+                "likewise.post": entry.post,
+                "likewise.shard": shard,
+                "likewise.version": entry.version,
+            }
+            waited_ns = (min(entry.version * 1_000, times_ns[1]), times_ns[1])
+            self.tracing.past_span("queued, then stored", about, waited_ns, parent=parent, links=[flush])

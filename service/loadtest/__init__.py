@@ -1,0 +1,8 @@
+"""`likewise drill`: many likes when they are due, and whether every one of them was counted once and kept."""
+
+from service.loadtest.generator.plan import DrillUsageError, Options, parse_duration
+from service.loadtest.report.local_processes import default_url
+from service.loadtest.report.results import Results
+from service.loadtest.runner import run
+
+__all__ = ["DrillUsageError", "Options", "Results", "default_url", "parse_duration", "run"]

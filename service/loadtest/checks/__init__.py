@@ -1,0 +1,1 @@
+"""What a load test found, against what it must have found."""

@@ -1,0 +1,1 @@
+"""Plan and send the likes of a load test."""

@@ -1,0 +1,131 @@
+"""`likewise migrate`: `pre` migrations run before new pods start, `post` ones after the last old pod is gone.
+
+A `pre` migration adds what the new image needs and takes nothing from the old one, with or without the `post` ones
+before it; so old and new pods run side by side, and a rollback finds what it needs.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+from psycopg import sql
+
+from service.errors import ConfigurationError, LedgerUnavailableError
+from service.settings import Settings
+from service.storage.postgres.installation import complete, membership, refuse_strangers
+from service.storage.postgres.queries import partition
+from service.storage.postgres.schema import (
+    Connection,
+    Phase,
+    applied,
+    differing_count,
+    differing_shards,
+    migrations,
+    too_new,
+)
+from service.storage.postgres.shard_map import Range, parse_shard_map
+
+_ADVISORY_LOCK = 0x4C696B65  # "Like"
+
+
+def migrate(
+    settings: Settings, phases: tuple[Phase, ...] = ("pre", "post"), *, accept_empty: bool = False
+) -> list[str]:
+    """Bring every database up to date; safe to run twice or at once. What was done, a line each.
+
+    Raises ConfigurationError where a database is not what the shard map says, or is past this image; or is empty while
+    others of its installation are not, unless `accept_empty`.
+    """
+    ranges = parse_shard_map(settings.shard_map, settings.shards)
+    done = []
+    with ExitStack() as stack:
+        connections = {held.name: stack.enter_context(_connected(held)) for held in ranges}
+        # Held until the connection ends: who migrates at the same moment waits, and finds all done.
+        next(iter(connections.values())).execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+        members = {name: membership(connection) for name, connection in connections.items()}
+        refuse_strangers(members, accept_empty=accept_empty)
+        for held in ranges:
+            lines = _migrate_one(connections[held.name], held, settings.shards, phases)
+            done += [f"{held.name}: {line}" for line in lines]
+        if "pre" in phases:
+            complete(connections)
+    return done
+
+
+def pending(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
+    """The migrations that `migrate` would apply, a line each; changes nothing."""
+    left = []
+    for held in parse_shard_map(settings.shard_map, settings.shards):
+        with _connected(held) as connection:
+            prepared = connection.execute("SELECT to_regclass('migrations')").fetchone() != (None,)
+            done = {migration.number for migration in applied(connection)} if prepared else set()
+        left += [f"{held.name}: {one}" for one in migrations() if one.phase in phases and one.number not in done]
+    return left
+
+
+@contextmanager
+def _connected(held: Range) -> Iterator[Connection]:
+    try:
+        with psycopg.connect(held.url, autocommit=True, connect_timeout=10) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise LedgerUnavailableError(f"Postgres {held.name}: {str(error).strip()}") from error
+
+
+def _migrate_one(connection: Connection, held: Range, shards: int, phases: tuple[Phase, ...]) -> list[str]:
+    # One transaction: a migration that fails, or a machine that dies, leaves the database as it was.
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        _ensure_table(connection)
+        done = applied(connection)
+        if newer := too_new(done):
+            raise ConfigurationError(
+                f"Postgres {held.name} is past this image by migration {newer}, and can't go back: "
+                "run the newer image, or restore a backup from before it"
+            )
+        lines = _apply(connection, phases, {migration.number for migration in done})
+        if "pre" in phases:
+            lines += _ensure_shards(connection, held, shards)
+    return lines
+
+
+def _ensure_table(connection: Connection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    connection.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS phase text NOT NULL DEFAULT 'pre'")
+
+
+def _apply(connection: Connection, phases: tuple[Phase, ...], done: set[int]) -> list[str]:
+    lines = []
+    for migration in migrations():
+        if migration.phase in phases and migration.number not in done:
+            connection.execute(migration.text.encode())
+            connection.execute(
+                "INSERT INTO migrations (number, phase, name) VALUES (%s, %s, %s)",
+                [migration.number, migration.phase, migration.name],
+            )
+            lines.append(str(migration))
+    return lines
+
+
+def _ensure_shards(connection: Connection, held: Range, shards: int) -> list[str]:
+    """The shards' rows and partitions in a new database; in any other they must be there, and no others."""
+    connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
+    row = connection.execute("SELECT shards FROM install").fetchone()
+    if row and (differs := differing_count(held, row[0], shards)):
+        raise ConfigurationError(differs)
+    present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
+    if present and (differs := differing_shards(held, present)):
+        raise ConfigurationError(f"{differs}; shards are not moved by changing the map")
+    if present:
+        return []
+    for shard in held.shards:
+        connection.execute("INSERT INTO shards (shard) VALUES (%s)", [shard])
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF likes FOR VALUES IN ({})").format(
+                sql.Identifier(partition(shard)), sql.Literal(shard)
+            )
+        )
+    return [f"{len(held.shards)} shards added, {held.first} to {held.last}"]

@@ -1,0 +1,81 @@
+"""Migrations, and whether a database is one that this image can work with."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import psycopg
+
+from service.storage.postgres.shard_map import Range
+
+Phase = Literal["pre", "post"]
+Connection = psycopg.Connection[tuple[Any, ...]]
+_FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the migrations folder."""
+
+    number: int
+    phase: str
+    name: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.number:04d} {self.phase} {self.name}"
+
+
+@cache
+def migrations() -> list[Migration]:
+    """Every migration in order."""
+    found = []
+    for file in files("service.storage.postgres").joinpath("migrations").iterdir():
+        match = _FILE.fullmatch(file.name)
+        if match:
+            found.append(Migration(int(match[1]), match[2], match[3], file.read_text("utf-8")))
+    return sorted(found, key=lambda one: one.number)
+
+
+def applied(connection: Connection) -> list[Migration]:
+    """What was done to a database, in order."""
+    return [Migration(*row) for row in connection.execute("SELECT number, phase, name FROM migrations ORDER BY number")]
+
+
+def too_new(done: list[Migration]) -> Migration | None:
+    """A `post` migration of a newer image: what older ones stand on is gone. A newer `pre` only adds."""
+    known = {migration.number for migration in migrations()}
+    return next((one for one in done if one.phase == "post" and one.number not in known), None)
+
+
+def misfit(connection: Connection, held: Range, shards: int) -> str:
+    """Why this image must not work with the database as it stands, in a sentence; empty where it may."""
+    try:
+        done = applied(connection)
+        layout = connection.execute("SELECT shards FROM install").fetchone()
+        present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        return f"Postgres {held.name} is not prepared: run `likewise migrate`"
+    if newer := too_new(done):
+        return f"Postgres {held.name} is past this image by migration {newer}: run the newer image"
+    missing = {one.number for one in migrations() if one.phase == "pre"} - {one.number for one in done}
+    if missing or layout is None:
+        return f"Postgres {held.name} lacks migrations of this image: run `likewise migrate`"
+    return differing_count(held, layout[0], shards) or differing_shards(held, present)
+
+
+def differing_count(held: Range, installed: int, shards: int) -> str:
+    """With how many shards a database was installed against the setting, in a sentence; empty where it is the same."""
+    if installed == shards:
+        return ""
+    return f"{held.name} was installed with {installed} shards; LIKEWISE_SHARDS={shards} differs"
+
+
+def differing_shards(held: Range, present: set[int]) -> str:
+    """What a database holds against what the shard map gives it, in a sentence; empty where it is the same."""
+    if present == set(held.shards):
+        return ""
+    has = f"shards {min(present)} to {max(present)}" if present else "no shards"
+    return f"LIKEWISE_SHARD_MAP gives Postgres {held.name} the shards {held.first} to {held.last}, and it holds {has}"

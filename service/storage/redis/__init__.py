@@ -1,0 +1,1 @@
+"""Counts and queues in Redis Cluster."""

@@ -1,0 +1,186 @@
+"""The Redis Cluster as we use it: one socket a node, whole batches, and the slot map. Redis' errors end here."""
+
+import time
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionPool, SSLConnection, parse_url
+from redis.retry import Retry
+
+from service.errors import ConfigurationError, CounterUnavailableError
+from service.sharding import SLOTS
+from service.storage.connection_errors import note_redis
+
+Command = tuple[Any, ...]
+Address = tuple[str, int]
+_LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+_REFRESH_PAUSE_S = 0.05
+
+
+class Node:
+    """One server and the socket to it. Commands of a batch leave in one write."""
+
+    def __init__(self, address: Address, pool: ConnectionPool) -> None:
+        self.address = address
+        self._lock = Lock()
+        self._connection = pool.make_connection()
+
+    @property
+    def name(self) -> str:
+        return f"{self.address[0]}:{self.address[1]}"
+
+    def call(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies in order; an error reply is an exception in the list. Raises CounterUnavailableError."""
+        with self._lock:
+            try:
+                return self._round_trip(commands)
+            except _LOST as error:
+                note_redis(error)
+                self._connection.disconnect()
+                raise CounterUnavailableError(f"Redis {self.name}: {error}") from error
+            except BaseException:
+                # A batch left half-read would give its replies to the next caller.
+                self._connection.disconnect()
+                raise
+
+    def _round_trip(self, commands: Sequence[Command]) -> list[Any]:
+        self._connection.connect()
+        self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        return [self._reply() for _ in commands]
+
+    def _reply(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            note_redis(error)
+            return error
+
+    def leave(self) -> None:
+        """Give the socket back if nobody waits on it; a call under way does so where it fails."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._connection.disconnect()
+            finally:
+                self._lock.release()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        with self._lock:
+            self._connection.disconnect()
+
+
+class Cluster:
+    """Which node serves which slot. A single server without cluster mode serves them all."""
+
+    def __init__(
+        self, urls: Sequence[str], *, timeout_s: float, username: str = "", password: str = "", ca_file: str = ""
+    ) -> None:
+        if not urls:
+            raise ConfigurationError("LIKEWISE_REDIS_URLS is empty; give redis://HOST:PORT of some nodes")
+        try:
+            self._options = [dict(parse_url(url)) for url in urls]
+        except ValueError as error:
+            raise ConfigurationError(f"LIKEWISE_REDIS_URLS: {error}") from error
+        self._credentials = {"username": username, "password": password}
+        self._ca_file = ca_file
+        self._timeout_s = timeout_s
+        self._seeds = [self._address(options) for options in self._options]
+        self._nodes: dict[Address, Node] = {}
+        self._slots: list[Address] = []
+        self._refreshed_at = 0.0
+        self._mutex = Lock()
+        self._refresh_mutex = Lock()
+
+    @staticmethod
+    def _address(options: dict[str, Any]) -> Address:
+        return options.get("host", "127.0.0.1"), options.get("port", 6379)
+
+    def node(self, address: Address) -> Node:
+        """The node at an address, known before or not."""
+        with self._mutex:
+            if address not in self._nodes:
+                self._nodes[address] = Node(address, self._pool(address))
+            return self._nodes[address]
+
+    def _pool(self, address: Address) -> ConnectionPool:
+        options = self._options[0] | {"host": address[0], "port": address[1]}
+        options |= {name: value for name, value in self._credentials.items() if value}
+        if self._ca_file and options.get("connection_class") is SSLConnection:
+            options["ssl_ca_certs"] = self._ca_file
+        return ConnectionPool(
+            socket_timeout=self._timeout_s,
+            socket_connect_timeout=self._timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+            **options,
+        )
+
+    def of_slot(self, slot: int) -> Node:
+        """The primary of a slot. Raises CounterUnavailableError where no node tells the slot map."""
+        if not self._slots:
+            self.refresh()
+        address = self._slots[slot]
+        if not address[0]:
+            raise CounterUnavailableError(f"no Redis node serves slot {slot}")
+        return self.node(address)
+
+    def primaries(self) -> list[Node]:
+        """Every node that serves a slot."""
+        if not self._slots:
+            self.refresh()
+        return [self.node(address) for address in sorted(set(self._slots)) if address[0]]
+
+    def refresh(self) -> None:
+        """Read the slot map again, from whichever node answers first; calls in a burst share one reading."""
+        asked_at = time.monotonic()
+        with self._refresh_mutex:
+            if self._slots and self._refreshed_at > asked_at - _REFRESH_PAUSE_S:
+                return
+            reasons = []
+            for address in dict.fromkeys([*self._slots, *self._seeds]):
+                if not address[0]:
+                    continue
+                try:
+                    self._slots = self._read_slots(address)
+                except CounterUnavailableError as error:
+                    reasons.append(str(error))
+                    continue
+                self._refreshed_at = time.monotonic()
+                self._forget_others()
+                return
+            raise CounterUnavailableError("; ".join(reasons))
+
+    def _forget_others(self) -> None:
+        """Nodes come back under other addresses: those that serve nothing any more must not pile up."""
+        with self._mutex:
+            others = set(self._nodes) - set(self._slots)
+            gone = [self._nodes.pop(address) for address in others]
+        for node in gone:
+            node.leave()
+
+    def _read_slots(self, address: Address) -> list[Address]:
+        # A socket of its own: the shared one may wait for a dead primary's time limit.
+        node = Node(address, self._pool(address))
+        try:
+            reply = node.call([("CLUSTER", "SLOTS")])[0]
+        finally:
+            node.close()
+        if isinstance(reply, redis.ResponseError):
+            if "cluster support disabled" in str(reply):
+                return [address] * SLOTS
+            raise CounterUnavailableError(f"Redis {address[0]}:{address[1]}: {reply}")
+        slots: list[Address] = [("", 0)] * SLOTS
+        for first, last, primary, *_ in reply:
+            host = primary[0].decode() if primary[0] else address[0]
+            slots[first : last + 1] = [(host, primary[1])] * (last - first + 1)
+        if not reply:
+            raise CounterUnavailableError(f"Redis {address[0]}:{address[1]} serves no slots yet")
+        return slots
+
+    def close(self) -> None:
+        """Close every socket."""
+        for node in list(self._nodes.values()):
+            node.close()

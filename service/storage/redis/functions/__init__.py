@@ -1,0 +1,13 @@
+"""The Redis functions. Their names carry the hash of the source, so pods of two releases run side by side."""
+
+import hashlib
+from importlib.resources import files
+
+_TEMPLATE = files(__package__).joinpath("likes.lua").read_text("utf-8")
+VERSION = hashlib.sha256(_TEMPLATE.encode()).hexdigest()[:8]
+SOURCE = _TEMPLATE.replace("@VERSION@", VERSION)
+
+
+def name_of(function: str) -> str:
+    """The full name of `wish`, `ask`, `begin`, `renew`, `poll`, `settle` or `doubt`."""
+    return f"lw_{function}_{VERSION}"

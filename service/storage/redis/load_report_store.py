@@ -1,0 +1,58 @@
+"""What processes tell the autoscaler of themselves, in Redis: a hash with a field for each, written each second.
+
+There are two such hashes, on different primaries, so that a failover blinds nobody. A value is the time of its server
+in µs, a space, and JSON; `autoscaler/signals/signals.py` reads it.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+from service.errors import CounterUnavailableError
+from service.storage.redis.cluster import Cluster
+
+KEYS = ("signals:{f5}", "signals:{9}")  # slots 1914 and 10106: half of the ring apart, whatever the number of primaries
+KEPT_S = 30  # the dead are told of for so long; readers believe what is some seconds old
+_SCRIPT = files("service.storage.redis.functions").joinpath("load_report.lua").read_text("utf-8")
+
+
+class RedisSignals:
+    """One of the hashes; see `service.observability.load_reporter.Board`.
+
+    The cluster must be its own: likes must not wait for it.
+    """
+
+    def __init__(self, cluster: Cluster, key: str) -> None:
+        self._cluster = cluster
+        self._key = key
+
+    def tell(self, who: str, said: Mapping[str, Any]) -> None:
+        """Replace what `who` has told. Raises CounterUnavailableError."""
+        self._call("EVAL", _SCRIPT, 1, self._key, who, json.dumps(said, separators=(",", ":")), KEPT_S)
+
+    def forget(self, who: str) -> None:
+        """Drop what `who` has told. Raises CounterUnavailableError."""
+        self._call("HDEL", self._key, who)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._cluster.close()
+
+    def _call(self, *command: Any) -> None:
+        try:
+            reply = self._cluster.of_slot(key_slot(self._key.encode())).call([command])[0]
+        except CounterUnavailableError:
+            self._refresh()
+            raise
+        if isinstance(reply, redis.ResponseError):
+            self._refresh()
+            raise CounterUnavailableError(f"Redis: {reply}")
+
+    def _refresh(self) -> None:
+        with suppress(CounterUnavailableError):  # it is tried again the next time
+            self._cluster.refresh()

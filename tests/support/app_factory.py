@@ -1,0 +1,92 @@
+"""An app of the API on some stores, and a way to ask what every post counts."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from service import api
+from service.auth.api_keys import new_key
+from service.auth.identity import Viewers
+from service.core.likes import Likes
+from service.core.readiness import Readiness
+from service.ratelimit.policy import Quotas
+from service.settings import Settings
+from tests.support.fake_stores import FakeCounter, FakeLedger
+
+SECRET = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
+SITE = "https://blog.site"
+SEED_KEY, _SEEDER = new_key("seeder", ["seed"])
+LIKE_KEY, _LIKER = new_key("liker", ["like"])
+ADMIN_KEY, _ADMIN = new_key("admin", ["admin"])
+API_KEYS = [_SEEDER, _LIKER, _ADMIN]
+GENEROUS = "1000000/minute"
+WORLD = {
+    "secret": SECRET,
+    "api_keys": API_KEYS,
+    "sites": [SITE],
+    "mint_limit": GENEROUS,
+    "actor_limit": GENEROUS,
+    "network_limit": GENEROUS,
+}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings of a test; no limit is reached unless it says otherwise."""
+    return Settings(**(WORLD | changes))
+
+
+@dataclass
+class Memory:
+    """The API on fake stores, which can be told to fail."""
+
+    app: Flask
+    counter: FakeCounter
+    ledger: FakeLedger
+    readiness: Readiness
+
+    def look(self) -> None:
+        """Ask the stores how they are, as a pod does in the background."""
+        self.readiness.ask_redis()
+        self.readiness.ask_postgres()
+
+    def snapshot(self) -> tuple[dict[str, set[str]], dict[str, int]]:
+        """Who likes what, and every first count: equal before and after what must change nothing."""
+        likers = {post: set(actors) for post, actors in self.counter.likers.items() if actors}
+        return likers, dict(self.ledger.seeds)
+
+
+def memory(**changes: Any) -> Memory:
+    """A new app on fake stores."""
+    ledger = FakeLedger()
+    counter = FakeCounter(ledger)
+    readiness = Readiness(counter, ledger, silence_s=5)
+    app = app_of(Likes(counter=counter, ledger=ledger, cache_ms=0), readiness, settings(**changes))
+    world = Memory(app, counter, ledger, readiness)
+    world.look()
+    return world
+
+
+def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
+    """The API on some use cases."""
+    app = Flask("service", static_folder=None)
+    viewers = Viewers(chosen, Quotas(chosen))
+    api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=chosen)
+    app.extensions["stop"] = readiness.stop
+    return app
+
+
+def problem(answer: TestResponse) -> dict[str, Any]:
+    """The problem of an answer, which must be one."""
+    assert answer.content_type == "application/problem+json", (answer.status, answer.text)
+    body = json.loads(answer.data)
+    assert body["status"] == answer.status_code
+    assert body.keys() >= {"type", "title", "detail"}
+    return body
+
+
+def memory_app() -> Flask:
+    """The app alone, for a server to run."""
+    return memory().app

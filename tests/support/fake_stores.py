@@ -1,0 +1,80 @@
+"""A counter and a ledger in plain dicts: what the ports of `service.core.likes` promise, and nothing more."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from service.core.likes import Standing, Wish
+from service.settings import Ack
+
+
+@dataclass
+class FakeLedger:
+    """First counts by post; every write raises `error`; `check` says `failing`, `misfits` says `unfit`."""
+
+    seeds: dict[str, int] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    failing: list[str] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    error: Exception | None = None
+
+    def seed(self, post: str, count: int) -> bool:
+        if self.error:
+            raise self.error
+        if post in self.known:
+            return False
+        self.known.add(post)
+        self.seeds[post] = count
+        return True
+
+    def check(self) -> list[str]:
+        return self.failing
+
+    def misfits(self) -> list[str]:
+        return self.unfit
+
+
+@dataclass
+class FakeCounter:
+    """The actors of each post, over the ledger's first counts."""
+
+    ledger: FakeLedger
+    likers: dict[str, set[str]] = field(default_factory=dict)
+    failing: list[str] = field(default_factory=list)
+    silence_s: float = 0
+    begun: bool = True
+    error: Exception | None = None
+    approximate: bool = False
+    clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
+
+    def wish(self, wish: Wish, ack: Ack) -> Standing:
+        if self.error:
+            raise self.error
+        before = wish.actor in self.likers.get(wish.post, ())
+        liked = before if wish.liked is None else wish.liked
+        if liked != before:
+            likers = self.likers.setdefault(wish.post, set())
+            (likers.add if liked else likers.discard)(wish.actor)
+            self.ledger.known.add(wish.post)
+        return self._standing(wish.post, liked, liked != before)
+
+    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+        if self.error:
+            raise self.error
+        return [self._standing(post, actor in self.likers.get(post, ()), False) for post in posts]
+
+    def doubt(self, post: str) -> None:
+        """Nothing is cached here."""
+
+    def silent_s(self) -> float:
+        return self.silence_s
+
+    def has_begun(self) -> bool:
+        return self.begun
+
+    def check(self) -> list[str]:
+        return self.failing
+
+    def _standing(self, post: str, liked: bool, changed: bool) -> Standing:
+        count = self.ledger.seeds.get(post, 0) + len(self.likers.get(post, ()))
+        return Standing(post, liked, changed, count, next(self.clock), self.approximate)

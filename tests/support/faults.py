@@ -1,0 +1,85 @@
+"""Ways to break servers and to wait for what follows."""
+
+import signal
+from contextlib import suppress
+
+import redis
+
+from service.bootstrap.app import Stores
+from service.devstack.processes import HOST
+from service.devstack.valkey import ValkeyCluster
+from service.sharding import shard_of
+from tests.support.waiting import wait_for
+
+
+def client(port: int) -> redis.Redis:
+    """One node, past the cluster."""
+    return redis.Redis(host=HOST, port=port, socket_timeout=5, protocol=2)
+
+
+def is_primary(node: redis.Redis) -> bool:
+    return bool(node.info("replication")["role"] == "master")
+
+
+def post_in(shard: int, shards: int, name: str = "post") -> str:
+    """A post of the shard."""
+    return next(post for at in range(100_000) if shard_of(post := f"{name}-{at}", shards) == shard)
+
+
+def primary_of(stores: Stores, shard: int) -> int:
+    """The port of the node that serves the shard."""
+    return stores.shards.node(shard).address[1]
+
+
+def primaries(stores: Stores) -> list[int]:
+    stores.shards.cluster.refresh()
+    return [node.address[1] for node in stores.shards.cluster.primaries()]
+
+
+def forbid_promotion(valkey: ValkeyCluster) -> None:
+    """Replicas stay replicas until they are told otherwise."""
+    for port in valkey.ports:
+        with client(port) as node:
+            node.config_set("cluster-replica-no-failover", "yes")
+
+
+def keep_every_write(port: int) -> None:
+    """Nothing that the node answered is lost by killing it."""
+    with client(port) as node:
+        node.config_set("appendfsync", "always")
+
+
+def start_again(valkey: ValkeyCluster) -> None:
+    """Start every node that is dead, wake every one that hangs, and wait until the cluster is whole."""
+    for index, process in enumerate(valkey.processes):
+        if process.poll() is not None:
+            valkey.processes[index] = valkey._spawn(index)
+        else:
+            process.send_signal(signal.SIGCONT)
+    wait_for(lambda: all(_sees_all(port) for port in valkey.ports), 30)
+
+
+def _sees_all(port: int) -> bool:
+    with suppress(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError), client(port) as node:
+        info = _text(node, "CLUSTER INFO")
+        well = ("cluster_state:ok", "cluster_slots_ok:16384", "cluster_nodes_pfail:0", "cluster_nodes_fail:0")
+        linked = "disconnected" not in _text(node, "CLUSTER NODES")
+        synced = "master_link_status:down" not in _text(node, "INFO", "replication")
+        return linked and synced and all(line in info for line in well)
+    return False
+
+
+def wait_for_promotion(valkey: ValkeyCluster, broken: int) -> None:
+    """Wait until all other nodes agree that another one serves the slots of the node at port `broken`."""
+
+    def promoted(port: int) -> bool:
+        with client(port) as node:
+            serving = [row.split()[1] for row in _text(node, "CLUSTER NODES").splitlines() if len(row.split()) > 8]
+        return len(serving) == 3 and not any(f":{broken}@" in address for address in serving)
+
+    wait_for(lambda: all(promoted(port) for port in valkey.ports if port != broken), 20)
+
+
+def _text(node: redis.Redis, *command: str) -> str:
+    node.response_callbacks.clear()  # the raw text
+    return bytes(node.execute_command(*command)).decode()

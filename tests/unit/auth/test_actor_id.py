@@ -1,0 +1,78 @@
+"""A user's actor: never another's, and always a valid id."""
+
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from service.auth.actor_id import MAX_ACTOR_CHARS, actor_of_user
+from service.core.likes import valid_id
+from service.errors import InvalidInputError
+
+WRITABLE = st.characters(exclude_categories=("Cc", "Cs"))
+SUBS = st.text(st.sampled_from("ab~/.:-_%7E é\u202e😀") | WRITABLE, min_size=1, max_size=16)
+NEAR = st.text(st.sampled_from("~/2F7E"), min_size=1, max_size=4)  # where two could meet
+
+
+@given(SUBS)
+@example(".")
+@example("..")
+@example("a/../b")
+@example("~7E")
+@settings(deadline=None)
+def test_an_actor_is_a_valid_id_that_tells_the_user(sub):
+    actor = actor_of_user(sub)
+    assert valid_id(actor, "actor") == actor
+    assert unquote(actor.removeprefix("user:").replace("~", "%"), errors="strict") == sub
+
+
+@given(SUBS | NEAR, SUBS | NEAR)
+@example("/", "~2F")
+@example("é", "e\u0301")
+@example("Anna", "anna")
+@settings(deadline=None)
+def test_two_users_are_two_actors(one, other):
+    assert (actor_of_user(one) == actor_of_user(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("sub", "actor"),
+    [
+        ("anna", "user:anna"),
+        ("auth0|5f7c", "user:auth0~7C5f7c"),
+        ("anna@blog.example", "user:anna~40blog.example"),
+        ("~/é", "user:~7E~2F~C3~A9"),
+        ("..", "user:.."),
+        ("a" * 195, "user:" + "a" * 195),
+    ],
+)
+def test_the_form_is_frozen(sub, actor):
+    assert actor_of_user(sub) == actor
+
+
+@pytest.mark.parametrize(
+    ("sub", "why"),
+    [
+        ("", "empty"),
+        ("a" * 196, "too long"),
+        ("é" * 33, "too long"),
+        ("a" * 1_000_000, "too long"),
+        ("a\0", "control"),
+        ("\x1b[0m", "control"),
+        ("a\x85", "control"),
+        ("\ud800", "control"),
+        ("a" * 500 + "\ud800", "too long"),
+    ],
+)
+def test_there_is_no_actor_for_these(sub, why):
+    with pytest.raises(ValueError, match=why) as raised:
+        actor_of_user(sub)
+    assert not isinstance(raised.value, InvalidInputError | UnicodeError)
+
+
+def test_the_bound_is_that_of_ids():
+    longest = "x" * MAX_ACTOR_CHARS
+    assert valid_id(longest, "actor") == longest
+    with pytest.raises(InvalidInputError):
+        valid_id(longest + "x", "actor")

@@ -1,0 +1,120 @@
+"""Trusted origins: what is listed is trusted, and nothing that merely looks like it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.auth.origins import OWN, Sites
+from service.errors import ConfigurationError, ForeignSiteError
+
+SITES = Sites(["https://blog.site", "http://blog.site:8080", "http://localhost:*", "https://bücher.site"])
+LOOK_ALIKES = [
+    "http://blog.site",
+    "https://blog.site:444",
+    "https://blog.site.",
+    "https://blog.site.evil.site",
+    "https://evilblog.site",
+    "https://www.blog.site",
+    "https://blog-site",
+    "https://BLOG.site",
+    "https://blog.site/",
+    "https://blog.site@evil.site",
+    "https://blog.site\x00",
+    "https://blog.site https://evil.site",
+    "https://bl\u043eg.site",
+    "//blog.site",
+    "blog.site",
+    "null",
+    "",
+    "*",
+    "http://localhost:3000.evil.site",
+    "http://localhost.evil.site:3000",
+    "http://localhost:3000:80",
+    "http://localhost:\u0663",
+    "http://localhost:",
+    "https://localhost:3000",
+]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://blog.site",
+        "http://blog.site:8080",
+        "http://localhost:3000",
+        "http://localhost",
+        "https://xn--bcher-kva.site",
+    ],
+)
+def test_what_is_listed_is_trusted(origin):
+    assert SITES.trusts(origin)
+
+
+@pytest.mark.parametrize("origin", LOOK_ALIKES)
+def test_what_looks_alike_is_not(origin):
+    assert not SITES.trusts(origin)
+    with pytest.raises(ForeignSiteError, match="origin"):
+        SITES.site_of({"REQUEST_METHOD": "PUT", "HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": origin})
+
+
+@given(st.text())
+def test_no_text_is_trusted_but_what_is_listed(origin):
+    assert not Sites(["https://blog.site"]).trusts(origin) or origin == "https://blog.site"
+
+
+@pytest.mark.parametrize("site", ["https://blog.site:443", "https://blog.site", "https://BLOG.site"])
+def test_a_setting_may_be_spelled_as_people_do(site):
+    assert Sites([site]).trusts("https://blog.site")
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        *("blog.site", "*", "null", "https://", "https://*.blog.site", "https://blog.site/", "https://blog.site/a"),
+        *(
+            "https://blog.site:*",
+            "ftp://blog.site",
+            "https://me@blog.site",
+            "https://blog.site?a",
+            "https://blog.site:x",
+        ),
+        *("https://blog.site:99999", "https://[::1", "http://localhost.evil.site:*", "https://" + "a" * 70 + ".site"),
+    ],
+)
+def test_a_setting_that_is_no_origin_is_named(site):
+    with pytest.raises(ConfigurationError, match="LIKEWISE_SITES"):
+        Sites([site])
+
+
+@pytest.mark.parametrize(
+    ("headers", "site"),
+    [
+        ({}, OWN),
+        ({"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_ORIGIN": "https://likes.site"}, OWN),
+        ({"HTTP_SEC_FETCH_SITE": "none"}, OWN),
+        ({"HTTP_ORIGIN": "https://likes.site", "HTTP_HOST": "likes.site"}, OWN),
+        ({"HTTP_ORIGIN": "https://blog.site", "HTTP_HOST": "likes.site"}, "https://blog.site"),
+        ({"HTTP_SEC_FETCH_SITE": "same-site", "HTTP_ORIGIN": "https://blog.site"}, "https://blog.site"),
+    ],
+)
+def test_where_a_change_comes_from(headers, site):
+    assert SITES.site_of({"REQUEST_METHOD": "PUT", **headers}) == site
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"HTTP_SEC_FETCH_SITE": "cross-site"},
+        {"HTTP_SEC_FETCH_SITE": "same-site"},
+        {"HTTP_SEC_FETCH_SITE": "SAME-ORIGIN", "HTTP_ORIGIN": "https://likes.site", "HTTP_HOST": "likes.site"},
+        {"HTTP_SEC_FETCH_SITE": "", "HTTP_ORIGIN": "https://evil.site"},
+        {"HTTP_SEC_FETCH_SITE": "same-site", "HTTP_ORIGIN": "https://evil.likes.site", "HTTP_HOST": "likes.site"},
+        {"HTTP_ORIGIN": "https://likes.site.evil.site", "HTTP_HOST": "likes.site"},
+        {"HTTP_ORIGIN": "https://likes.site:8443", "HTTP_HOST": "likes.site"},
+        {"HTTP_ORIGIN": "null", "HTTP_HOST": "likes.site"},
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "BREW"])
+def test_a_change_from_elsewhere_is_refused(headers, method):
+    with pytest.raises(ForeignSiteError):
+        SITES.site_of({"REQUEST_METHOD": method, **headers})

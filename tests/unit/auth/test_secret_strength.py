@@ -1,0 +1,47 @@
+"""Secrets that nobody may use are told from random ones."""
+
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+
+from service.auth.secret_strength import weakness
+
+GOOD = "kP3vX9mQ2wL7rT5yZ8bN4cF6hJ1sD0gAeUiOaMnB"
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("", "is missing"),
+        ("x", "has 1 characters; give 32 or more random ones"),
+        (GOOD[:31], "has 31 characters"),
+        ("abc" * 20, "has only 3 different characters"),
+        ("0123456789" + "0" * 30, "'0000000'"),
+        ("change-me-0123456789-abcdefghijklmnop", "'change-me'"),
+        ("0123456789-abcdefghijklmnop-CHANGEME!", "'CHANGEME'"),
+        ("an Example secret of 32 characters or more", "'Example'"),
+        ("your-secret-goes-here-0123456789-abcd", "'your-secret'"),
+        ("my-super-password-0123456789-abcdefgh", "'password'"),
+        ("this-is-insecure-0123456789-abcdefghi", "'insecure'"),
+        ("placeholder-0123456789-abcdefghijklmn", "'placeholder'"),
+        ("a-sample-of-it-0123456789-abcdefghijk", "'sample'"),
+        ("0123456789-xxxx-abcdefghijklmnopqrstu", "'xxxx'"),
+    ],
+)
+def test_what_can_be_guessed_or_was_copied_is_weak(secret, why):
+    assert why in (weakness(secret) or "")
+
+
+def test_random_secrets_never_are():
+    weak = [(made, why) for made in (secrets.token_urlsafe(36) for _ in range(5_000)) if (why := weakness(made))]
+    assert weak == []
+    assert [weakness(secrets.token_hex(32)) for _ in range(500)] == [None] * 500
+    assert weakness(GOOD) is None
+    assert weakness(GOOD[:32]) is None
+
+
+def test_every_secret_shown_to_readers_is_weak():
+    shown = re.findall(r"_SECRET=\"?([^\s\"$]+)", (Path(__file__).parents[3] / "README.md").read_text())
+    assert [secret for secret in shown if weakness(secret) is None] == []

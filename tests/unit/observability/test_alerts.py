@@ -1,0 +1,78 @@
+"""The alerts as a document, and those that ask kube-state-metrics, tried by promtool."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.prometheus import ALERTS, hastened, program
+
+RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+NAMESPACE, NAME = "blog", "blog-likewise-api"
+SOME = f'namespace="{NAMESPACE}", deployment="{NAME}"'
+HPA = f'namespace="{NAMESPACE}", horizontalpodautoscaler="{NAME}"'
+OTHER = f'namespace="{NAMESPACE}", deployment="shop"'
+OF_KUBERNETES = {  # the label that names the object, and the value that it fires with
+    "LikewisePodsNotReady": ("deployment", "1"),
+    "LikewiseHpaAtMax": ("horizontalpodautoscaler", "10"),
+}
+SERIES = {  # a value each minute
+    f"kube_deployment_status_replicas_ready{{{SOME}}}": "2+0x5 1+0x15 2+0x10",
+    f"kube_deployment_spec_replicas{{{SOME}}}": "2+0x40",
+    f"kube_deployment_status_replicas_ready{{{OTHER}}}": "0+0x40",
+    f"kube_deployment_spec_replicas{{{OTHER}}}": "2+0x40",
+    f"kube_horizontalpodautoscaler_status_desired_replicas{{{HPA}}}": "4+0x5 10+0x15 4+0x10",
+    f"kube_horizontalpodautoscaler_spec_max_replicas{{{HPA}}}": "10+0x40",
+}
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_each_says_how_bad_it_is_and_what_to_do(alert: str) -> None:
+    rule = RULES[alert]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert {"summary", "description", "runbook_url"} <= rule["annotations"].keys()
+    assert all(text.endswith(".") for name, text in rule["annotations"].items() if name != "runbook_url")
+
+
+def test_each_is_made_to_fire_by_some_test() -> None:
+    faults = (Path(__file__).parents[2] / "integration" / "test_watching.py").read_text()
+    fired = set(re.findall(r'"(Likewise\w+)"', " ".join(re.findall(r"wait_firing\((.*?)\)", faults))))
+    assert fired | set(OF_KUBERNETES) == set(RULES)
+
+
+def test_promtool_finds_nothing_wrong() -> None:
+    done = subprocess.run([program("promtool"), "check", "rules", "--lint-fatal", str(ALERTS)], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_tests_wait_less_for_the_same_rules() -> None:
+    faster = hastened("for: 1m\nrate(x[5m]) > y[30s]")
+    assert faster == "for: 2s\nrate(x[10s]) > y[1s]"
+
+
+def test_those_of_kubernetes_fire_after_ten_minutes(tmp_path: Path) -> None:
+    cases = [
+        {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": [expected(alert, label, value)] if fires else []}
+        for minute, fires in ((5, False), (14, False), (18, True), (24, False))
+        for alert, (label, value) in OF_KUBERNETES.items()
+    ]
+    inputs = [{"series": series, "values": values} for series, values in SERIES.items()]
+    tests = [{"interval": "1m", "input_series": inputs, "alert_rule_test": cases}]
+    document = tmp_path / "tests.yaml"
+    document.write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": tests}))
+    done = subprocess.run([program("promtool"), "test", "rules", str(document)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def expected(alert: str, label: str, value: str) -> dict[str, Any]:
+    """The alert as it fires for our own object, and for no other."""
+    filled = {f"{{{{ $labels.{label} }}}}": NAME, "{{ $value }}": value}
+    annotations = dict(RULES[alert]["annotations"])
+    for placeholder, text in filled.items():
+        annotations = {name: said.replace(placeholder, text) for name, said in annotations.items()}
+    labels = {**RULES[alert]["labels"], "namespace": NAMESPACE, label: NAME}
+    return {"exp_labels": labels, "exp_annotations": annotations}

@@ -1,0 +1,147 @@
+"""What a pod's log says of requests: which one, what went wrong; never who it was."""
+
+import io
+import json
+import logging
+import re
+import time
+
+import pytest
+import structlog
+
+from service.api.http.request_log import PER_SECOND, UnusualRequests
+from service.errors import CounterUnavailableError
+from service.observability.logging import configure_logs, request_id
+from tests.support.app_factory import LIKE_KEY, memory
+
+CLIENT = "203.0.113.77"
+GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
+PATH = "/v1/posts/a/like"
+
+
+@pytest.fixture
+def said():
+    """The lines that were logged so far, as objects."""
+    stream = io.StringIO()
+    configured = structlog.get_config()
+    loggers = {name: logging.getLogger(name) for name in (None, "gunicorn.error", "gunicorn.access")}
+    before = {name: (logger.handlers[:], logger.level, logger.propagate) for name, logger in loggers.items()}
+    configure_logs(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.configure(**configured)
+    for name, logger in loggers.items():
+        logger.handlers[:], logger.level, logger.propagate = before[name]
+
+
+def failing(**settings):
+    """A client of an app whose counter is away."""
+    world = memory(**settings)
+    world.counter.error = CounterUnavailableError("Redis redis-3:6379: Connection refused")
+    return world.app.test_client()
+
+
+@pytest.mark.parametrize("method", ["put", "get"])  # one takes the hot path, one does not
+def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(said, method):
+    answer = getattr(failing(), method)(PATH, headers={"X-Request-ID": GIVEN, "Likewise-Visitor": visitor()})
+    assert answer.status_code == 503
+    [line] = said()
+    assert line.pop("seconds") < 5
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "request failed",
+        "level": "warning",
+        "method": method.upper(),
+        "path": PATH,
+        "status": 503,
+        "reason": "Redis redis-3:6379: Connection refused",
+        "request_id": GIVEN,
+    }
+
+
+def visitor() -> str:
+    """A visitor's token, as a like hands it back."""
+    return memory().app.test_client().put(PATH).headers["Likewise-Visitor"]
+
+
+@pytest.mark.parametrize(
+    "sent", ["short", "a" * 65, 'quoted"-id', "two\nlines-of-it", "späte-anfrage", "", "../../etc"]
+)
+def test_an_id_that_is_not_sane_is_replaced(sent):
+    environ = {"HTTP_X_REQUEST_ID": sent, "REMOTE_ADDR": "127.0.0.1"}
+    made = request_id(environ, lambda peer: True)
+    assert re.fullmatch("[0-9a-f]{32}", made)
+    assert request_id(environ, lambda peer: True) == made  # each line of a request has the same
+
+
+def test_an_id_counts_from_trusted_proxies_only(said):
+    client = failing(trusted_proxies=["10.0.0.0/8"])
+    for peer in ("10.1.2.3", CLIENT):
+        client.put(PATH, headers={"X-Request-ID": GIVEN}, environ_overrides={"REMOTE_ADDR": peer})
+    first, second = (line["request_id"] for line in said())
+    assert first == GIVEN
+    assert second != GIVEN
+
+
+def test_no_token_and_no_address_is_logged(said):
+    token = visitor()
+    client = failing(trusted_proxies=["10.0.0.0/8"], slow_ms=1)
+    secrets = [token, token.split(".")[1], LIKE_KEY, "a-password", CLIENT, "198.51.100.9"]
+    for headers in ({"Likewise-Visitor": token}, {"Authorization": f"Bearer {LIKE_KEY}", "Likewise-Actor": "user-1"}):
+        headers = {**headers, "X-Forwarded-For": "198.51.100.9", "Cookie": "session=a-password"}
+        for path in (PATH, "/v1/likes?post=a&key=a-password"):
+            client.get(path, headers=headers, environ_overrides={"REMOTE_ADDR": CLIENT})
+            client.put(path, headers=headers, environ_overrides={"REMOTE_ADDR": CLIENT})
+    logging.getLogger("gunicorn.error").warning(
+        f"Invalid request from ip={CLIENT}: Invalid Header: 'Cookie: a-password'"
+    )
+    lines = said()
+    assert len(lines) >= 4
+    for secret in secrets:
+        assert not [line for line in lines if secret in json.dumps(line)]
+    warned = next(line for line in lines if "X-Forwarded-For" in line["event"])
+    assert warned["senders_network"] == "203.0.0.0/16"  # enough to find a proxy that is missing in the list
+
+
+def test_usual_requests_have_no_line_and_slow_ones_have(said):
+    client = memory(slow_ms=60_000).app.test_client()
+    assert client.put(PATH).status_code == 201
+    assert client.get("/nowhere").status_code == 404
+    assert said() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["hot", "flask"])
+def test_a_slow_like_has_a_line_by_either_way(said, body, monkeypatch):
+    world = memory(slow_ms=1)
+    wish = world.counter.wish
+
+    def hesitate(*args):
+        end = time.perf_counter() + 0.002
+        while time.perf_counter() < end:
+            pass
+        return wish(*args)
+
+    monkeypatch.setattr(world.counter, "wish", hesitate)
+    client = world.app.test_client()
+    assert client.put(PATH, data=body).status_code == 201
+    [line] = said()
+    assert (line["event"], line["status"]) == ("request slow", 201)
+    assert line["seconds"] >= 0.002
+
+
+def test_nothing_is_noted_where_that_is_switched_off(said):
+    assert failing(slow_ms=0).put(PATH).status_code == 503
+    assert said() == []
+
+
+def test_a_flood_of_failures_has_few_lines(said):
+    unusual = UnusualRequests(1)
+    environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": PATH}
+    for _ in range(5 * PER_SECOND):
+        unusual.note(environ, 503, 0.1)
+    assert len(said()) <= 2 * PER_SECOND  # of one second, or of two that meet
+
+
+def test_libraries_that_use_the_standard_log_are_json_too(said):
+    logging.getLogger("psycopg.pool").error("error connecting in %r: %s", "pool-1", "refused")
+    [line] = said()
+    assert (line["event"], line["logger"]) == ("error connecting in 'pool-1': refused", "psycopg.pool")

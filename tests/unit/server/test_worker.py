@@ -1,0 +1,159 @@
+"""The worker's lane: what it takes, gunicorn would have read in the same way; all else it leaves alone."""
+
+from types import SimpleNamespace
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.wsgi import create
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.api.fast_path import HotPath
+from service.server.connection import Connection
+
+CLIENT, LISTENER = ("203.0.113.9", 4711), ("127.0.0.1", 8000)
+LIKE = b"PUT /v1/posts/a/b:c/like HTTP/1.1\r\n"
+COUNTS = b"GET /v1/counts?post=a&post=b HTTP/1.1\r\n"
+HOST = b"Host: x\r\n"
+NAMES = [b"Host", b"Accept", b"Content-Length", b"Content-Type", b"Connection", b"Likewise-Visitor", b"Likewise_Actor"]
+MORE_NAMES = [b"Transfer-Encoding", b"Expect", b"Upgrade", b"X-Forwarded-For", b"Origin", b"TE", b"", b"A b", b"Cookie"]
+VALUES = [
+    b"x",
+    b"0",
+    b"1",
+    b"",
+    b"keep-alive",
+    b"close",
+    b"chunked",
+    b"100-continue",
+    b"a, b",
+    b" spaced ",
+    b"\xff",
+    b"a\x00b",
+]
+BREAKS = [b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\n\r\n"]
+CONFIG = Config()
+
+
+def lane() -> Connection:
+    """A connection's lane, without its socket."""
+    worker = SimpleNamespace(cfg=CONFIG)
+    hot = HotPath(None, None, None)
+    return Connection(worker, hot, SimpleNamespace(getsockname=lambda: LISTENER), None, CLIENT)
+
+
+def by_gunicorn(data: bytes) -> dict[str, object]:
+    """The environ that gunicorn makes of the bytes, which hold exactly one request."""
+    parser = RequestParser(CONFIG, iter([data]), CLIENT)
+    request = next(parser)
+    _, environ = create(request, None, CLIENT, LISTENER, CONFIG)
+    assert not request.body.read()
+    assert not parser.unreader.take_buffered()
+    return environ
+
+
+def said(environ: dict[str, object]) -> dict[str, object]:
+    """What a request said, without what only describes the server or the connection."""
+    dropped = {"HTTP_CONNECTION", "CONTENT_LENGTH"}
+    told = ("HTTP_", "CONTENT_", "REQUEST_", "QUERY_", "PATH_", "RAW_", "SCRIPT_", "REMOTE_", "SERVER_")
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(told) and name not in dropped and name != "SERVER_SOFTWARE"
+    }
+
+
+GOOD = [b"Accept", b"Content-Type", b"Likewise-Visitor", b"X-Forwarded-For", b"Origin", b"Cookie"]
+
+
+def rarely(odd: list[bytes], usual: list[bytes], times: int) -> st.SearchStrategy[bytes]:
+    """Mostly as it should be, so that a head with one fault is as likely as one with none."""
+    return st.sampled_from(usual * times + odd)
+
+
+fields = st.lists(
+    st.tuples(
+        rarely(NAMES + MORE_NAMES, GOOD, 20),
+        rarely([b":", b" :", b":\t", b""], [b": "], 60),
+        st.one_of(
+            st.text("abc/;,= ", max_size=9).map(str.encode), rarely(VALUES, [b"x", b"0"], 40), st.binary(max_size=4)
+        ),
+        rarely(BREAKS, [b"\r\n"], 100),
+    ),
+    max_size=4,
+)
+lines = st.sampled_from(
+    [LIKE, COUNTS, LIKE.replace(b"PUT", b"DELETE")] * 4
+    + [LIKE.replace(b"1.1", b"1.0"), b"PUT /v1/posts/%61/like HTTP/1.1\r\n"]
+)
+heads = st.builds(
+    lambda line, fields, end: line + HOST + b"".join(map(b"".join, fields)) + end,
+    lines,
+    fields,
+    rarely([b"", b"\r\nx", b"\n"], [b"\r\n"], 12),
+)
+
+
+@given(heads)
+@example(LIKE + HOST + b"Likewise-Visitor: t\r\nAccept: */*\r\n\r\n")
+@example(COUNTS + HOST + b'If-None-Match: W/"x"\r\n\r\n')
+@example(LIKE + HOST + b"Content-Length: 0\r\nContent-Type: text/plain\r\nConnection: Keep-Alive\r\n\r\n")
+def test_what_the_lane_takes_gunicorn_reads_alike(data):
+    environ = lane()._in_lane(data)
+    if environ is not None:
+        assert said(environ) == said(by_gunicorn(data))
+
+
+@pytest.mark.parametrize("data", [LIKE + HOST + b"\r\n", COUNTS + HOST + b"Accept: */*\r\n\r\n"])
+def test_the_lane_is_not_empty(data):
+    assert lane()._in_lane(data) is not None
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(
+            b"Transfer-Encoding: chunked",
+            b"Content-Length: 5",
+            b"Content-Length: +0",
+            b"Expect: 100-continue",
+            b"Host: y",
+        ),
+        *(
+            b"Upgrade: h2c",
+            b"Connection: close",
+            b"Connection: upgrade",
+            b"Likewise_Actor: 42",
+            b" folded: x",
+            b"A\x00: x",
+        ),
+        *(
+            b"A: \x00",
+            b"A: \xff",
+            b"A: \x7f",
+            b"A : x",
+            b": x",
+            b"TE: trailers",
+            b"Trailer: x",
+            b"A: x\nB: y",
+            b"A: x\rB: y",
+        ),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_left_to_gunicorn(field):
+    assert lane()._in_lane(LIKE + HOST + field + b"\r\n\r\n") is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PUT", LIKE, LIKE + HOST, LIKE + b"\r\n", LIKE + HOST + b"\r\nx", (LIKE + HOST + b"\r\n") * 2]
+)
+def test_a_part_or_more_than_one_request_is_left_to_gunicorn(data):
+    assert lane()._in_lane(data) is None
+
+
+def test_gunicorn_refuses_what_it_should():
+    """Else the comparison above would compare nothing."""
+    with pytest.raises(ParseException):
+        by_gunicorn(LIKE + HOST + b"A : x\r\n\r\n")
