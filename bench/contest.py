@@ -141,7 +141,7 @@ class Contest:
     def check_count(self, post: str, count: int) -> None:
         """The post has `count` rows in Postgres."""
         shard = shard_of(post, self.stores.settings.shards)
-        stored, _ = self.stores.ledger.all_bases(shard).get(post, (0, 0))
+        stored, _ = self.stores.ledger.all_counts(shard).get(post, (0, 0))
         wrong = self.stores.ledger.wrong_counts(shard)
         if stored != count or wrong:
             raise BenchError(f"{post} was liked {count:,} times and Postgres has {stored:,}; wrong: {wrong}.")

@@ -8,7 +8,7 @@ import psycopg
 
 from bench.contest import Contest
 from service.bootstrap.app import Stores
-from service.core.likes import Wish
+from service.core.likes import LikeRequest
 from service.sharding import shard_of
 from service.storage.postgres.queries import partition
 from service.storage.postgres.shard_map import parse_shard_map
@@ -24,10 +24,10 @@ def new_actors(count: int) -> list[str]:
 def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
     """Each actor's like, of the posts in turn: the counter's own way, many in a batch, without HTTP."""
     counter = stores.counter
-    wishes = [Wish(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
-    for first in range(0, len(wishes), _BATCH):
+    requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
+    for first in range(0, len(requests), _BATCH):
         # As many requests at once would be: its public door takes one wish, and a thread for each is no faster.
-        counter._complete([counter._call(wish) for wish in wishes[first : first + _BATCH]])
+        counter._complete([counter._call(request) for request in requests[first : first + _BATCH]])
 
 
 def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
@@ -41,13 +41,13 @@ def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
     pending = _redis_bytes(stores, shard) - redis_before
     contest.lab.start_flusher()
     contest.drained()
-    settled = _redis_bytes(stores, shard) - redis_before
+    acknowledged = _redis_bytes(stores, shard) - redis_before
     rows = _row_bytes(stores, shard) - rows_before
     contest.likes += likers + 1
     contest.check_count(post, likers + 1)
     return {
-        "redis_pending_bytes_per_like": (pending - settled) / likers,
-        "redis_settled_bytes_per_like": settled / likers,
+        "redis_pending_bytes_per_like": (pending - acknowledged) / likers,
+        "redis_settled_bytes_per_like": acknowledged / likers,
         "postgres_bytes_per_like": rows / likers,
     }
 

@@ -10,9 +10,9 @@ from flask.views import MethodView
 
 from service.api.forms import page
 from service.api.http.number_format import ENGLISH, display
-from service.api.http.request_context import viewers_standings, visit
+from service.api.http.request_context import viewers_states, visit
 from service.auth.csrf import Forms
-from service.core.likes import Likes, Standing
+from service.core.likes import Likes, LikeState
 from service.errors import LikewiseError
 
 _POSTS = Path(__file__).parent.parent / "templates" / "demo" / "posts.json"
@@ -54,11 +54,11 @@ class _BlogView(MethodView):
         self._likes = likes
         self._forms = forms
 
-    def _standings(self, shown: tuple[Post, ...]) -> dict[str, Standing]:
+    def _states(self, shown: tuple[Post, ...]) -> dict[str, LikeState]:
         """How the shown posts stand; nothing where that can't be known now: a blog goes on without its counts."""
         ids = [post.id for post in shown]
         try:
-            return {standing.post: standing for standing in viewers_standings(self._likes, ids)}
+            return {state.post: state for state in viewers_states(self._likes, ids)}
         except LikewiseError:
             return {}
 
@@ -69,7 +69,7 @@ class ListingView(_BlogView):
     def get(self) -> Response:
         """The page."""
         csrf = self._forms.token(visit())
-        return page("demo/listing.html", posts=posts(), standings=self._standings(posts()), csrf=csrf)
+        return page("demo/listing.html", posts=posts(), states=self._states(posts()), csrf=csrf)
 
 
 class PostView(_BlogView):
@@ -81,4 +81,4 @@ class PostView(_BlogView):
         if post is None:
             abort(404)
         csrf = self._forms.token(visit())
-        return page("demo/post.html", post=post, standings=self._standings((post,)), csrf=csrf)
+        return page("demo/post.html", post=post, states=self._states((post,)), csrf=csrf)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from babel import Locale
 
-from service.api.http.metrics import BEGAN, count_wish, observe_hot
+from service.api.http.metrics import BEGAN, count_like_request, observe_hot
 from service.api.http.number_format import preferred_locale
 from service.api.http.request_context import ERROR, VISIT, cors_headers
 from service.api.http.request_log import UnusualRequests
@@ -72,32 +72,32 @@ class HotPath:
         if method == "GET":
             return self._read(target, environ)
         found = _LIKE.fullmatch(target) if method in {"PUT", "DELETE"} else None
-        return self._wish(method, found[1], environ) if found else None
+        return self._submit(method, found[1], environ) if found else None
 
-    def _wish(self, method: str, post: str, environ: "WSGIEnvironment") -> Answer:
+    def _submit(self, method: str, post: str, environ: "WSGIEnvironment") -> Answer:
         valid_id(post, "post")
         environ[VISIT] = visit = self._viewers.arrive(environ)
         if method == "PUT":
-            standing = count_wish(self._likes.like(post, visit.liking()))
+            state = count_like_request(self._likes.like(post, visit.liking()))
         elif actor := visit.unliking():
-            standing = count_wish(self._likes.unlike(post, actor))
+            state = count_like_request(self._likes.unlike(post, actor))
         else:
-            standing = self._likes.counts([post])[0]
-        body = viewers_body(standing, _locale(environ))
-        status = "201 CREATED" if method == "PUT" and standing.changed else "200 OK"
+            state = self._likes.counts([post])[0]
+        body = viewers_body(state, _locale(environ))
+        status = "201 CREATED" if method == "PUT" and state.changed else "200 OK"
         headers = _headers(body, "no-store", "Accept-Language") + visit.hand_back()
         return status, headers + self._cors(environ), body
 
     def _read(self, target: str, environ: "WSGIEnvironment") -> Answer | None:
         if found := _COUNT.fullmatch(target):
-            standings, body_of = self._likes.counts([found[1]]), count_body
+            states, body_of = self._likes.counts([found[1]]), count_body
         elif found := _COUNTS.fullmatch(target):
             posts = [pair[len("post=") :] for pair in found[1].split("&")]
-            standings, body_of = self._likes.counts(posts), counts_body
+            states, body_of = self._likes.counts(posts), counts_body
         else:
             return None
         locale = _locale(environ)
-        etag = f'W/"{etag_of(standings, locale)}"'
+        etag = f'W/"{etag_of(states, locale)}"'
         asked = environ.get("HTTP_IF_NONE_MATCH")
         if asked is not None and asked != etag:
             return None  # several, or any: not as buttons ask
@@ -105,7 +105,7 @@ class HotPath:
         if asked:
             kept = [("Cache-Control", SHARED), ("Vary", vary), ("ETag", etag)]
             return "304 NOT MODIFIED", kept + self._cors(environ), b""
-        body = body_of(standings, locale)
+        body = body_of(states, locale)
         return "200 OK", [*_headers(body, SHARED, vary), ("ETag", etag), *self._cors(environ)], body
 
     def _cors(self, environ: "WSGIEnvironment") -> list[tuple[str, str]]:

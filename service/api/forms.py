@@ -4,10 +4,10 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from flask.views import MethodView
 
 from service.api import assets
-from service.api.http.metrics import count_wish
+from service.api.http.metrics import count_like_request
 from service.api.http.problems import headers_of, kind_of
 from service.api.http.request_body import is_like
-from service.api.http.request_context import viewers_standings, visit
+from service.api.http.request_context import viewers_states, visit
 from service.auth.csrf import FIELD, Forms, return_address
 from service.auth.origins import Sites
 from service.core.likes import Likes, valid_id
@@ -56,22 +56,22 @@ class FormView(MethodView):
         try:
             valid_id(post, "post")
             back = self._return_to(request.form.get("return", ""))
-            self._wish(post, request.form.get("action", "like"))
+            self._submit(post, request.form.get("action", "like"))
         except LikewiseError as error:
             return _refused(error)
         return redirect(back or request.path, 303)  # type: ignore[return-value]
 
-    def _wish(self, post: str, action: str) -> None:
+    def _submit(self, post: str, action: str) -> None:
         likes = is_like(action)
         self._forms.check(visit(), request.form.get(FIELD, ""))
         if likes:
-            count_wish(self._likes.like(post, visit().liking()))
+            count_like_request(self._likes.like(post, visit().liking()))
         elif actor := visit().unliking():
-            count_wish(self._likes.unlike(post, actor))
+            count_like_request(self._likes.unlike(post, actor))
 
     def _page(self, post: str, back: str) -> Response:
-        standing = viewers_standings(self._likes, [post])[0]
-        return page("form.html", standing=standing, csrf=self._forms.token(visit()), back=back)
+        state = viewers_states(self._likes, [post])[0]
+        return page("form.html", state=state, csrf=self._forms.token(visit()), back=back)
 
     def _return_to(self, wanted: str) -> str:
         return return_address(wanted, request.host, self._sites) if wanted else ""

@@ -4,10 +4,10 @@ from flask import Response, request
 from flask.views import MethodView
 
 from service.api.http import responses
-from service.api.http.metrics import count_wish
+from service.api.http.metrics import count_like_request
 from service.api.http.request_body import is_like, json_object, text_of
-from service.api.http.request_context import viewers_standings, visit
-from service.core.likes import Likes, Standing, valid_id
+from service.api.http.request_context import viewers_states, visit
+from service.core.likes import Likes, LikeState, valid_id
 from service.errors import InvalidInputError
 
 MAX_SEED = 2**53 - 1  # JavaScript counts exactly up to here
@@ -25,9 +25,9 @@ class ToggleView(MethodView):
         """Read the standing, wish the opposite: sent on as like or unlike, so a repeat inside changes nothing."""
         valid_id(post, "post")
         actor = visit().unliking()
-        if actor and self._likes.standing(post, actor).liked:
-            return _with_likes(count_wish(self._likes.unlike(post, actor)))
-        return _with_likes(count_wish(self._likes.like(post, visit().liking())))
+        if actor and self._likes.state(post, actor).liked:
+            return _with_likes(count_like_request(self._likes.unlike(post, actor)))
+        return _with_likes(count_like_request(self._likes.like(post, visit().liking())))
 
 
 class SlugView(MethodView):
@@ -52,16 +52,16 @@ class SlugView(MethodView):
         return self._like(slug) if likes else self._unlike(slug)
 
     def _like(self, slug: str) -> Response:
-        return _with_likes(count_wish(self._likes.like(slug, visit().liking())))
+        return _with_likes(count_like_request(self._likes.like(slug, visit().liking())))
 
     def _unlike(self, slug: str) -> Response:
         actor = visit().unliking()
         if actor is None:
             return self._read(slug)
-        return _with_likes(count_wish(self._likes.unlike(slug, actor)))
+        return _with_likes(count_like_request(self._likes.unlike(slug, actor)))
 
     def _read(self, slug: str) -> Response:
-        return _with_likes(viewers_standings(self._likes, [slug])[0])
+        return _with_likes(viewers_states(self._likes, [slug])[0])
 
     def _seed(self, slug: str, count: int | None) -> None:
         """Only for the key's owner; anyone else's value is passed over, as the shape always did."""
@@ -69,8 +69,8 @@ class SlugView(MethodView):
             self._likes.seed(slug, count)
 
 
-def _with_likes(standing: Standing) -> Response:
-    return responses.of_viewer(standing, likes=standing.count)  # the name of the count in this shape
+def _with_likes(state: LikeState) -> Response:
+    return responses.of_viewer(state, likes=state.count)  # the name of the count in this shape
 
 
 def _from_query(text: str | None) -> int | None:

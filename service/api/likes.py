@@ -4,8 +4,8 @@ from flask import Response, request
 from flask.views import MethodView
 
 from service.api.http import responses
-from service.api.http.metrics import count_wish
-from service.api.http.request_context import viewers_standings, visit
+from service.api.http.metrics import count_like_request
+from service.api.http.request_context import viewers_states, visit
 from service.core.likes import Likes, valid_id
 
 
@@ -20,8 +20,8 @@ class LikeView(MethodView):
     def put(self, post: str) -> Response:
         """Like: 201 where it is new, 200 where it was there."""
         valid_id(post, "post")  # before a visitor is minted for nothing
-        standing = count_wish(self._likes.like(post, visit().liking()))
-        return responses.of_viewer(standing, 201 if standing.changed else 200)
+        state = count_like_request(self._likes.like(post, visit().liking()))
+        return responses.of_viewer(state, 201 if state.changed else 200)
 
     def delete(self, post: str) -> Response:
         """Take a like back; a stranger has none to take."""
@@ -29,11 +29,11 @@ class LikeView(MethodView):
         actor = visit().unliking()
         if actor is None:
             return self.get(post)
-        return responses.of_viewer(count_wish(self._likes.unlike(post, actor)))
+        return responses.of_viewer(count_like_request(self._likes.unlike(post, actor)))
 
     def get(self, post: str) -> Response:
         """The viewer's own state and the count."""
-        return responses.of_viewer(viewers_standings(self._likes, [post])[0])
+        return responses.of_viewer(viewers_states(self._likes, [post])[0])
 
 
 class LikesView(MethodView):
@@ -46,4 +46,4 @@ class LikesView(MethodView):
 
     def get(self) -> Response:
         """`?post=a&post=b`, 1 to 100; answered in that order."""
-        return responses.of_viewers(viewers_standings(self._likes, request.args.getlist("post")))
+        return responses.of_viewers(viewers_states(self._likes, request.args.getlist("post")))

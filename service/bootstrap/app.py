@@ -27,7 +27,7 @@ from service.observability.traffic_counter import Traffic
 from service.ratelimit.policy import Quotas
 from service.ratelimit.sync import Sharing
 from service.settings import Settings
-from service.storage.cache_fill import Loader
+from service.storage.cache_fill import CacheLoader
 from service.storage.postgres.like_store import PostgresLedger
 from service.storage.postgres.shard_map import parse_shard_map
 from service.storage.redis.cluster import Cluster
@@ -68,7 +68,7 @@ def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
     shards = Shards(cluster, ledger, settings.shards)
     return Stores(
         settings=settings,
-        counter=RedisCounter(shards, Loader(ledger), settings),
+        counter=RedisCounter(shards, CacheLoader(ledger), settings),
         ledger=ledger,
         queue=RedisQueue(shards, queue_of or range(settings.shards), settings.settled_ttl_s),
         shards=shards,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.core.queue import Batch, Committed, FencedError, Polled, Queue, RejectedError, Store
+from service.core.queue import Batch, CommitResult, FencedError, Queue, RejectedError, ShardStatus, Store
 from service.errors import CounterUnavailableError, LedgerUnavailableError
 from service.settings import Settings
 
@@ -71,12 +71,12 @@ class Flusher:
         polled = [one for one in self.queue.poll(self.owner, self.settings.lease_ms, shards) if one.held and one.length]
         many = [one for one in polled if one.length >= _WORTH]
         self._busy = [one.shard for one in many]
-        by_database: dict[int, list[Polled]] = defaultdict(list)
+        by_database: dict[int, list[ShardStatus]] = defaultdict(list)
         for one in polled if shards is None else many:
             by_database[self.store.database_of(one.shard)].append(one)
         return sum(self._flush_database(some) for some in by_database.values())
 
-    def _flush_database(self, shards: list[Polled]) -> int:
+    def _flush_database(self, shards: list[ShardStatus]) -> int:
         done = 0
         try:
             for group in self._grouped(shards):
@@ -85,9 +85,9 @@ class Flusher:
             log.warning("flush postponed", reason=str(error), shards=len(shards))
         return done
 
-    def _grouped(self, shards: list[Polled]) -> list[list[Polled]]:
+    def _grouped(self, shards: list[ShardStatus]) -> list[list[ShardStatus]]:
         """As many as one transaction takes: after an outage all of them would be too long a statement."""
-        groups: list[list[Polled]] = []
+        groups: list[list[ShardStatus]] = []
         left = 0
         for one in shards:
             if one.length > left:
@@ -97,7 +97,7 @@ class Flusher:
             left -= one.length
         return groups
 
-    def _flush_group(self, shards: list[Polled]) -> int:
+    def _flush_group(self, shards: list[ShardStatus]) -> int:
         batches = [batch for batch in self.queue.read(shards, self.settings.flush_batch) if batch.entries]
         self._behind |= any(len(batch.entries) == self.settings.flush_batch for batch in batches)
         return self._flush(batches) if batches else 0
@@ -108,33 +108,35 @@ class Flusher:
         except RejectedError:
             return sum(self._flush_halves(batch) for batch in batches)
         done = self._unfenced(batches, outcomes)
-        settled = self._settle([pair for pair in done if not _is_ahead(*pair)])
-        return settled + sum(self._read_on(*pair) for pair in done if _is_ahead(*pair))
+        acknowledged = self._acknowledge([pair for pair in done if not _is_ahead(*pair)])
+        return acknowledged + sum(self._read_through(*pair) for pair in done if _is_ahead(*pair))
 
     def _flush_halves(self, batch: Batch) -> int:
         """Find the row that Postgres refuses; what is before it is stored, it becomes a dead letter."""
         try:
-            return self._settle(self._unfenced([batch], self.store.commit([batch])))
+            return self._acknowledge(self._unfenced([batch], self.store.commit([batch])))
         except RejectedError as error:
             if len(batch.entries) == 1:
                 log.error("dead letter", shard=batch.shard, entry=batch.entries[0].id, reason=str(error))
-                return int(self.queue.bury(batch, str(error)))
+                return int(self.queue.dead_letter(batch, str(error)))
         middle = len(batch.entries) // 2
         halves = (batch.entries[:middle], batch.entries[middle:])
-        return sum(self._flush_halves(Batch(batch.shard, batch.life, half)) for half in halves)
+        return sum(self._flush_halves(Batch(batch.shard, batch.epoch, half)) for half in halves)
 
-    def _read_on(self, batch: Batch, committed: Committed) -> int:
+    def _read_through(self, batch: Batch, committed: CommitResult) -> int:
         """What another flusher stored beyond the batch is in the base, so it must leave p together with the batch."""
-        longer = self.queue.read_on(batch, committed.version)
+        longer = self.queue.read_through(batch, committed.version)
         if len(longer.entries) == len(batch.entries):
-            return self._settle([(batch, committed)])
+            return self._acknowledge([(batch, committed)])
         return self._flush([longer])
 
-    def _settle(self, done: list[tuple[Batch, Committed]]) -> int:
-        settled = self.queue.settle(done)
-        return sum(len(batch.entries) for (batch, _), gone in zip(done, settled, strict=True) if gone)
+    def _acknowledge(self, done: list[tuple[Batch, CommitResult]]) -> int:
+        acknowledged = self.queue.acknowledge(done)
+        return sum(len(batch.entries) for (batch, _), gone in zip(done, acknowledged, strict=True) if gone)
 
-    def _unfenced(self, batches: list[Batch], outcomes: list[Committed | FencedError]) -> list[tuple[Batch, Committed]]:
+    def _unfenced(
+        self, batches: list[Batch], outcomes: list[CommitResult | FencedError]
+    ) -> list[tuple[Batch, CommitResult]]:
         done = []
         for batch, outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, FencedError):
@@ -146,14 +148,14 @@ class Flusher:
 
     def _on_fenced(self, batch: Batch) -> None:
         """Wait for the slot map to settle; a server that still owns the slot then begins a life of its own."""
-        life, since = self._fenced.setdefault(batch.shard, (batch.life, time.monotonic()))
-        if life != batch.life:
-            self._fenced[batch.shard] = (batch.life, time.monotonic())
+        epoch, since = self._fenced.setdefault(batch.shard, (batch.epoch, time.monotonic()))
+        if epoch != batch.epoch:
+            self._fenced[batch.shard] = (batch.epoch, time.monotonic())
         elif time.monotonic() - since > self.settings.redis_timeout_ms / 1000:
-            log.warning("life fenced off, renewing", shard=batch.shard, life=batch.life)
-            self.queue.renew(batch.shard, batch.life)
+            log.warning("life fenced off, renewing", shard=batch.shard, epoch=batch.epoch)
+            self.queue.end_epoch(batch.shard, batch.epoch)
             del self._fenced[batch.shard]
 
 
-def _is_ahead(batch: Batch, committed: Committed) -> bool:
+def _is_ahead(batch: Batch, committed: CommitResult) -> bool:
     return committed.version > batch.last_version

@@ -16,7 +16,7 @@ _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LikeRequest:
     """The wish of one actor for one post, or (`liked` None) the question whether it is liked.
 
     `trace` is the W3C `traceparent` of a wish that is followed, '' for nearly all.
@@ -29,7 +29,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LikeState:
     """How a post stands. `liked` is the actor's own, False where none asked; `changed`: this call made it so.
 
     `count` is never negative; `approximate` is True while the count may correct itself (Postgres away);
@@ -47,13 +47,13 @@ class Standing:
 class Counter(Protocol):
     """Counts at once and queues for the ledger. Raises UnavailableError or one of its kinds."""
 
-    def wish(self, wish: Wish, ack: Ack) -> Standing:
+    def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
         """Make one wish true, or answer one question."""
 
-    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+    def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
         """How posts stand, in their order, to the actor or to nobody; a post never liked has count 0."""
 
-    def doubt(self, post: str) -> None:
+    def invalidate(self, post: str) -> None:
         """Say that the ledger was changed outside the queue: the base of this post is loaded again."""
 
 
@@ -102,28 +102,28 @@ class Likes:
         self._ack = ack
         self._asked = asked  # told of each post that a request is about
         self._cache_s = cache_ms / 1000
-        self._cache: dict[str, tuple[float, Standing]] = {}
+        self._cache: dict[str, tuple[float, LikeState]] = {}
         self._hits = 0  # not counted yet: the next miss does, so that a hit costs nothing
 
-    def like(self, post: str, actor: str) -> Standing:
+    def like(self, post: str, actor: str) -> LikeState:
         """Count the actor once. `changed` is False where the actor liked the post already."""
-        return self._wish(Wish(post, actor, True))
+        return self._submit(LikeRequest(post, actor, True))
 
-    def unlike(self, post: str, actor: str) -> Standing:
+    def unlike(self, post: str, actor: str) -> LikeState:
         """Take a like back. `changed` is False where there was none."""
-        return self._wish(Wish(post, actor, False))
+        return self._submit(LikeRequest(post, actor, False))
 
-    def standing(self, post: str, actor: str) -> Standing:
+    def state(self, post: str, actor: str) -> LikeState:
         """The actor's own state and the count, never from a cache."""
-        return self._wish(Wish(post, actor))
+        return self._submit(LikeRequest(post, actor))
 
-    def standings(self, posts: Sequence[str], actor: str) -> list[Standing]:
+    def states(self, posts: Sequence[str], actor: str) -> list[LikeState]:
         """The actor's own state and the count of 1 to 100 posts in their order, never from a cache."""
         _valid_posts(posts)
         valid_id(actor, "actor")
-        return self._counter.standings(posts, actor)
+        return self._counter.states(posts, actor)
 
-    def counts(self, posts: Sequence[str]) -> list[Standing]:
+    def counts(self, posts: Sequence[str]) -> list[LikeState]:
         """Counts of 1 to 100 posts in their order, at most the cache's age old."""
         _valid_posts(posts)
         if len(posts) == 1:  # a page of many is one request, not a rush on each
@@ -133,7 +133,7 @@ class Likes:
         missing = [post for post in dict.fromkeys(posts) if post not in known]
         self._hits += len(known)
         if missing:
-            fresh = {standing.post: standing for standing in self._counter.standings(missing)}
+            fresh = {state.post: state for state in self._counter.states(missing)}
             self._remember(now, fresh)
             self._count(len(missing), time.monotonic() - now)
             known |= fresh
@@ -145,14 +145,14 @@ class Likes:
         if not 0 <= count < 2**53:
             raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
         if self._ledger.seed(post, count):
-            self._counter.doubt(post)
+            self._counter.invalidate(post)
             self._cache.pop(post, None)
 
-    def _wish(self, wish: Wish) -> Standing:
-        valid_id(wish.post, "post")
-        valid_id(wish.actor, "actor")
-        self._asked(wish.post)
-        return self._counter.wish(wish, self._ack)
+    def _submit(self, request: LikeRequest) -> LikeState:
+        valid_id(request.post, "post")
+        valid_id(request.actor, "actor")
+        self._asked(request.post)
+        return self._counter.submit(request, self._ack)
 
     def _count(self, missing: int, reading_s: float) -> None:
         """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
@@ -161,7 +161,7 @@ class Likes:
         _HIT.inc(self._hits)
         self._hits = 0
 
-    def _remember(self, now: float, fresh: dict[str, Standing]) -> None:
+    def _remember(self, now: float, fresh: dict[str, LikeState]) -> None:
         if len(self._cache) > 10_000:  # a crawler over an archive must not grow a pod
             self._cache.clear()
-        self._cache.update((post, (now, standing)) for post, standing in fresh.items())
+        self._cache.update((post, (now, state)) for post, state in fresh.items())

@@ -34,7 +34,7 @@ class Batch:
     """Entries from the head of one shard's stream, in order, read in one life."""
 
     shard: int
-    life: int
+    epoch: int
     entries: list[Entry]
 
     @property
@@ -55,7 +55,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommitResult:
     """The shard's highest stored version, and (count with seed, revision) of each post of the batch."""
 
     version: int
@@ -63,14 +63,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
+class ShardStatus:
     """How a shard's stream stands. `oldest_s` is the age of its head, 0 where it is empty.
 
     `now_us` is the time that its versions are of; `queued_bytes` what its node holds in all streams.
     """
 
     shard: int
-    life: int
+    epoch: int
     held: bool
     length: int
     oldest_s: float
@@ -84,22 +84,22 @@ class Queue(Protocol):
 
     shards: Sequence[int]
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         """All shards, or some: those that answer, leased to `owner` where free. One that needs a life begins it."""
 
-    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
         """At most `most` entries from the head of each; those of a node that is away are left out."""
 
-    def read_on(self, batch: Batch, version: int) -> Batch:
+    def read_through(self, batch: Batch, version: int) -> Batch:
         """The batch, with the entries after it up to a version. Raises where its node does not answer."""
 
-    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
         """Take each batch off its stream and re-base its posts; whether it was, in order."""
 
-    def bury(self, batch: Batch, reason: str) -> bool:
+    def dead_letter(self, batch: Batch, reason: str) -> bool:
         """As `settle`, of one entry that becomes a dead letter."""
 
-    def renew(self, shard: int, life: int) -> None:
+    def end_epoch(self, shard: int, epoch: int) -> None:
         """End a life that the ledger has fenced off."""
 
 
@@ -109,10 +109,10 @@ class Store(Protocol):
     def database_of(self, shard: int) -> int:
         """Which database holds the shard."""
 
-    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+    def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         """Store the batches of one database in one transaction. Raises RejectedError with nothing stored."""
 
 
-def pending(polled: Iterable[Polled]) -> int:
+def pending(polled: Iterable[ShardStatus]) -> int:
     """Entries not yet in Postgres."""
     return sum(one.length for one in polled)

@@ -32,7 +32,7 @@ class Counter(Protocol):
     def silent_s(self) -> float:
         """Seconds since any primary last answered; `inf` before the first time."""
 
-    def has_begun(self) -> bool:
+    def has_ever_counted(self) -> bool:
         """Whether it has ever taken a like: the first of each shard needs Postgres."""
 
 
@@ -42,7 +42,7 @@ class Ledger(Protocol):
     def check(self) -> Sentences:
         """What does not answer, a sentence each; empty when all is well."""
 
-    def misfits(self) -> Sentences:
+    def incompatibilities(self) -> Sentences:
         """Databases that this pod must not work with, a sentence each: unprepared, past its image, of other shards."""
 
 
@@ -108,8 +108,8 @@ class Readiness:
     def _trouble(self) -> tuple[Part | Literal[""], str]:
         if self._counter.silent_s() > self._silence_s:
             return "redis", " ".join(self._parts["redis"]) or "No Redis primary answers."
-        if misfits := self._ledger.misfits():
-            return "postgres", " ".join(misfits)
+        if incompatibilities := self._ledger.incompatibilities():
+            return "postgres", " ".join(incompatibilities)
         if self._parts["postgres"] and not self._counts_alone:
             return "postgres", " ".join(self._parts["postgres"])
         return "", ""
@@ -122,7 +122,7 @@ class Readiness:
     def ask_postgres(self) -> float:
         """Ask once; the seconds until the next time."""
         failing = self._ledger.check()
-        self._counts_alone = self._counts_alone or not failing or self._counter.has_begun()
+        self._counts_alone = self._counts_alone or not failing or self._counter.has_ever_counted()
         self._parts["postgres"] = failing
         return _EVERY_S if failing else _WELL_EVERY_S
 

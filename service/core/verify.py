@@ -4,23 +4,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from service.core.queue import Polled, pending
+from service.core.queue import ShardStatus, pending
 
 
-class Rows(Protocol):
+class PostgresState(Protocol):
     """What Postgres holds. Raises LedgerUnavailableError."""
 
-    def all_bases(self, shard: int) -> dict[str, tuple[int, int]]:
+    def all_counts(self, shard: int) -> dict[str, tuple[int, int]]:
         """Each post of the shard: (likes stored, seed)."""
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
         """Posts whose stored count is not their rows: (post, count, rows)."""
 
 
-class Held(Protocol):
+class RedisState(Protocol):
     """What Redis holds. Raises CounterUnavailableError."""
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         """Every shard, or of some, that answers."""
 
     def posts(self, shard: int) -> Iterable[tuple[str, dict[str, int]]]:
@@ -39,7 +39,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(held: Held, rows: Rows, shards: int) -> Report:
+def verify(held: RedisState, rows: PostgresState, shards: int) -> Report:
     """Compare all shards. Exact once nothing is pending; a shard with pending likes is only compared in Postgres."""
     polled = {one.shard: one for one in held.poll("", 0)}
     report = Report(pending=pending(polled.values()), dead_letters=sum(one.dead for one in polled.values()))
@@ -52,7 +52,7 @@ def verify(held: Held, rows: Rows, shards: int) -> Report:
     return report
 
 
-def drift(held: Held, rows: Rows, shard: int) -> list[str]:
+def drift(held: RedisState, rows: PostgresState, shard: int) -> list[str]:
     """What disagrees at a shard while likes come in: only what three looks in a row find alike."""
     found: set[str] | None = None
     for _ in range(3):
@@ -64,20 +64,20 @@ def drift(held: Held, rows: Rows, shard: int) -> list[str]:
     return sorted(found or ())
 
 
-def _look_at(report: Report, held: Held, rows: Rows, shard: int, polled: Polled | None) -> None:
-    bases = rows.all_bases(shard)
+def _look_at(report: Report, held: RedisState, rows: PostgresState, shard: int, polled: ShardStatus | None) -> None:
+    bases = rows.all_counts(shard)
     report.posts += len(bases)
     report.likes += sum(n for n, _ in bases.values())
     report.problems += [
         f"{post}: Postgres counts {n} likes and holds {real} rows" for post, n, real in rows.wrong_counts(shard)
     ]
     if polled and polled.length == 0:
-        _compare(report, held, shard, polled.life, bases)
+        _compare(report, held, shard, polled.epoch, bases)
 
 
-def _compare(report: Report, held: Held, shard: int, life: int, bases: dict[str, tuple[int, int]]) -> None:
+def _compare(report: Report, held: RedisState, shard: int, epoch: int, bases: dict[str, tuple[int, int]]) -> None:
     for post, found in held.posts(shard):
-        if "b" not in found or found["e"] != life:  # gone meanwhile, or loaded again before it is next shown
+        if "b" not in found or found["e"] != epoch:  # gone meanwhile, or loaded again before it is next shown
             continue
         report.in_redis += 1
         n, seed = bases.get(post, (0, 0))

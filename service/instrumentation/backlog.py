@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from service.core.queue import Polled
+from service.core.queue import ShardStatus
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    polled: Polled
+    polled: ShardStatus
     at_s: float
 
 
@@ -25,7 +25,7 @@ class Backlog:
     _silent: set[int] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
-    def note(self, asked: Sequence[int], answers: Sequence[Polled]) -> None:
+    def note(self, asked: Sequence[int], answers: Sequence[ShardStatus]) -> None:
         """Some shards were asked, and some of them answered."""
         now = self.clock()
         with self._lock:
@@ -34,7 +34,7 @@ class Backlog:
                 self._silent.discard(one.shard)
                 self._looks[one.shard] = _Look(one, now)
 
-    def settled(self, shard: int, entries: int) -> None:
+    def acknowledged(self, shard: int, entries: int) -> None:
         """So many of a shard that was looked at are in Postgres now."""
         with self._lock:
             look = self._looks[shard]
@@ -67,7 +67,7 @@ class Backlog:
         """Shards that did not answer when they were last asked: their Redis node is away, or begins a new life."""
         return len(self._silent)
 
-    def is_silent(self, one: Polled) -> bool:
+    def is_silent(self, one: ShardStatus) -> bool:
         """Whether the shard did not answer since."""
         return one.shard in self._silent
 

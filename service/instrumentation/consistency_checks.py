@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from service.core.verify import Held, Rows, drift
+from service.core.verify import PostgresState, RedisState, drift
 from service.errors import LikewiseError
 from service.instrumentation.flusher_metrics import FlushMetrics
 
@@ -31,8 +31,8 @@ class Checks:
         *,
         redis: Part,
         postgres: Part,
-        held: Held,
-        rows: Rows,
+        held: RedisState,
+        rows: PostgresState,
         shards: Callable[[], Sequence[int]],
     ) -> None:
         self._metrics = metrics

@@ -19,12 +19,12 @@ class FlushMeter:
     def measure(self) -> dict[str, Any]:
         """Likes pending in all shards, the oldest's age, and likes/s that this process stored since the last call."""
         now, stored = self._clock(), self._all_stored()
-        settled = (stored - self._stored) / max(now - self._at, 1e-3)
+        acknowledged = (stored - self._stored) / max(now - self._at, 1e-3)
         self._at, self._stored = now, stored
         return {
             "pending": sum(backlog.pending() for backlog in self._backlogs),
             "age_s": round(max((backlog.oldest_s() for backlog in self._backlogs), default=0.0), 3),
-            "settled": round(settled, 2),
+            "settled": round(acknowledged, 2),
         }
 
     def _all_stored(self) -> int:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from service.core.queue import Batch, Committed, FencedError, Polled, Queue, Store
+from service.core.queue import Batch, CommitResult, FencedError, Queue, ShardStatus, Store
 from service.instrumentation.backlog import Backlog
 from service.instrumentation.flusher_metrics import FlushMetrics
 
@@ -21,35 +21,35 @@ class ObservedQueue:
     def __post_init__(self) -> None:
         self.shards = self.queue.shards
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         """Notes how each shard stands, and which are silent."""
         self.beat_s = time.monotonic()
-        polled: list[Polled] = []
+        polled: list[ShardStatus] = []
         try:
             polled = self.queue.poll(owner, lease_ms, shards)
         finally:
             self.backlog.note(self.shards if shards is None else shards, polled)
         return polled
 
-    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
         return self.queue.read(polled, most)
 
-    def read_on(self, batch: Batch, version: int) -> Batch:
-        return self.queue.read_on(batch, version)
+    def read_through(self, batch: Batch, version: int) -> Batch:
+        return self.queue.read_through(batch, version)
 
-    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
         """Notes what is no more pending: the next look at a shard with few likes is a second away."""
-        settled = self.queue.settle(done)
-        for (batch, _), gone in zip(done, settled, strict=True):
+        acknowledged = self.queue.acknowledge(done)
+        for (batch, _), gone in zip(done, acknowledged, strict=True):
             if gone:
-                self.backlog.settled(batch.shard, len(batch.entries))
-        return settled
+                self.backlog.acknowledged(batch.shard, len(batch.entries))
+        return acknowledged
 
-    def bury(self, batch: Batch, reason: str) -> bool:
-        return self.queue.bury(batch, reason)
+    def dead_letter(self, batch: Batch, reason: str) -> bool:
+        return self.queue.dead_letter(batch, reason)
 
-    def renew(self, shard: int, life: int) -> None:
-        self.queue.renew(shard, life)
+    def end_epoch(self, shard: int, epoch: int) -> None:
+        self.queue.end_epoch(shard, epoch)
 
 
 @dataclass(slots=True)
@@ -64,12 +64,12 @@ class ObservedStore:
     def database_of(self, shard: int) -> int:
         return self.store.database_of(shard)
 
-    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+    def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         """Notes how many were stored, in which time, and how long each had waited."""
         began_s = time.perf_counter()
         outcomes = self.store.commit(batches)
         took_s = time.perf_counter() - began_s
-        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)]
+        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, CommitResult)]
         if stored:
             self.metrics.flush_s.labels(self.label).observe(took_s)
             self.metrics.flush_likes.labels(self.label).observe(sum(len(batch.entries) for batch in stored))

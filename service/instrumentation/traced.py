@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from opentelemetry.trace import SpanKind
 
-from service.core.likes import Counter, Standing, Wish
-from service.core.queue import Batch, Committed, Entry, FencedError, Store
+from service.core.likes import Counter, LikeRequest, LikeState
+from service.core.queue import Batch, CommitResult, Entry, FencedError, Store
 from service.observability.tracing import Tracing, current_span, parent_of, traceparent_of
 from service.settings import Ack
 
@@ -21,22 +21,22 @@ class TracedCounter:
     counter: Counter
     tracing: Tracing
 
-    def wish(self, wish: Wish, ack: Ack) -> Standing:
+    def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
         if current_span() is None:
-            return self.counter.wish(wish, ack)
-        with self.tracing.span("redis wish", SpanKind.CLIENT, {"likewise.post": wish.post}) as span:
-            standing = self.counter.wish(replace(wish, trace=traceparent_of(span.get_span_context())), ack)
-            span.set_attribute("likewise.changed", standing.changed)
-            return standing
+            return self.counter.submit(request, ack)
+        with self.tracing.span("redis like", SpanKind.CLIENT, {"likewise.post": request.post}) as span:
+            state = self.counter.submit(replace(request, trace=traceparent_of(span.get_span_context())), ack)
+            span.set_attribute("likewise.changed", state.changed)
+            return state
 
-    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+    def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
         if current_span() is None:
-            return self.counter.standings(posts, actor)
-        with self.tracing.span("redis standings", SpanKind.CLIENT, {"likewise.posts": len(posts)}):
-            return self.counter.standings(posts, actor)
+            return self.counter.states(posts, actor)
+        with self.tracing.span("redis like states", SpanKind.CLIENT, {"likewise.posts": len(posts)}):
+            return self.counter.states(posts, actor)
 
-    def doubt(self, post: str) -> None:
-        self.counter.doubt(post)
+    def invalidate(self, post: str) -> None:
+        self.counter.invalidate(post)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class TracedStore:
     def database_of(self, shard: int) -> int:
         return self.store.database_of(shard)
 
-    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+    def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         began_ns = time.time_ns()
         outcomes = self.store.commit(batches)
-        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, Committed)]
+        stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, CommitResult)]
         traced = [(batch.shard, entry) for batch in stored for entry in batch.entries if entry.trace]
         if traced:
             self._tell(stored, traced[:MAX_LINKS], (began_ns, time.time_ns()))

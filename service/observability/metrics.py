@@ -36,7 +36,7 @@ SEEN_SECONDS = Histogram(
 CACHED_COUNTS = Counter(
     "likewise_count_cache_total", "Counts asked for, by whether the process' cache had them.", ["result"]
 )
-BATCH_WISHES = Histogram(
+BATCH_LIKES = Histogram(
     "likewise_batch_wishes",
     "Likes, unlikes and questions that left for a Redis node as one batch.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),

@@ -24,7 +24,7 @@ class Use:
     others: int = 0
     here_before: int = 0
     others_before: int = 0
-    settled: bool = False
+    acknowledged: bool = False
 
 
 class Told(NamedTuple):
@@ -66,7 +66,7 @@ class Windows:
             use.here_before = use.others_before = 0
         else:
             return
-        use.window, use.here, use.others, use.settled = window, 0, 0, False
+        use.window, use.here, use.others, use.acknowledged = window, 0, 0, False
 
     def used(self, use: Use, now: float) -> int:
         """What counts against the limit; the arithmetic is the library's, so that both round alike."""
@@ -124,7 +124,7 @@ class Windows:
         for who in whos:
             if use := self._uses.get(who):
                 yield Told(who, use.window, use.here)
-                if not use.settled:
+                if not use.acknowledged:
                     yield Told(who, use.window - 1, use.here_before)
 
     def hear(self, told: Told, others: int, settled_until: float) -> None:
@@ -137,4 +137,4 @@ class Windows:
             use.others = max(use.others, others)
         elif use and use.window == told.window + 1:
             use.others_before = max(use.others_before, others)
-            use.settled = use.window * self._window_s <= settled_until
+            use.acknowledged = use.window * self._window_s <= settled_until

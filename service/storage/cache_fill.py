@@ -18,7 +18,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class CountSnapshot:
     """Postgres' count of a post (with its seed) and its revision; whether the actor likes it; all likers if few."""
 
     count: int
@@ -27,10 +27,10 @@ class Base:
     members: list[str] | None
 
 
-class Bases(Protocol):
+class SnapshotSource(Protocol):
     """Where bases come from. Raises LedgerUnavailableError."""
 
-    def load(self, queries: list[Query]) -> list[Base]:
+    def load(self, queries: list[Query]) -> list[CountSnapshot]:
         """The bases of posts of one database, in order; a post never stored has count 0 and no members."""
 
     def database_of(self, shard: int) -> int:
@@ -40,24 +40,24 @@ class Bases(Protocol):
 @dataclass(slots=True)
 class _Ask:
     query: Query
-    base: Base | None = None
+    base: CountSnapshot | None = None
 
 
 @dataclass(slots=True)
-class Loader:
+class CacheLoader:
     """Loads bases, one query at a time for each database."""
 
-    bases: Bases
-    _lanes: dict[int, Coalescer[_Ask]] = field(default_factory=dict)
+    bases: SnapshotSource
+    _batchers: dict[int, Coalescer[_Ask]] = field(default_factory=dict)
 
-    def load(self, queries: Sequence[Query]) -> list[Base | None]:
+    def load(self, queries: Sequence[Query]) -> list[CountSnapshot | None]:
         """The bases of posts, in order; None where a post's database does not answer."""
         by_database: dict[int, list[_Ask]] = {}
         asks = [_Ask(query) for query in queries]
         for ask in asks:
             by_database.setdefault(self.bases.database_of(ask.query.shard), []).append(ask)
         for database, together in by_database.items():
-            self._lanes.setdefault(database, Coalescer(self._run)).submit(together)
+            self._batchers.setdefault(database, Coalescer(self._run)).submit(together)
         return [ask.base for ask in asks]
 
     def _run(self, asks: list[_Ask]) -> None:
@@ -69,9 +69,9 @@ class Loader:
             ask.base = base
 
 
-def arguments(base: Base, life: Any, settles: Any) -> tuple[Any, ...]:
+def arguments(base: CountSnapshot, epoch: Any, acks: Any) -> tuple[Any, ...]:
     """A loaded base as the function `wish` takes it, under the ticket (life, number of settles) it was asked with."""
     members = base.members
     known = "1" if base.known else "0"
-    head = ("loaded", life, settles, base.count, base.revision, known)
+    head = ("loaded", epoch, acks, base.count, base.revision, known)
     return (*head, -1) if members is None else (*head, len(members), *members)

@@ -107,8 +107,8 @@ def test_nothing_is_given_away_while_a_pod_is_silent(silent: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("doubt", [{"flags": "fail?"}, {"flags": "fail"}])
-def test_nothing_is_given_away_while_a_pod_is_in_doubt(doubt: dict[str, str], tmp_path: Path) -> None:
-    members = changed(fresh(), "c", **doubt)
+def test_nothing_is_given_away_while_a_pod_is_in_doubt(invalidate: dict[str, str], tmp_path: Path) -> None:
+    members = changed(fresh(), "c", **invalidate)
     assert plan("a", ALL, members, tmp_path) == []
 
 

@@ -50,8 +50,8 @@ def test_python_for_several_users_and_many_posts(likewise: Server, post: str) ->
     client = runpy.run_path(str(EXAMPLES / "likes.py"))["Likewise"](likewise.url, API_KEY)
     for user in ("alice", "bob", "alice"):
         client.like(post, user)
-    assert client.standing(post, "bob")["liked"]
-    assert not client.standing(post, "carol")["liked"]
+    assert client.state(post, "bob")["liked"]
+    assert not client.state(post, "carol")["liked"]
     posts = [post, *(f"{post}-{at}" for at in range(150))]
     assert client.counts(posts) == dict.fromkeys(posts, 0) | {post: 2}
 

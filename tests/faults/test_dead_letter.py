@@ -3,7 +3,7 @@
 import pytest
 
 from service.bootstrap.app import Stores
-from service.core.likes import Wish
+from service.core.likes import LikeRequest
 from service.storage.redis.stream_queue import RedisQueue
 from tests.support.concurrent_load import Crowd, drain, rows, verified
 from tests.support.faults import client, post_in, primary_of
@@ -21,7 +21,7 @@ def dead_letters(stores: Stores) -> list[dict[bytes, bytes]]:
 
 def refused_like(stores: Stores, post: str) -> None:
     """A like that the counter takes, past the check of ids, and Postgres does not."""
-    assert stores.counter.wish(Wish(post, BAD, True), "memory").changed
+    assert stores.counter.submit(LikeRequest(post, BAD, True), "memory").changed
 
 
 @pytest.mark.parametrize("good_between", [0, 1, 20])

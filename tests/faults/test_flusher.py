@@ -12,7 +12,7 @@ import pytest
 
 from service.bootstrap.app import Stores, create_flusher, open_stores
 from service.core.flusher import Flusher
-from service.core.queue import Batch, Committed, Polled
+from service.core.queue import Batch, CommitResult, ShardStatus
 from tests.support.concurrent_load import Crowd, drain, is_drained, rows
 from tests.support.faults import post_in
 from tests.support.processes import environment, flusher, running
@@ -30,7 +30,7 @@ def storm(crowd: Crowd, seed: int = 7) -> Iterator[Callable[[], int]]:
     def go(who: int) -> None:
         chance = random.Random(seed + who)
         while not stop.is_set():
-            crowd.wish(chance.choice(POSTS), f"actor-{who}-{chance.randrange(9)}", chance.random() < 0.6)
+            crowd.submit(chance.choice(POSTS), f"actor-{who}-{chance.randrange(9)}", chance.random() < 0.6)
             done[who] += 1
 
     with ThreadPoolExecutor(4) as pool:
@@ -48,13 +48,13 @@ def stored(stores: Stores) -> int:
 
 
 def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Stores, crowd: Crowd) -> None:
-    with storm(crowd) as wishes:
+    with storm(crowd) as requests:
         for _ in range(2):
             before = stored(stores)
             with flusher(servers):
                 wait_for(lambda before=before: stored(stores) > before)
-                so_far = wishes()
-                wait_for(lambda so_far=so_far: wishes() > so_far + 50)
+                so_far = requests()
+                wait_for(lambda so_far=so_far: requests() > so_far + 50)
     with flusher(servers):  # takes over the leases of the dead
         wait_for(lambda: is_drained(stores))
     crowd.assert_exact()
@@ -85,18 +85,22 @@ class Careless:
     def __init__(self, stores: Stores, seed: int) -> None:
         self._queue = stores.queue
         self._chance = random.Random(seed)
-        self.read, self.read_on, self.bury = stores.queue.read, stores.queue.read_on, stores.queue.bury
-        self.renew, self.shards = stores.queue.renew, stores.queue.shards
+        self.read, self.read_through, self.dead_letter = (
+            stores.queue.read,
+            stores.queue.read_through,
+            stores.queue.dead_letter,
+        )
+        self.end_epoch, self.shards = stores.queue.end_epoch, stores.queue.shards
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms, shards)]
 
-    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
-        settled = []
+    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
+        acknowledged = []
         for one in done:
             threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
-            settled += self._queue.settle([one])
-        return settled
+            acknowledged += self._queue.acknowledge([one])
+        return acknowledged
 
 
 def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
@@ -112,8 +116,8 @@ def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         flushers = [pool.submit(flush, batch) for batch in (3, 11)]
-        with storm(crowd) as wishes:
-            wait_for(lambda: wishes() > 2_500, 30)
+        with storm(crowd) as requests:
+            wait_for(lambda: requests() > 2_500, 30)
         stop.set()
         assert all(one.result() > 0 for one in flushers)
     crowd.assert_exact()
@@ -127,18 +131,18 @@ def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -
     late = []
     for batch in stores.queue.read(polled, 1):
         committed = stores.ledger.commit([batch])[0]
-        assert isinstance(committed, Committed)
+        assert isinstance(committed, CommitResult)
         late.append((batch, committed))
     for post in POSTS:
         crowd.unlike(post, "anna")
     stores.queue.poll(flusher.owner, 0)
     drain(stores)
     crowd.like_all(POSTS, ["anna"])
-    assert stores.queue.settle(late) == [False] * len(POSTS)
+    assert stores.queue.acknowledge(late) == [False] * len(POSTS)
     crowd.assert_exact()
 
 
-def lives(servers: Servers) -> dict[int, int]:
+def epochs(servers: Servers) -> dict[int, int]:
     found: dict[int, int] = {}
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
@@ -146,12 +150,12 @@ def lives(servers: Servers) -> dict[int, int]:
     return found
 
 
-@pytest.mark.parametrize("settled", [True, False], ids=["settled before", "all pending"])
-def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: Crowd, settled: bool) -> None:
+@pytest.mark.parametrize("acknowledged", [True, False], ids=["acknowledged before", "all pending"])
+def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: Crowd, acknowledged: bool) -> None:
     crowd.like_all(POSTS, ["anna", "ben"])
-    if settled:
+    if acknowledged:
         drain(stores)
-    before = lives(servers)
+    before = epochs(servers)
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("UPDATE shards SET life = life + 1, name = 'elsewhere'")
@@ -160,7 +164,7 @@ def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: C
         crowd.unlike(post, "anna")
     flusher = create_flusher(stores)
     assert flusher.flush_once() == 0
-    assert stored(stores) == (2 * len(POSTS) if settled else 0)  # nothing of a life that is over
+    assert stored(stores) == (2 * len(POSTS) if acknowledged else 0)  # nothing of a life that is over
     flusher.drain()
     crowd.assert_exact()
-    assert all(life == before[shard] + 2 for shard, life in lives(servers).items())
+    assert all(epoch == before[shard] + 2 for shard, epoch in epochs(servers).items())

@@ -35,8 +35,8 @@ def test_posts_in_redis_outlive_both_databases(servers: Servers, stores: Stores,
     for server in servers.postgres:
         server.kill()
     for post in HERE + THERE:
-        standing = crowd.like(post, "cleo")
-        assert (standing.count, standing.approximate) == (3, False)  # Redis knows every liker of a small post
+        state = crowd.like(post, "cleo")
+        assert (state.count, state.approximate) == (3, False)  # Redis knows every liker of a small post
     for post in (post_in(0, SHARDS, "new"), post_in(HALF, SHARDS, "new")):
         refused(crowd, post, "anna")
     flusher = create_flusher(stores)
@@ -58,10 +58,10 @@ def test_counts_are_approximate_where_only_postgres_knows_the_actor(
     drain(stores)
     with client(primary_of(stores, 0)) as node:
         node.delete(*(stores.shards.key(0, f"{kind}:{post}") for kind in "clu"))
-    assert crowd.likes.standing(post, actors[0]).count == 300
+    assert crowd.likes.state(post, actors[0]).count == 300
     for server in servers.postgres:
         server.kill()
-    known = crowd.likes.standing(post, actors[0])
+    known = crowd.likes.state(post, actors[0])
     assert (known.liked, known.count, known.approximate) == (True, 300, False)
     new = crowd.like(post, "anna")
     assert (new.count, new.approximate) == (301, True)
@@ -69,7 +69,7 @@ def test_counts_are_approximate_where_only_postgres_knows_the_actor(
     assert (counted_twice.count, counted_twice.approximate) == (302, True)
     kept = crowd.unlike(post, actors[2])
     assert (kept.liked, kept.count, kept.approximate) == (False, 302, True)
-    asked = crowd.likes.standing(post, actors[3])
+    asked = crowd.likes.state(post, actors[3])
     assert (asked.count, asked.approximate) == (302, True)
     for server in servers.postgres:
         server.start()

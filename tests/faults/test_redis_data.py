@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from service.bootstrap.app import Stores
-from service.core.likes import Standing
+from service.core.likes import LikeState
 from service.errors import QueueFullError
 from service.sharding import shard_of
 from tests.support.concurrent_load import Crowd, drain
@@ -59,7 +59,7 @@ def test_what_was_pending_in_a_wiped_redis_is_lost_and_nothing_else(stores: Stor
 def test_a_settled_post_may_lose_any_key(stores: Stores, crowd: Crowd, kinds: str, many: bool) -> None:
     post = POSTS[0]
     if many:
-        settle_many(stores, crowd, post)
+        acknowledge_many(stores, crowd, post)
     crowd.like_all([post], ["anna", "ben"])
     crowd.unlike(post, "ben")
     drain(stores)
@@ -67,14 +67,14 @@ def test_a_settled_post_may_lose_any_key(stores: Stores, crowd: Crowd, kinds: st
         for kind in kinds:
             node.delete(stores.shards.key(0, f"{kind}:{post}"))
     crowd.assert_shown()
-    assert crowd.likes.standing(post, "ben").liked is False
+    assert crowd.likes.state(post, "ben").liked is False
     assert crowd.like(post, "anna").changed is False
     assert crowd.like(post, "ben").changed is True
     assert crowd.unlike(post, "anna").changed is True
     crowd.assert_exact()
 
 
-def settle_many(stores: Stores, crowd: Crowd, post: str) -> None:
+def acknowledge_many(stores: Stores, crowd: Crowd, post: str) -> None:
     """More likes than are loaded with a post, so that Redis knows only the actors it has met since."""
     shard = shard_of(post, SHARDS)
     actors = [f"actor-{at}" for at in range(300)]
@@ -85,13 +85,13 @@ def settle_many(stores: Stores, crowd: Crowd, post: str) -> None:
         node.delete(*(stores.shards.key(shard, f"{kind}:{post}") for kind in "clu"))
 
 
-def patiently(crowd: Crowd, post: str, actor: str, liked: bool) -> Standing:
+def patiently(crowd: Crowd, post: str, actor: str, liked: bool) -> LikeState:
     """A wish that waits for the flusher where Redis is full."""
     try:
-        return crowd.wish(post, actor, liked)
+        return crowd.submit(post, actor, liked)
     except QueueFullError:
         drain(crowd.stores)
-        return crowd.wish(post, actor, liked)
+        return crowd.submit(post, actor, liked)
 
 
 def test_evicted_posts_come_back_as_they_were(stores: Stores, crowd: Crowd) -> None:
@@ -100,7 +100,7 @@ def test_evicted_posts_come_back_as_they_were(stores: Stores, crowd: Crowd) -> N
     def like(post: str) -> None:
         for actor, liked in (("anna", True), ("ben", True), ("ben", False)):
             with suppress(QueueFullError):
-                crowd.wish(post, actor, liked)
+                crowd.submit(post, actor, liked)
 
     nodes = [client(port) for port in primaries(stores)]
     with ThreadPoolExecutor(16) as pool:
@@ -115,7 +115,7 @@ def test_evicted_posts_come_back_as_they_were(stores: Stores, crowd: Crowd) -> N
     for post in posts[::5]:
         assert patiently(crowd, post, "anna", True).changed is False
         assert patiently(crowd, post, "cleo", True).changed is True
-        assert crowd.likes.standing(post, "ben").liked is False
+        assert crowd.likes.state(post, "ben").liked is False
     for node in nodes:
         node.config_set("maxmemory", 0)
         node.close()

@@ -38,9 +38,9 @@ def bounded(servers: Servers) -> Iterator[Crowd]:
 
 def assert_only_questions_are_answered(crowd: Crowd, taken: int) -> None:
     liker = f"actor-{0:0180}"
-    assert crowd.likes.standing(POST, liker).liked is True
-    assert crowd.likes.standing(POST, "a-stranger").count == taken
-    assert [standing.count for standing in crowd.likes.counts([POST, "no-such-post"])] == [taken, 0]
+    assert crowd.likes.state(POST, liker).liked is True
+    assert crowd.likes.state(POST, "a-stranger").count == taken
+    assert [state.count for state in crowd.likes.counts([POST, "no-such-post"])] == [taken, 0]
     with pytest.raises(QueueFullError):
         crowd.unlike(POST, liker)
     with pytest.raises(QueueFullError):

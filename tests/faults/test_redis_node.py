@@ -27,7 +27,7 @@ from tests.support.servers import SHARDS, Servers
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 
 
-def life_of(servers: Servers, shard: int) -> int:
+def epoch_of(servers: Servers, shard: int) -> int:
     server = servers.postgres[shard * 2 // SHARDS]
     with psycopg.connect(server.url, autocommit=True) as connection:
         row = connection.execute("SELECT life FROM shards WHERE shard = %s", [shard]).fetchone()
@@ -82,7 +82,7 @@ def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, r
     replicated.like_all(POSTS, ["anna", "ben"])
     port = primary_of(stores, 0)
     lost, _ = split(stores, port)
-    before = {shard: life_of(servers, shard) for shard in lost}
+    before = {shard: epoch_of(servers, shard) for shard in lost}
     index = servers.valkey.ports.index(port)
     servers.valkey.processes[index].kill()
     servers.valkey.processes[index].wait()
@@ -93,7 +93,7 @@ def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, r
     start_again(servers.valkey)
     for shard in lost:
         assert replicated.like(POSTS[shard], "dora").count == 4
-        assert life_of(servers, shard) > before[shard]
+        assert epoch_of(servers, shard) > before[shard]
     replicated.ask_again()
     replicated.unlike(POSTS[0], "anna")
     replicated.assert_exact()
@@ -125,5 +125,5 @@ def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, replicate
     start_again(servers.valkey)
     replicated.ask_again()
     replicated.like_all(POSTS, ["dora"])
-    assert all(life_of(servers, shard) >= 2 for shard in lost)
+    assert all(epoch_of(servers, shard) >= 2 for shard in lost)
     replicated.assert_exact()

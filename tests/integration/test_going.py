@@ -18,7 +18,7 @@ import psutil
 import pytest
 from flask import Flask
 
-from service.core.likes import Standing, Wish
+from service.core.likes import LikeRequest, LikeState
 from service.devstack.nginx import UPSTREAM_IDLE_S
 from service.server.worker import LINGER_S
 from service.settings import Ack
@@ -35,15 +35,15 @@ BOTH_WAYS = pytest.mark.parametrize("way", [LANE, FLASK], ids=["lane", "gunicorn
 def gated_app() -> Flask:
     """The app on fake stores, where a wish for the post `slow` waits until the gate's file is there."""
     world = memory()
-    wish = world.counter.wish
+    submit = world.counter.submit
 
-    def wait(asked: Wish, ack: Ack) -> Standing:
+    def wait(asked: LikeRequest, ack: Ack) -> LikeState:
         if asked.post == "slow":
             Path(os.environ[GATE] + ".waits").touch()
             wait_for(Path(os.environ[GATE]).exists)
-        return wish(asked, ack)
+        return submit(asked, ack)
 
-    world.counter.wish = wait
+    world.counter.submit = wait
     return world.app
 
 

@@ -12,7 +12,7 @@ from tests.support.waiting import wait_for
 
 def rows(stores: Stores, post: str) -> int:
     shard = shard_of(post, stores.settings.shards)
-    return stores.ledger.all_bases(shard).get(post, (0, 0))[0]
+    return stores.ledger.all_counts(shard).get(post, (0, 0))[0]
 
 
 def flush(stores: Stores) -> None:
@@ -33,10 +33,10 @@ def test_a_like_counts_once_and_lasts(stores: Stores) -> None:
     assert rows(stores, "post") == 2
     assert likes.unlike("post", "anna").count == 1
     assert likes.unlike("post", "anna").changed is False
-    assert likes.standing("post", "anna").liked is False
+    assert likes.state("post", "anna").liked is False
     flush(stores)
     assert rows(stores, "post") == 1
-    assert likes.standing("post", "ben").liked is True
+    assert likes.state("post", "ben").liked is True
 
 
 def test_many_at_once_count_one(stores: Stores) -> None:
@@ -54,7 +54,7 @@ def test_many_at_once_count_one(stores: Stores) -> None:
     for thread in threads:
         thread.join()
     assert sorted(changed) == [False] * 31 + [True]
-    assert likes.standing("viral", "one-actor").count == 1
+    assert likes.state("viral", "one-actor").count == 1
 
 
 def test_likes_survive_an_emptied_redis(stores: Stores) -> None:
@@ -65,7 +65,7 @@ def test_likes_survive_an_emptied_redis(stores: Stores) -> None:
     for node in stores.shards.cluster.primaries():
         with redis.Redis(*node.address) as client:
             client.flushall()
-    assert likes.standing("post", "anna").count == 3
+    assert likes.state("post", "anna").count == 3
     assert likes.like("post", "ben").changed is False
     assert likes.like("post", "dora").count == 4
     flush(stores)
@@ -78,7 +78,7 @@ def test_a_seed_is_where_a_count_starts(stores: Stores) -> None:
     assert likes.like("old-post", "anna").count == 42
     likes.seed("old-post", 7)
     flush(stores)
-    assert likes.standing("old-post", "anna").count == 42
+    assert likes.state("old-post", "anna").count == 42
 
 
 @pytest.mark.parametrize("ack", ["memory", "replicated", "postgres"])

@@ -17,12 +17,12 @@ AT_ONCE = 200
 ACTORS = [f"new-{at}" for at in range(AT_ONCE)]
 OF_ONE = {"shards": [SHARD] * 2, "posts": ["viral", "b"]}
 OF_TWO = {"shards": [SHARD, SHARD, OTHER], "posts": ["viral", "b", "viral"]}
-WISHES = {"actors": ACTORS, "liked": [True] * AT_ONCE, "versions": list(range(10_000, 10_000 + AT_ONCE))}
+LIKE_REQUESTS = {"actors": ACTORS, "liked": [True] * AT_ONCE, "versions": list(range(10_000, 10_000 + AT_ONCE))}
 LOAD = {"shards": [SHARD] * AT_ONCE, "posts": ["viral"] * AT_ONCE, "actors": ACTORS}
 STATEMENTS = [
     ("add_posts", None, {"shards": [SHARD] * 3, "posts": ["viral", "new", "b"]}),
-    ("store_wishes", SHARD, {**OF_ONE, **WISHES, "places": [at % 2 + 1 for at in range(AT_ONCE)]}),
-    ("store_wishes", None, {**OF_TWO, **WISHES, "places": [at % 3 + 1 for at in range(AT_ONCE)]}),
+    ("store_likes", SHARD, {**OF_ONE, **LIKE_REQUESTS, "places": [at % 2 + 1 for at in range(AT_ONCE)]}),
+    ("store_likes", None, {**OF_TWO, **LIKE_REQUESTS, "places": [at % 3 + 1 for at in range(AT_ONCE)]}),
     ("load", None, LOAD),
 ]
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from service.bootstrap.app import Stores, create_flusher, create_likes, open_stores
 from service.core.verify import verify
-from service.storage.redis.health import Pulse
+from service.storage.redis.health import HealthProbe
 from service.storage.redis.load_report_store import RedisSignals
 from service.storage.redis.ratelimit_store import RedisWindows
 from tests.support.servers import Servers
@@ -49,14 +49,14 @@ def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
     assert likes.like("post", "ben").count == 1
     flusher = create_flusher(limited)
     wait_for(lambda: flusher.flush_once() == 0 and all(polled.length == 0 for polled in limited.queue.poll("", 0)))
-    assert likes.standing("post", "ben").liked
+    assert likes.state("post", "ben").liked
     assert not verify(limited.queue, limited.ledger, limited.settings.shards).problems
 
 
 def test_the_user_may_share_limits_tell_the_autoscaler_and_be_asked_for_readiness(limited: Stores) -> None:
     cluster = limited.shards.cluster
     assert RedisWindows(cluster).tell({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).failed == ""
-    assert Pulse(cluster).check() == []
+    assert HealthProbe(cluster).check() == []
     signals = RedisSignals(cluster, "signals")
     signals.tell("pod", {"arrivals": 1})
     signals.forget("pod")

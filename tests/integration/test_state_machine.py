@@ -68,8 +68,8 @@ class LikesMachine(RuleBasedStateMachine):
 
     @rule(post=POSTS, actor=ACTORS, last=st.booleans())
     def storm(self, post: str, actor: str, last: bool) -> None:
-        for wish in (not last, last, not last, last):
-            (self.likes.like if wish else self.likes.unlike)(self.prefix + post, actor)
+        for request in (not last, last, not last, last):
+            (self.likes.like if request else self.likes.unlike)(self.prefix + post, actor)
         (self.wished.add if last else self.wished.discard)((post, actor))
 
     @rule(post=POSTS, actor=ACTORS, taps=st.integers(2, 6))
@@ -99,7 +99,7 @@ class LikesMachine(RuleBasedStateMachine):
             pass
 
         class Dying(type(self.stores.queue)):  # type: ignore[misc]
-            def settle(self, *_: object, **__: object) -> bool:
+            def acknowledge(self, *_: object, **__: object) -> bool:
                 raise Died
 
         queue = Dying(self.stores.shards, range(self.stores.settings.shards), 60)
@@ -137,21 +137,19 @@ class LikesMachine(RuleBasedStateMachine):
 
     @rule(post=POSTS, actor=ACTORS)
     def look(self, post: str, actor: str) -> None:
-        answer = self.likes.standing(self.prefix + post, actor)
+        answer = self.likes.state(self.prefix + post, actor)
         assert (answer.liked, answer.count) == ((post, actor) in self.wished, self.count(post))
 
     @invariant()
     def counted_like_a_set(self) -> None:
-        for standing, post in zip(
-            self.stores.counter.standings([self.prefix + "p", self.prefix + "q"]), "pq", strict=True
-        ):
-            assert standing.count == self.count(post)
+        for state, post in zip(self.stores.counter.states([self.prefix + "p", self.prefix + "q"]), "pq", strict=True):
+            assert state.count == self.count(post)
 
     def teardown(self) -> None:
         self.stores.queue.poll(self.flusher.owner, 0)
         flush(self.stores)
         for post in "pq":
-            bases = self.stores.ledger.all_bases(self.shard(post))
+            bases = self.stores.ledger.all_counts(self.shard(post))
             assert bases.get(self.prefix + post, (0, 0))[0] == self.count(post)
         report = verify(self.stores.queue, self.stores.ledger, self.stores.settings.shards)
         assert report.problems == []

@@ -102,7 +102,7 @@ def test_one_like_is_followed_from_the_ingress_to_the_commit(servers: Servers, c
         wait_for(lambda: len(collector.of(TRACE)) == 3)
         wait_for(lambda: any(span.name == "postgres commit" for _, span in collector.spans))
     spans = collector.of(TRACE)
-    (api, request), (_, redis) = spans["PUT /v1/posts/{post}/like"], spans["redis wish"]
+    (api, request), (_, redis) = spans["PUT /v1/posts/{post}/like"], spans["redis like"]
     flusher, stored = spans["queued, then stored"]
     assert (api, flusher) == ("likewise-api", "likewise-flusher")
     assert request.parent_span_id.hex() == INGRESS

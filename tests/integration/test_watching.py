@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from service.auth.visitor_token import mint
-from service.core.likes import Wish
+from service.core.likes import LikeRequest
 from tests.support.concurrent_load import drain
 from tests.support.faults import client, forbid_promotion, primaries, start_again
 from tests.support.monitored_stack import POSTS, World, ask, watched
@@ -158,7 +158,7 @@ def test_drift(world: World) -> None:
 
 
 def test_dead_letters(world: World) -> None:
-    assert world.stores.counter.wish(Wish(POSTS[0], "a\0b", True), "memory").changed
+    assert world.stores.counter.submit(LikeRequest(POSTS[0], "a\0b", True), "memory").changed
     try:
         world.wait_firing("LikewiseDeadLetters")
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import psycopg
 
 from service.bootstrap.app import Stores, create_flusher, create_likes
-from service.core.likes import Likes, Standing
+from service.core.likes import Likes, LikeState
 from service.core.verify import Report, verify
 from service.errors import UnavailableError
 from service.storage.postgres.shard_map import parse_shard_map
@@ -22,22 +22,22 @@ class Crowd:
         self.expected: dict[str, set[str]] = defaultdict(set)
         self.unsure: dict[tuple[str, str], bool] = {}
 
-    def wish(self, post: str, actor: str, liked: bool) -> Standing:
+    def submit(self, post: str, actor: str, liked: bool) -> LikeState:
         """A like or an unlike, noted once it is acknowledged."""
         try:
-            standing = self.likes.like(post, actor) if liked else self.likes.unlike(post, actor)
+            state = self.likes.like(post, actor) if liked else self.likes.unlike(post, actor)
         except UnavailableError:
             self.unsure[post, actor] = liked
             raise
         self.unsure.pop((post, actor), None)
         (self.expected[post].add if liked else self.expected[post].discard)(actor)
-        return standing
+        return state
 
-    def like(self, post: str, actor: str) -> Standing:
-        return self.wish(post, actor, True)
+    def like(self, post: str, actor: str) -> LikeState:
+        return self.submit(post, actor, True)
 
-    def unlike(self, post: str, actor: str) -> Standing:
-        return self.wish(post, actor, False)
+    def unlike(self, post: str, actor: str) -> LikeState:
+        return self.submit(post, actor, False)
 
     def like_all(self, posts: Iterable[str], actors: Iterable[str]) -> None:
         """Each actor likes each post."""
@@ -49,15 +49,15 @@ class Crowd:
     def ask_again(self) -> None:
         """Whoever was refused repeats the wish, as buttons do."""
         for (post, actor), liked in list(self.unsure.items()):
-            self.wish(post, actor, liked)
+            self.submit(post, actor, liked)
 
     def assert_shown(self) -> None:
         """Counts and states, as anyone may ask for them, are what was acknowledged."""
         for post, actors in self.expected.items():
             for actor in [*sorted(actors)[:3], "a-stranger"]:
-                standing = self.likes.standing(post, actor)
-                assert (standing.count, standing.liked) == (len(actors), actor in actors), standing
-                assert not standing.approximate
+                state = self.likes.state(post, actor)
+                assert (state.count, state.liked) == (len(actors), actor in actors), state
+                assert not state.approximate
 
     def assert_exact(self) -> None:
         """With a flusher at work everything gets to Postgres: shown, rows and acknowledged wishes are the same."""

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from service.core.likes import Standing, Wish
+from service.core.likes import LikeRequest, LikeState
 from service.settings import Ack
 
 
@@ -30,7 +30,7 @@ class FakeLedger:
     def check(self) -> list[str]:
         return self.failing
 
-    def misfits(self) -> list[str]:
+    def incompatibilities(self) -> list[str]:
         return self.unfit
 
 
@@ -47,34 +47,34 @@ class FakeCounter:
     approximate: bool = False
     clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
 
-    def wish(self, wish: Wish, ack: Ack) -> Standing:
+    def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
         if self.error:
             raise self.error
-        before = wish.actor in self.likers.get(wish.post, ())
-        liked = before if wish.liked is None else wish.liked
+        before = request.actor in self.likers.get(request.post, ())
+        liked = before if request.liked is None else request.liked
         if liked != before:
-            likers = self.likers.setdefault(wish.post, set())
-            (likers.add if liked else likers.discard)(wish.actor)
-            self.ledger.known.add(wish.post)
-        return self._standing(wish.post, liked, liked != before)
+            likers = self.likers.setdefault(request.post, set())
+            (likers.add if liked else likers.discard)(request.actor)
+            self.ledger.known.add(request.post)
+        return self._state(request.post, liked, liked != before)
 
-    def standings(self, posts: Sequence[str], actor: str = "") -> list[Standing]:
+    def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
         if self.error:
             raise self.error
-        return [self._standing(post, actor in self.likers.get(post, ()), False) for post in posts]
+        return [self._state(post, actor in self.likers.get(post, ()), False) for post in posts]
 
-    def doubt(self, post: str) -> None:
+    def invalidate(self, post: str) -> None:
         """Nothing is cached here."""
 
     def silent_s(self) -> float:
         return self.silence_s
 
-    def has_begun(self) -> bool:
+    def has_ever_counted(self) -> bool:
         return self.begun
 
     def check(self) -> list[str]:
         return self.failing
 
-    def _standing(self, post: str, liked: bool, changed: bool) -> Standing:
+    def _state(self, post: str, liked: bool, changed: bool) -> LikeState:
         count = self.ledger.seeds.get(post, 0) + len(self.likers.get(post, ()))
-        return Standing(post, liked, changed, count, next(self.clock), self.approximate)
+        return LikeState(post, liked, changed, count, next(self.clock), self.approximate)

@@ -4,7 +4,7 @@ import time
 
 from flask import Response, g, request
 
-from service.core.likes import Standing
+from service.core.likes import LikeState
 from service.observability.metrics import ANSWER_SECONDS, LIKES, PROBLEMS
 
 BEGAN = "likewise.began"  # in the environ: when the hot path began on what it then left to Flask
@@ -13,10 +13,10 @@ _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
 _LIKE_SECONDS, _COUNT_SECONDS = ANSWER_SECONDS.labels("like"), ANSWER_SECONDS.labels("count")
 
 
-def count_wish(standing: Standing) -> Standing:
+def count_like_request(state: LikeState) -> LikeState:
     """Count a like or an unlike by what it changed, and hand it on."""
-    (_NEW if standing.changed else _SAME)[standing.liked].inc()
-    return standing
+    (_NEW if state.changed else _SAME)[state.liked].inc()
+    return state
 
 
 def observe_hot(is_read: bool, seconds: float) -> None:

@@ -7,7 +7,7 @@ from flask import Flask, Response, g, request
 from service.auth.identity import ACTOR_HEADER, NONCE_HEADER, Viewers, Visit
 from service.auth.origins import OWN
 from service.auth.visitor_token import HEADER
-from service.core.likes import Likes, Standing
+from service.core.likes import Likes, LikeState
 
 VISIT, ERROR = "likewise.visit", "likewise.error"  # in the environ: what the hot path found out already
 _EXPOSED = f"{HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
@@ -24,10 +24,10 @@ def visit() -> Visit:
     return g.visit  # type: ignore[no-any-return]
 
 
-def viewers_standings(likes: Likes, posts: Sequence[str]) -> list[Standing]:
+def viewers_states(likes: Likes, posts: Sequence[str]) -> list[LikeState]:
     """How posts stand to the present viewer; where nobody is known, to nobody, and then from the cache of counts."""
     actor = visit().known()
-    return likes.standings(posts, actor) if actor else likes.counts(posts)
+    return likes.states(posts, actor) if actor else likes.counts(posts)
 
 
 def receive_visits(app: Flask, viewers: Viewers) -> None:

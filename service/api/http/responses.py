@@ -9,49 +9,49 @@ from babel import Locale
 from flask import Response, request
 
 from service.api.http.number_format import ENGLISH, display, locale_of, preferred_locale
-from service.core.likes import Standing
+from service.core.likes import LikeState
 
 SHARED = "public, max-age=1"
 _COUNTED = b'"count":%d,"display":%b,"approximate":%b,"as_of":"%b"'  # a post's id holds nothing that JSON escapes
 
 
-def of_viewer(standing: Standing, status: int = 200, **more: object) -> Response:
+def of_viewer(state: LikeState, status: int = 200, **more: object) -> Response:
     """A standing with the viewer's own state: never kept by anyone."""
-    return _json({**_own(standing, _locale()), **more}, status, "no-store")
+    return _json({**_own(state, _locale()), **more}, status, "no-store")
 
 
-def viewers_body(standing: Standing, locale: Locale) -> bytes:
+def viewers_body(state: LikeState, locale: Locale) -> bytes:
     """What `of_viewer` says, as the hot path sends it: the same bytes, for a tenth of the cost."""
-    liked = b"true" if standing.liked else b"false"
-    return b'{"post":"%b","liked":%b,%b}' % (standing.post.encode(), liked, _counted_bytes(standing, locale))
+    liked = b"true" if state.liked else b"false"
+    return b'{"post":"%b","liked":%b,%b}' % (state.post.encode(), liked, _counted_bytes(state, locale))
 
 
-def count_body(standings: list[Standing], locale: Locale) -> bytes:
+def count_body(states: list[LikeState], locale: Locale) -> bytes:
     """What `of_count` says of the first."""
-    return b'{"post":"%b",%b}' % (standings[0].post.encode(), _counted_bytes(standings[0], locale))
+    return b'{"post":"%b",%b}' % (states[0].post.encode(), _counted_bytes(states[0], locale))
 
 
-def counts_body(standings: list[Standing], locale: Locale) -> bytes:
+def counts_body(states: list[LikeState], locale: Locale) -> bytes:
     """What `of_counts` says."""
-    return b'{"counts":[%b]}' % b",".join([count_body([standing], locale) for standing in standings])
+    return b'{"counts":[%b]}' % b",".join([count_body([state], locale) for state in states])
 
 
-def of_viewers(standings: list[Standing]) -> Response:
+def of_viewers(states: list[LikeState]) -> Response:
     """Standings of several posts with the viewer's own state, in their order: never kept by anyone."""
     locale = _locale()
-    return _json({"likes": [_own(standing, locale) for standing in standings]}, 200, "no-store")
+    return _json({"likes": [_own(state, locale) for state in states]}, 200, "no-store")
 
 
-def of_count(standing: Standing) -> Response:
+def of_count(state: LikeState) -> Response:
     """A post's count, the same for everyone."""
-    return _shared({"post": standing.post, **_counted(standing, _locale())}, [standing])
+    return _shared({"post": state.post, **_counted(state, _locale())}, [state])
 
 
-def of_counts(standings: list[Standing]) -> Response:
+def of_counts(states: list[LikeState]) -> Response:
     """Counts of several posts, in their order."""
     locale = _locale()
-    rows = [{"post": standing.post, **_counted(standing, locale)} for standing in standings]
-    return _shared({"counts": rows}, standings)
+    rows = [{"post": state.post, **_counted(state, locale)} for state in states]
+    return _shared({"counts": rows}, states)
 
 
 def as_of(moment_us: int) -> str:
@@ -70,34 +70,34 @@ def _quoted(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode()
 
 
-def _own(standing: Standing, locale: Locale) -> dict[str, object]:
-    return {"post": standing.post, "liked": standing.liked, **_counted(standing, locale)}
+def _own(state: LikeState, locale: Locale) -> dict[str, object]:
+    return {"post": state.post, "liked": state.liked, **_counted(state, locale)}
 
 
-def _counted(standing: Standing, locale: Locale) -> dict[str, object]:
+def _counted(state: LikeState, locale: Locale) -> dict[str, object]:
     return {
-        "count": standing.count,
-        "display": display(standing.count, locale),
-        "approximate": standing.approximate,
-        "as_of": as_of(standing.as_of_us),
+        "count": state.count,
+        "display": display(state.count, locale),
+        "approximate": state.approximate,
+        "as_of": as_of(state.as_of_us),
     }
 
 
-def _counted_bytes(standing: Standing, locale: Locale) -> bytes:
-    approximate = b"true" if standing.approximate else b"false"
-    shown = _quoted(display(standing.count, locale))
-    return _COUNTED % (standing.count, shown, approximate, as_of(standing.as_of_us).encode())
+def _counted_bytes(state: LikeState, locale: Locale) -> bytes:
+    approximate = b"true" if state.approximate else b"false"
+    shown = _quoted(display(state.count, locale))
+    return _COUNTED % (state.count, shown, approximate, as_of(state.as_of_us).encode())
 
 
-def _shared(body: dict[str, object], standings: list[Standing]) -> Response:
+def _shared(body: dict[str, object], states: list[LikeState]) -> Response:
     response = _json(body, 200, SHARED)
-    response.set_etag(etag_of(standings, _locale()), weak=True)
+    response.set_etag(etag_of(states, _locale()), weak=True)
     return response.make_conditional(request)  # type: ignore[return-value]
 
 
-def etag_of(standings: list[Standing], locale: Locale) -> str:
+def etag_of(states: list[LikeState], locale: Locale) -> str:
     """To be sent as a weak one, as `as_of` has no part in it: a count that stayed the same is not sent again."""
-    said = [(standing.post, standing.count, standing.approximate) for standing in standings]
+    said = [(state.post, state.count, state.approximate) for state in states]
     return blake2b(f"{locale}{said}".encode(), digest_size=9).hexdigest()
 
 

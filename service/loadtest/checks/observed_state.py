@@ -74,21 +74,21 @@ class Books:
     def counted(self, posts: Sequence[str]) -> dict[str, int]:
         """Likes of each post by Redis: what is settled, and what is pending."""
         parts = [posts[first : first + MAX_POSTS] for first in range(0, len(posts), MAX_POSTS)]
-        found = chain.from_iterable(self._stores.counter.standings(part) for part in parts)
-        return {standing.post: standing.count for standing in found}
+        found = chain.from_iterable(self._stores.counter.states(part) for part in parts)
+        return {state.post: state.count for state in found}
 
     def rows(self, posts: Sequence[str]) -> dict[str, int]:
         """Likes of each post in Postgres: the rows themselves, where their number is not the stored count."""
         found: dict[str, int] = {}
         for shard, names in self._by_shard(posts).items():
-            bases = self._stores.ledger.all_bases(shard)
+            bases = self._stores.ledger.all_counts(shard)
             real = {post: rows for post, _, rows in self._stores.ledger.wrong_counts(shard)}
             found |= {post: real.get(post, bases[post][0]) for post in names if post in bases}
         return found
 
     def stored(self, post: str) -> int:
         """Likes of one post that Postgres has committed, by its stored count: cheap enough to ask often."""
-        bases = self._stores.ledger.all_bases(shard_of(post, self._stores.settings.shards))
+        bases = self._stores.ledger.all_counts(shard_of(post, self._stores.settings.shards))
         return bases.get(post, (0, 0))[0]
 
     def pending(self, posts: Sequence[str]) -> int:

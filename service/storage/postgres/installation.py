@@ -11,7 +11,7 @@ from service.storage.postgres.schema import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class InstallationInfo:
     """What a database says of its installation. `prepared`: it holds shards; `id` is empty before migration 0002."""
 
     prepared: bool = False
@@ -19,18 +19,18 @@ class Membership:
     complete: bool = False
 
 
-def membership(connection: Connection) -> Membership:
+def installation_info(connection: Connection) -> InstallationInfo:
     """Read it, of a database with any migrations or none."""
     try:
         row = connection.execute("SELECT to_jsonb(install) FROM install").fetchone()
     except psycopg.errors.UndefinedTable:
-        return Membership()
+        return InstallationInfo()
     if row is None:
-        return Membership()
-    return Membership(True, row[0].get("id") or "", bool(row[0].get("complete")))
+        return InstallationInfo()
+    return InstallationInfo(True, row[0].get("id") or "", bool(row[0].get("complete")))
 
 
-def refuse_strangers(members: Mapping[str, Membership], *, accept_empty: bool = False) -> None:
+def check_same_installation(members: Mapping[str, InstallationInfo], *, accept_empty: bool = False) -> None:
     """Raise ConfigurationError where the databases, by name, are not of one installation."""
     by_id = {member.id: name for name, member in members.items() if member.id}
     if len(by_id) > 1:
@@ -47,7 +47,7 @@ def refuse_strangers(members: Mapping[str, Membership], *, accept_empty: bool = 
 
 def complete(connections: Mapping[str, Connection]) -> None:
     """Note in each database that all are made, and of which installation they are."""
-    known = [member.id for member in map(membership, connections.values()) if member.id]
+    known = [member.id for member in map(installation_info, connections.values()) if member.id]
     identity = known[0] if known else str(uuid.uuid4())
     for connection in connections.values():
         connection.execute(

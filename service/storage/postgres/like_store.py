@@ -5,11 +5,11 @@ from typing import Any
 
 import psycopg
 
-from service.core.queue import Batch, Committed, FencedError, RejectedError
+from service.core.queue import Batch, CommitResult, FencedError, RejectedError
 from service.errors import ConfigurationError
 from service.settings import Settings
 from service.sharding import shard_of
-from service.storage.cache_fill import Base, Query
+from service.storage.cache_fill import CountSnapshot, Query
 from service.storage.postgres.pool import Database
 from service.storage.postgres.queries import query
 from service.storage.postgres.shard_map import parse_shard_map
@@ -38,17 +38,17 @@ class PostgresLedger:
     def _database(self, shard: int) -> Database:
         return self.databases[self._of_shard[shard]]
 
-    def register_life(self, shard: int, name: str) -> tuple[int, int]:
+    def acquire_epoch(self, shard: int, name: str) -> tuple[int, int]:
         """Raise the life of the shard unless `name` has it already; (life, last version)."""
         with self._database(shard).connection(soon=True) as connection:
-            row = connection.execute(query("register_life"), {"shard": shard, "name": name}).fetchone()
+            row = connection.execute(query("acquire_epoch"), {"shard": shard, "name": name}).fetchone()
         if row is None:
             raise ConfigurationError(
                 f"shard {shard} is not in {self._database(shard).range.name}: run `likewise migrate`"
             )
         return row[0], row[1]
 
-    def load(self, queries: list[Query]) -> list[Base]:
+    def load(self, queries: list[Query]) -> list[CountSnapshot]:
         """The bases of posts of one database, in order."""
         asked = {
             "shards": [one.shard for one in queries],
@@ -65,17 +65,17 @@ class PostgresLedger:
                 if 0 < n <= WHOLE
             }
         return [
-            Base(n + seed, rev, known, [] if n == 0 else members.get((one.shard, one.post)))
+            CountSnapshot(n + seed, rev, known, [] if n == 0 else members.get((one.shard, one.post)))
             for one, (_, n, seed, rev, known) in zip(queries, rows, strict=True)
         ]
 
-    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+    def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         """Store the batches of one database in one transaction; a batch from another life is left out."""
         with self._database(batches[0].shard).connection() as connection:
             try:
                 with connection.transaction():
-                    lives = _lock(connection, [batch.shard for batch in batches])
-                    stored = _store(connection, [one for one in batches if lives.get(one.shard) == one.life])
+                    epochs = _lock(connection, [batch.shard for batch in batches])
+                    stored = _store(connection, [one for one in batches if epochs.get(one.shard) == one.epoch])
                     return [stored.get(batch.shard, FencedError()) for batch in batches]
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 raise RejectedError(str(error).splitlines()[0]) from error
@@ -93,19 +93,19 @@ class PostgresLedger:
         with ThreadPoolExecutor(len(self.databases)) as pool:
             return [reason for reason in pool.map(Database.check, self.databases) if reason]
 
-    def misfits(self) -> list[str]:
+    def incompatibilities(self) -> list[str]:
         """See `service.core.readiness.Ledger`."""
-        return [database.misfit for database in self.databases if database.misfit]
+        return [database.incompatibility for database in self.databases if database.incompatibility]
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
         """Posts of the shard whose n is not their rows: (post, n, rows)."""
         with self._database(shard).connection() as connection:
             return connection.execute(query("wrong_counts", shard), {"shard": shard}).fetchall()
 
-    def all_bases(self, shard: int) -> dict[str, tuple[int, int]]:
+    def all_counts(self, shard: int) -> dict[str, tuple[int, int]]:
         """Each post of the shard: (likes stored, seed)."""
         with self._database(shard).connection() as connection:
-            rows = connection.execute(query("all_bases"), {"shard": shard}).fetchall()
+            rows = connection.execute(query("all_counts"), {"shard": shard}).fetchall()
         return {post: (n, seed) for post, n, seed in rows}
 
     def close(self) -> None:
@@ -121,39 +121,39 @@ def _members(connection: Connection, one: Query) -> list[str]:
 
 def _lock(connection: Connection, shards: list[int]) -> dict[int, int]:
     rows = connection.execute(query("lock_shards"), {"shards": shards}).fetchall()
-    return {shard: life for shard, life, state in rows if state == "here"}
+    return {shard: epoch for shard, epoch, state in rows if state == "here"}
 
 
-def _store(connection: Connection, batches: list[Batch]) -> dict[int, Committed]:
+def _store(connection: Connection, batches: list[Batch]) -> dict[int, CommitResult]:
     """Each shard's outcome. All shards share each statement, so that few likes of many cost what many of one do."""
     if not batches:
         return {}
-    posts, wishes = _arrays(batches)
+    posts, requests = _arrays(batches)
     only = batches[0].shard if len(batches) == 1 else None
     connection.execute(query("add_posts"), posts)
     bases: dict[int, dict[str, tuple[int, int]]] = {batch.shard: {} for batch in batches}
-    for shard, post, count, rev in connection.execute(query("store_wishes", only), posts | wishes):
+    for shard, post, count, rev in connection.execute(query("store_likes", only), posts | requests):
         bases[shard][post] = (count, rev)
     versions = {
         "shards": [batch.shard for batch in batches],
         "versions": [batch.last_version for batch in batches],
     }
     rows = connection.execute(query("raise_versions"), versions).fetchall()
-    return {shard: Committed(version, bases[shard]) for shard, version in rows}
+    return {shard: CommitResult(version, bases[shard]) for shard, version in rows}
 
 
 def _arrays(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The posts of the batches, and their wishes, each with the place of its post among them, from 1."""
     places: dict[tuple[int, str], int] = {}
-    at, wishes = [], []
+    at, requests = [], []
     for batch in batches:
-        for wish in batch.folded():
-            at.append(places.setdefault((batch.shard, wish.post), len(places) + 1))
-            wishes.append(wish)
+        for request in batch.folded():
+            at.append(places.setdefault((batch.shard, request.post), len(places) + 1))
+            requests.append(request)
     posts = {"shards": [shard for shard, _ in places], "posts": [post for _, post in places]}
     return posts, {
         "places": at,
-        "actors": [wish.actor for wish in wishes],
-        "liked": [wish.liked for wish in wishes],
-        "versions": [wish.version for wish in wishes],
+        "actors": [request.actor for request in requests],
+        "liked": [request.liked for request in requests],
+        "versions": [request.version for request in requests],
     }

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from service.errors import ConfigurationError, LedgerUnavailableError
 from service.settings import Settings
-from service.storage.postgres.installation import complete, membership, refuse_strangers
+from service.storage.postgres.installation import check_same_installation, complete, installation_info
 from service.storage.postgres.queries import partition
 from service.storage.postgres.schema import (
     Connection,
@@ -42,8 +42,8 @@ def migrate(
         connections = {held.name: stack.enter_context(_connected(held)) for held in ranges}
         # Held until the connection ends: who migrates at the same moment waits, and finds all done.
         next(iter(connections.values())).execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
-        members = {name: membership(connection) for name, connection in connections.items()}
-        refuse_strangers(members, accept_empty=accept_empty)
+        members = {name: installation_info(connection) for name, connection in connections.items()}
+        check_same_installation(members, accept_empty=accept_empty)
         for held in ranges:
             lines = _migrate_one(connections[held.name], held, settings.shards, phases)
             done += [f"{held.name}: {line}" for line in lines]

@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from service.errors import LedgerUnavailableError
 from service.settings import Settings
 from service.storage.connection_errors import note_postgres
-from service.storage.postgres.schema import misfit
+from service.storage.postgres.schema import incompatibility
 from service.storage.postgres.shard_map import Range
 
 _AWAY_S = 0.5
@@ -64,7 +64,7 @@ class Database:
         self._timeout_s = limit_ms / 1000
         self._away_until = 0.0
         self._fits = False
-        self.misfit = ""  # what was found wrong with its tables: one sentence
+        self.incompatibility = ""  # what was found wrong with its tables: one sentence
         self._pool = ConnectionPool(
             held.url,
             min_size=0,
@@ -90,7 +90,7 @@ class Database:
         Raises LedgerUnavailableError, at once while the database was just seen away.
         """
         if time.monotonic() < self._away_until:
-            raise LedgerUnavailableError(self.misfit or f"Postgres {self.range.name} does not answer")
+            raise LedgerUnavailableError(self.incompatibility or f"Postgres {self.range.name} does not answer")
         try:
             self._pool.open()
             with self._pool.connection() as connection:
@@ -110,10 +110,10 @@ class Database:
 
     def _check_fit(self, connection: psycopg.Connection[Any]) -> None:
         """Once, before the first use: tables of another version or another part of the shards must not be touched."""
-        self.misfit = misfit(connection, self.range, self._shards)
-        if self.misfit:
+        self.incompatibility = incompatibility(connection, self.range, self._shards)
+        if self.incompatibility:
             self._away_until = time.monotonic() + _AWAY_S
-            raise LedgerUnavailableError(self.misfit)
+            raise LedgerUnavailableError(self.incompatibility)
         self._fits = True
 
     def check(self) -> str | None:

@@ -6,7 +6,7 @@
 -- A statement of its own: what follows must see what others committed before this lock was had.
 SELECT shard, life, state FROM shards WHERE shard = ANY(%(shards)s) ORDER BY shard FOR UPDATE
 
--- name: register_life
+-- name: acquire_epoch
 -- One statement, so that the life returned is the one of this name, whoever else registers meanwhile.
 UPDATE shards SET life = life + (name <> %(name)s)::integer, name = %(name)s WHERE shard = %(shard)s RETURNING life, ver
 
@@ -27,7 +27,7 @@ WITH missing AS (
 INSERT INTO posts (shard, post_id, post)
 SELECT shard, taken.next_id - missing.place, missing.post FROM missing JOIN taken USING (shard)
 
--- name: store_wishes
+-- name: store_likes
 -- A wish finds its post by the place in arrays, and a post is updated where it was found, as the lock of its shard holds it
 -- there: for a join, the planner may read all posts. Answers each post, also where all its wishes were stored before.
 WITH known AS (
@@ -97,5 +97,5 @@ FROM posts LEFT JOIN {likes} AS likes ON likes.shard = posts.shard AND likes.pos
 WHERE posts.shard = %(shard)s
 GROUP BY posts.post, posts.n HAVING posts.n <> count(likes.actor) FILTER (WHERE likes.liked)
 
--- name: all_bases
+-- name: all_counts
 SELECT post, n, seed FROM posts WHERE shard = %(shard)s

@@ -50,7 +50,7 @@ def too_new(done: list[Migration]) -> Migration | None:
     return next((one for one in done if one.phase == "post" and one.number not in known), None)
 
 
-def misfit(connection: Connection, held: Range, shards: int) -> str:
+def incompatibility(connection: Connection, held: Range, shards: int) -> str:
     """Why this image must not work with the database as it stands, in a sentence; empty where it may."""
     try:
         done = applied(connection)

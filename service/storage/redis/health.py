@@ -13,7 +13,7 @@ from service.storage.redis.cluster import Cluster, Node
 _WAIT_S = 1.0
 
 
-class Pulse:
+class HealthProbe:
     """Asks the primaries of a cluster, and remembers when any of them last answered."""
 
     def __init__(self, cluster: Cluster) -> None:

@@ -13,15 +13,15 @@ from service.storage.redis.functions import SOURCE, name_of
 _PASSING = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY", "BUSY", "NOREPLICAS", "UNKILLABLE")
 
 
-class Lives(Protocol):
+class EpochStore(Protocol):
     """Where a shard's life is registered. Raises LedgerUnavailableError."""
 
-    def register_life(self, shard: int, name: str) -> tuple[int, int]:
+    def acquire_epoch(self, shard: int, name: str) -> tuple[int, int]:
         """Raise the life of the shard unless `name` has it already; (life, last version)."""
 
 
 @dataclass(frozen=True, slots=True)
-class NewLife:
+class NewEpoch:
     """The server at `node` is another process than the shard's life; `candidate` is the next life's name."""
 
     candidate: str
@@ -29,7 +29,7 @@ class NewLife:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Redirect:
     """Not done, and worth asking again once `again_at` (ASK) or the slot map says where."""
 
     reason: str
@@ -39,9 +39,9 @@ class Moved:
 class Shards:
     """Calls functions on shards, and gives a shard a new life when its server is another process."""
 
-    def __init__(self, cluster: Cluster, lives: Lives, shards: int) -> None:
+    def __init__(self, cluster: Cluster, epochs: EpochStore, shards: int) -> None:
         self.cluster = cluster
-        self._lives = lives
+        self._epochs = epochs
         self._tags = tags(shards)
         self._slots = [slot_of_shard(shard) for shard in range(shards)]
 
@@ -75,15 +75,15 @@ class Shards:
             reply = self.call(node, [self.command(function, shard, *args)])[0]
             if isinstance(reply, LikewiseError):
                 raise reply
-            if isinstance(reply, NewLife):
-                self.begin(shard, reply)
-            elif isinstance(reply, Moved):
+            if isinstance(reply, NewEpoch):
+                self.start_epoch(shard, reply)
+            elif isinstance(reply, Redirect):
                 self.cluster.refresh()
             else:
                 return reply
         raise CounterUnavailableError(f"shard {shard} is moving between Redis nodes")
 
-    def begin(self, shard: int, new: NewLife) -> None:
+    def start_epoch(self, shard: int, new: NewEpoch) -> None:
         """Register the next life in Postgres, then begin it in Redis; another caller's having done so is fine.
 
         The slot map is read again first: a primary that was replaced must not be given a life.
@@ -91,8 +91,8 @@ class Shards:
         self.cluster.refresh()
         if self.node(shard) is not new.node:
             return
-        life, version = self._lives.register_life(shard, new.candidate)
-        reply = self.call(new.node, [self.command("begin", shard, new.candidate, life, version)])[0]
+        epoch, version = self._epochs.acquire_epoch(shard, new.candidate)
+        reply = self.call(new.node, [self.command("start_epoch", shard, new.candidate, epoch, version)])[0]
         if isinstance(reply, LikewiseError):
             raise reply
 
@@ -100,8 +100,8 @@ class Shards:
 def _sorted_out(reply: Any, node: Node) -> Any:
     if isinstance(reply, redis.ResponseError):
         return _from_error(reply)
-    if isinstance(reply, list) and reply and reply[0] == b"NEWLIFE":
-        return NewLife(reply[1].decode(), node)
+    if isinstance(reply, list) and reply and reply[0] == b"NEWEPOCH":
+        return NewEpoch(reply[1].decode(), node)
     return reply
 
 
@@ -109,13 +109,13 @@ def _is_absent(reply: Any) -> bool:
     return isinstance(reply, redis.ResponseError) and "Function not found" in str(reply)
 
 
-def _from_error(error: redis.ResponseError) -> Moved | LikewiseError:
+def _from_error(error: redis.ResponseError) -> Redirect | LikewiseError:
     if isinstance(error, redis.exceptions.AskError):
-        return Moved(str(error), ask=(error.host, error.port))
+        return Redirect(str(error), ask=(error.host, error.port))
     if isinstance(error, redis.exceptions.OutOfMemoryError) or "OOM" in str(error):
         return QueueFullError()
     if isinstance(error, (redis.exceptions.ClusterError, redis.exceptions.MovedError, redis.BusyLoadingError)):
-        return Moved(str(error))
+        return Redirect(str(error))
     if isinstance(error, redis.ReadOnlyError) or str(error).startswith(_PASSING) or _is_absent(error):
-        return Moved(str(error))
+        return Redirect(str(error))
     return CounterUnavailableError(f"Redis: {error}")

@@ -7,14 +7,14 @@ from typing import Any
 import redis
 import structlog
 
-from service.core.queue import Batch, Committed, Entry, Polled
+from service.core.queue import Batch, CommitResult, Entry, ShardStatus
 from service.errors import CounterUnavailableError, LedgerUnavailableError, LikewiseError
 from service.storage.redis.cluster import Command, Node
-from service.storage.redis.shard_client import Moved, NewLife, Shards
+from service.storage.redis.shard_client import NewEpoch, Redirect, Shards
 
 log = structlog.get_logger(__name__)
 
-Bases = Mapping[str, tuple[int, int]]
+SnapshotSource = Mapping[str, tuple[int, int]]
 
 
 class RedisQueue:
@@ -25,11 +25,11 @@ class RedisQueue:
         self.shards = held
         self._ttl_s = settled_ttl_s
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         """One pipeline a node; a node that is away is said and left out. `owner` '' only looks."""
         asked = self.shards if shards is None else shards
         commands = {shard: self._shards.command("poll", shard, owner, lease_ms) for shard in asked}
-        return [_polled(shard, reply) for shard, reply in self._ask(commands)]
+        return [_status(shard, reply) for shard, reply in self._ask(commands)]
 
     def _ask(self, commands: Mapping[int, Command]) -> list[tuple[int, Any]]:
         """Each shard's reply to its command, of those that answer with one; what else they say is seen to."""
@@ -61,55 +61,55 @@ class RedisQueue:
         return by_node
 
     def _attend(self, shard: int, reply: Any) -> bool:
-        if isinstance(reply, NewLife):
+        if isinstance(reply, NewEpoch):
             try:
-                self._shards.begin(shard, reply)
+                self._shards.start_epoch(shard, reply)
             except (LedgerUnavailableError, CounterUnavailableError) as error:
-                log.warning("life not begun", shard=shard, reason=str(error))
+                log.warning("epoch not started", shard=shard, reason=str(error))
         elif isinstance(reply, LikewiseError):
             log.warning("shard failed", shard=shard, reason=str(reply))
-        return isinstance(reply, Moved)
+        return isinstance(reply, Redirect)
 
-    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
         """See `service.core.queue.Queue`; one pipeline a node."""
-        lives = {one.shard: one.life for one in polled}
-        replies = self._ask({shard: self._range(shard, "-", "+", most) for shard in lives})
-        return [Batch(shard, lives[shard], [_entry(*pair) for pair in reply]) for shard, reply in replies]
+        epochs = {one.shard: one.epoch for one in polled}
+        replies = self._ask({shard: self._range(shard, "-", "+", most) for shard in epochs})
+        return [Batch(shard, epochs[shard], [_entry(*pair) for pair in reply]) for shard, reply in replies]
 
-    def read_on(self, batch: Batch, version: int) -> Batch:
+    def read_through(self, batch: Batch, version: int) -> Batch:
         """See `service.core.queue.Queue`."""
         command = self._range(batch.shard, f"({batch.entries[-1].id}", f"{version}-0")
         answered = self._ask({batch.shard: command})
         if not answered:
             raise CounterUnavailableError(f"shard {batch.shard} is not read on from {batch.entries[-1].id}")
         more = [_entry(*pair) for pair in answered[0][1]]
-        return Batch(batch.shard, batch.life, [*batch.entries, *more])
+        return Batch(batch.shard, batch.epoch, [*batch.entries, *more])
 
-    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
         """See `service.core.queue.Queue`; one pipeline a node."""
-        commands = {batch.shard: self._settling(batch, committed.bases) for batch, committed in done}
-        settled = {shard for shard, reply in self._ask(commands) if reply == 1}
-        return [batch.shard in settled for batch, _ in done]
+        commands = {batch.shard: self._acknowledgement(batch, committed.bases) for batch, committed in done}
+        acknowledged = {shard for shard, reply in self._ask(commands) if reply == 1}
+        return [batch.shard in acknowledged for batch, _ in done]
 
-    def bury(self, batch: Batch, reason: str) -> bool:
+    def dead_letter(self, batch: Batch, reason: str) -> bool:
         """See `service.core.queue.Queue`."""
-        command = self._settling(batch, {}, batch.entries[0].id, reason)
+        command = self._acknowledgement(batch, {}, batch.entries[0].id, reason)
         return [reply for _, reply in self._ask({batch.shard: command})] == [1]
 
     def _range(self, shard: int, first: str, last: str, most: int = 0) -> Command:
         command = ("XRANGE", self._shards.key(shard, "q"), first, last)
         return (*command, "COUNT", most) if most else command
 
-    def _settling(self, batch: Batch, bases: Bases, dead: str = "", reason: str = "") -> Command:
-        args: list[Any] = [batch.life, batch.entries[0].id, batch.entries[-1].id, self._ttl_s, dead, reason]
+    def _acknowledgement(self, batch: Batch, bases: SnapshotSource, dead: str = "", reason: str = "") -> Command:
+        args: list[Any] = [batch.epoch, batch.entries[0].id, batch.entries[-1].id, self._ttl_s, dead, reason]
         for post, (weight, entries) in batch.sums().items():
             args += (post, weight, entries, *bases.get(post, (0, -1)))
-        return self._shards.command("settle", batch.shard, *args)
+        return self._shards.command("acknowledge", batch.shard, *args)
 
-    def renew(self, shard: int, life: int) -> None:
+    def end_epoch(self, shard: int, epoch: int) -> None:
         """See `service.core.queue.Queue`."""
         self._shards.cluster.refresh()
-        self._shards.call_one("renew", shard, life)
+        self._shards.call_one("end_epoch", shard, epoch)
 
     def posts(self, shard: int) -> Iterable[tuple[str, dict[str, int]]]:
         """Each post that Redis holds of a shard, with its fields b, r, p, k, e and `members` (-1: not whole)."""
@@ -141,10 +141,10 @@ def _value(reply: Any) -> Any:
     return reply
 
 
-def _polled(shard: int, reply: list[Any]) -> Polled:
-    life, held, length, oldest, dead, now, queued = reply
+def _status(shard: int, reply: list[Any]) -> ShardStatus:
+    epoch, held, length, oldest, dead, now, queued = reply
     oldest_s = (int(now) - int(oldest.split(b"-")[0])) / 1e6 if oldest else 0.0
-    return Polled(shard, int(life), bool(held), length, max(0.0, oldest_s), dead, int(now), int(queued))
+    return ShardStatus(shard, int(epoch), bool(held), length, max(0.0, oldest_s), dead, int(now), int(queued))
 
 
 def _entry(id_: bytes, fields: list[bytes]) -> Entry:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.core.flusher import Flusher
-from service.core.queue import Batch, Committed, Entry, FencedError, Polled
+from service.core.queue import Batch, CommitResult, Entry, FencedError, ShardStatus
 from service.settings import Settings
 
 
@@ -13,7 +13,7 @@ def entry(version: int, post: str, actor: str, *, liked: bool, weight: int) -> E
 
 BATCH = Batch(
     shard=3,
-    life=1,
+    epoch=1,
     entries=[
         entry(10, "p", "anna", liked=True, weight=1),
         entry(11, "p", "ben", liked=True, weight=1),
@@ -49,38 +49,38 @@ class Streams:
         self.polls: list[list[int]] = []
         self.flushed: list[list[int]] = []
 
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[Polled]:
+    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
         asked = list(self.shards if shards is None else shards)
         self.polls += [asked] if lease_ms else []
-        return [Polled(shard, 1, lease_ms > 0, self.lengths[shard], 0.0, 0) for shard in asked]
+        return [ShardStatus(shard, 1, lease_ms > 0, self.lengths[shard], 0.0, 0) for shard in asked]
 
-    def read(self, polled: Sequence[Polled], most: int) -> list[Batch]:
+    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
         lengths = {one.shard: min(most, self.lengths[one.shard]) for one in polled}
         return [
             Batch(shard, 1, [entry(at, "p", str(at), liked=True, weight=1) for at in range(1, length + 1)])
             for shard, length in lengths.items()
         ]
 
-    def read_on(self, batch: Batch, version: int) -> Batch:
+    def read_through(self, batch: Batch, version: int) -> Batch:
         raise AssertionError("nobody else is here")
 
-    def settle(self, done: Sequence[tuple[Batch, Committed]]) -> list[bool]:
+    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
         for batch, _ in done:
             self.lengths[batch.shard] -= len(batch.entries)
         return [True] * len(done)
 
-    def bury(self, batch: Batch, reason: str) -> bool:
+    def dead_letter(self, batch: Batch, reason: str) -> bool:
         raise AssertionError("nothing is refused here")
 
-    def renew(self, shard: int, life: int) -> None:
+    def end_epoch(self, shard: int, epoch: int) -> None:
         raise AssertionError("nobody is fenced here")
 
     def database_of(self, shard: int) -> int:
         return 0
 
-    def commit(self, batches: list[Batch]) -> list[Committed | FencedError]:
+    def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         self.flushed.append([batch.shard for batch in batches])
-        return [Committed(batch.last_version, {}) for batch in batches]
+        return [CommitResult(batch.last_version, {}) for batch in batches]
 
 
 def flusher_of(streams: Streams, **settings: int) -> Flusher:

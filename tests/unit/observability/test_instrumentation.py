@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.core.queue import Batch, Committed, Entry, FencedError, Polled
+from service.core.queue import Batch, CommitResult, Entry, FencedError, ShardStatus
 from service.devstack.processes import HOST, free_ports
 from service.errors import ConfigurationError, CounterUnavailableError
 from service.instrumentation.backlog import Backlog
@@ -23,8 +23,8 @@ SECOND_US = 1_000_000
 QUEUE_BYTES = 1_000
 
 
-def polled(shard: int, length: int = 0, oldest_s: float = 0.0, *, held: bool = True, **more: int) -> Polled:
-    return Polled(shard, 1, held, length, oldest_s, more.pop("dead", 0), more.pop("now_us", 0), **more)
+def polled(shard: int, length: int = 0, oldest_s: float = 0.0, *, held: bool = True, **more: int) -> ShardStatus:
+    return ShardStatus(shard, 1, held, length, oldest_s, more.pop("dead", 0), more.pop("now_us", 0), **more)
 
 
 def test_the_oldest_grows_older_while_nobody_looks():
@@ -41,10 +41,10 @@ def test_the_oldest_grows_older_while_nobody_looks():
 def test_what_is_settled_is_not_pending_until_the_next_look():
     backlog = Backlog(range(2), Clock(100.0))
     backlog.note(range(2), [polled(0, 3, 1.5), polled(1, 9, 0.5)])
-    backlog.settled(0, 3)
-    backlog.settled(1, 5)
+    backlog.acknowledged(0, 3)
+    backlog.acknowledged(1, 5)
     assert (backlog.pending(), backlog.oldest_s()) == (4, 0.5)
-    backlog.settled(1, 5)  # one came after the look
+    backlog.acknowledged(1, 5)  # one came after the look
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
@@ -102,8 +102,8 @@ class Ports:
     shards = range(1)
 
     def __init__(self) -> None:
-        self.answers: list[Polled] | None = []
-        self.outcome: Committed | FencedError = Committed(0, {})
+        self.answers: list[ShardStatus] | None = []
+        self.outcome: CommitResult | FencedError = CommitResult(0, {})
 
     def poll(self, owner, lease_ms, shards=None):
         if self.answers is None:
@@ -166,7 +166,7 @@ class Databases:
         self.looks.append(shard)
         yield "post", {"b": self.shown[shard], "p": 0, "k": 0, "e": 1, "r": 1, "members": -1}
 
-    def all_bases(self, shard):
+    def all_counts(self, shard):
         return {"post": (1, 0)}
 
     def wrong_counts(self, shard):

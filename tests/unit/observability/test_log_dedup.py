@@ -38,9 +38,9 @@ def test_the_same_warning_is_said_once_in_ten_seconds(repeats, clock):
 
 
 def test_another_reason_is_said_at_once_whatever_else_differs(repeats):
-    assert heard(repeats, "warning", event="life not begun", reason="a", shard=1)
-    assert heard(repeats, "warning", event="life not begun", reason="a", shard=2) is None
-    assert heard(repeats, "warning", event="life not begun", reason="b", shard=2)
+    assert heard(repeats, "warning", event="epoch not started", reason="a", shard=1)
+    assert heard(repeats, "warning", event="epoch not started", reason="a", shard=2) is None
+    assert heard(repeats, "warning", event="epoch not started", reason="b", shard=2)
 
 
 @pytest.mark.parametrize("method", ["info", "error"])

@@ -112,15 +112,15 @@ def test_usual_requests_have_no_line_and_slow_ones_have(said):
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["hot", "flask"])
 def test_a_slow_like_has_a_line_by_either_way(said, body, monkeypatch):
     world = memory(slow_ms=1)
-    wish = world.counter.wish
+    submit = world.counter.submit
 
     def hesitate(*args):
         end = time.perf_counter() + 0.002
         while time.perf_counter() < end:
             pass
-        return wish(*args)
+        return submit(*args)
 
-    monkeypatch.setattr(world.counter, "wish", hesitate)
+    monkeypatch.setattr(world.counter, "submit", hesitate)
     client = world.app.test_client()
     assert client.put(PATH, data=body).status_code == 201
     [line] = said()

@@ -6,7 +6,7 @@ import redis
 from prometheus_client import REGISTRY
 from psycopg_pool import PoolTimeout
 
-from service.core.likes import Likes, Standing
+from service.core.likes import Likes, LikeState
 from service.observability.metrics import POSTGRES_KINDS, REDIS_KINDS
 from service.storage.connection_errors import note_redis, postgres_kind, redis_kind
 
@@ -57,8 +57,8 @@ def test_a_function_that_is_not_loaded_yet_is_no_error() -> None:
 class Three:
     """A counter that answers whatever it is asked."""
 
-    def standings(self, posts: list[str], actor: str = "") -> list[Standing]:
-        return [Standing(post, False, False, 3, 1) for post in posts]
+    def states(self, posts: list[str], actor: str = "") -> list[LikeState]:
+        return [LikeState(post, False, False, 3, 1) for post in posts]
 
 
 def test_hits_of_the_cache_are_counted_with_the_next_miss() -> None:

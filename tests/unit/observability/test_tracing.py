@@ -10,8 +10,8 @@ from opentelemetry.trace import SpanKind
 
 from service.api.http.tracing import TracedRequests
 from service.auth.client_address import Clients
-from service.core.likes import Standing, Wish
-from service.core.queue import Batch, Committed, Entry, FencedError
+from service.core.likes import LikeRequest, LikeState
+from service.core.queue import Batch, CommitResult, Entry, FencedError
 from service.errors import ConfigurationError
 from service.instrumentation.traced import MAX_LINKS, TracedCounter, TracedStore
 from service.observability.tracing import Tracing, parent_of, traceparent_of, traces_url
@@ -129,25 +129,25 @@ def test_who_decides(ratio, sent, peer, is_traced):
 
 
 class Counter:
-    """Remembers the wishes."""
+    """Remembers the requests."""
 
     def __init__(self) -> None:
-        self.wishes: list[Wish] = []
+        self.requests: list[LikeRequest] = []
 
-    def wish(self, wish, ack):
-        self.wishes.append(wish)
-        return Standing(wish.post, True, True, 1, 1)
+    def submit(self, request, ack):
+        self.requests.append(request)
+        return LikeState(request.post, True, True, 1, 1)
 
 
 def test_a_wish_takes_its_trace_along_only_where_it_is_traced():
     traced, counter = Traced(), Counter()
     likes = TracedCounter(counter, traced.tracing)
-    likes.wish(Wish("p", "anna", True), "memory")
+    likes.submit(LikeRequest("p", "anna", True), "memory")
     with traced.tracing.span("request", SpanKind.SERVER, {}, parent_of(SENT)):
-        likes.wish(Wish("p", "ben", True), "memory")
-    untraced, followed = counter.wishes
+        likes.submit(LikeRequest("p", "ben", True), "memory")
+    untraced, followed = counter.requests
     assert untraced.trace == ""
-    span = traced.spans["redis wish"]
+    span = traced.spans["redis like"]
     assert followed.trace == traceparent_of(span.context)
     assert f"{span.context.trace_id:032x}" == TRACE
     assert "ben" not in str(dict(span.attributes))  # who it was is nobody's business
@@ -157,7 +157,7 @@ class Store:
     """Stores every batch but those of shard 1."""
 
     def commit(self, batches):
-        return [FencedError() if batch.shard == 1 else Committed(0, {}) for batch in batches]
+        return [FencedError() if batch.shard == 1 else CommitResult(0, {}) for batch in batches]
 
 
 def entry(version: int, trace: str = "") -> Entry:

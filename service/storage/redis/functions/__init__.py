@@ -9,5 +9,5 @@ SOURCE = _TEMPLATE.replace("@VERSION@", VERSION)
 
 
 def name_of(function: str) -> str:
-    """The full name of `wish`, `ask`, `begin`, `renew`, `poll`, `settle` or `doubt`."""
+    """The full name of a function of likes.lua, as `set_like`."""
     return f"lw_{function}_{VERSION}"

@@ -1,8 +1,9 @@
 #!lua name=likewise_@VERSION@
 -- The like protocol inside Redis: one call is one shard, and atomic. Keys: docs/adr/0001 and ARCHITECTURE.md.
 -- Every function takes one key, the shard's header `{tag}v`; the shard's other keys share its prefix `{tag}`.
+-- Fields keep the names that release 0.1 stored: `life` is the epoch, `d` the number of acknowledged batches.
 
-local run_id       -- of this server process: a promoted replica is another process, so it begins another life
+local run_id       -- of this server process: a promoted replica is another process, so it begins another epoch
 local queued = {}  -- estimated bytes of the stream of each shard that this process has seen
 local queued_total = 0
 
@@ -22,14 +23,14 @@ end
 
 local function is_ours(name) return name and string.find(name, server(), 1, true) == 1 end
 
--- Proposes a name for the next life; callers that come meanwhile get the same one.
-local function newlife(header)
+-- Proposes a name for the next epoch; callers that come meanwhile get the same one.
+local function new_epoch(header)
   local candidate = redis.call('HGET', header, 'candidate')
   if not is_ours(candidate) then
     candidate = server() .. ':' .. digits(micros())
     redis.call('HSET', header, 'candidate', candidate)
   end
-  return {'NEWLIFE', candidate}
+  return {'NEWEPOCH', candidate}
 end
 
 local function note_queued(prefix, bytes)
@@ -57,22 +58,22 @@ end
 local LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
 
 -- What a batch knows of one post: each thing is asked for once, however many of its items are of that post.
--- All fields are named here: a table that grows is allocated again. `liked` and `wished` are tables once there is need.
+-- All fields are named here: a table that grows is allocated again. `liked` and `changed` are tables once there is need.
 local function new_post(shard, name)
   local prefix = shard.prefix
   local c = prefix .. 'c:' .. name
   local b, p, k, e = unpack(redis.call('HMGET', c, 'b', 'p', 'k', 'e'))
   return {name = name, c = c, l = prefix .. 'l:' .. name, u = prefix .. 'u:' .. name,
-    b = tonumber(b), p = tonumber(p), k = tonumber(k), e = e, stale = not b or (e ~= shard.life and k == '0'),
-    actors = {}, liked = false, complete = false, wished = false}
+    b = tonumber(b), p = tonumber(p), k = tonumber(k), e = e, stale = not b or (e ~= shard.epoch and k == '0'),
+    actors = {}, liked = false, complete = false, changed = false}
 end
 
 local function install(shard, post, item)
   redis.call('UNLINK', post.l, post.u)
-  redis.call('HSET', post.c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.life)
+  redis.call('HSET', post.c, 'b', item.base, 'r', item.rev, 'p', 0, 'k', 0, 'e', shard.epoch)
   if item.members then redis.call('SADD', post.l, '*', unpack(item.members)) end
   expire(shard.prefix, post.name, shard.ttl)
-  post.b, post.p, post.k, post.e, post.stale = tonumber(item.base), 0, 0, shard.life, false
+  post.b, post.p, post.k, post.e, post.stale = tonumber(item.base), 0, 0, shard.epoch, false
 end
 
 -- post.liked: whether each actor of the batch likes it; nil where Redis can't know, as the set is not complete.
@@ -106,8 +107,8 @@ local function enqueue(shard, post, item, weight)
     'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight, unpack(item.trace))
   if post.k == 0 then persist(post) end
   post.p, post.k = post.p + weight, post.k + 1
-  post.wished = post.wished or {}
-  post.wished[item.actor] = item.op
+  post.changed = post.changed or {}
+  post.changed[item.actor] = item.op
 end
 
 local function answer_one(shard, item)
@@ -120,10 +121,10 @@ local function answer_one(shard, item)
   if not post.liked then read_members(post) end
   if post.liked[item.actor] == nil and item.fresh then learn(shard, post, item) end
   local known, liked = post.liked[item.actor] ~= nil, post.liked[item.actor] or false
-  if not known and not item.blind then return MISS, 0 end
+  if not known and not item.degraded then return MISS, 0 end
   local status = known and 0 or APPROXIMATE
   local wanted = item.op == '+'
-  if item.op == '?' or (known and post.e == shard.life and liked == wanted) then
+  if item.op == '?' or (known and post.e == shard.epoch and liked == wanted) then
     return status + (liked and LIKED or 0), post.b + post.p
   end
   if queued_total > shard.queue_bytes then return FULL, 0 end
@@ -140,9 +141,9 @@ local function move(post, from, into, actors)
 end
 
 local function write_post(post)
-  if not post.wished then return end
+  if not post.changed then return end
   local likers, others = {}, {}
-  for actor, op in pairs(post.wished) do
+  for actor, op in pairs(post.changed) do
     local side = op == '+' and likers or others
     side[#side + 1] = actor
   end
@@ -151,9 +152,9 @@ local function write_post(post)
   redis.call('HSET', post.c, 'p', post.p, 'k', post.k)
 end
 
--- What an item was loaded with: life, d, base, rev, known, members (-1: not whole), ...; and where the next item is.
+-- What an item was loaded with: epoch, d, base, rev, known, members (-1: not whole), ...; and where the next item is.
 local function read_load(item, args, at, shard)
-  item.fresh = args[at] == shard.life and args[at + 1] == shard.d
+  item.fresh = args[at] == shard.epoch and args[at + 1] == shard.d
   item.base, item.rev, item.known = args[at + 2], args[at + 3], args[at + 4] == '1'
   local members = tonumber(args[at + 5])
   at = at + 6
@@ -165,8 +166,8 @@ end
 
 local UNTRACED = {}
 
--- The items in their order, and their posts by name. An item: op, post, actor, and '', 'blind' or 'loaded' and a load.
--- What follows the op's one character is the wish's trace, which becomes a field of its entry.
+-- The items in their order, and their posts by name. An item: op, post, actor, and '', 'degraded' or 'loaded' and a load.
+-- What follows the op's one character is the submit's trace, which becomes a field of its entry.
 local function read_items(args, first, shard)
   local items, posts = {}, {}
   local at = first
@@ -177,7 +178,7 @@ local function read_items(args, first, shard)
     if actor ~= '' then post.actors[#post.actors + 1] = actor end
     local op, trace = args[at], UNTRACED
     if #op > 1 then op, trace = string.sub(op, 1, 1), {'trace', string.sub(op, 2)} end
-    local item = {op = op, trace = trace, post = post, actor = actor, blind = load == 'blind'}
+    local item = {op = op, trace = trace, post = post, actor = actor, degraded = load == 'degraded'}
     items[#items + 1] = item
     at = at + 4
     if load == 'loaded' then at = read_load(item, args, at, shard) end
@@ -186,14 +187,14 @@ local function read_items(args, first, shard)
 end
 
 -- ARGV: queue_bytes, ttl (s), touch ('1' writes even if nothing changed, for WAIT), items: at most some thousand.
--- Answers {life, d, µs, last version, status, count, status, count, ...} or {'NEWLIFE', candidate}.
-local function wish(keys, args)
-  local ver, life, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
-  if not is_ours(name) then return newlife(keys[1]) end
-  local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), life = life, d = d, now = micros(),
+-- Answers {epoch, d, µs, last version, status, count, status, count, ...} or {'NEWEPOCH', candidate}.
+local function submit(keys, args)
+  local ver, epoch, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
+  if not is_ours(name) then return new_epoch(keys[1]) end
+  local shard = {prefix = prefix_of(keys[1]), ver = tonumber(ver), epoch = epoch, d = d, now = micros(),
     queue_bytes = tonumber(args[1]), ttl = args[2], added_bytes = 0}
   local items, posts = read_items(args, 4, shard)
-  local answer = {life, d, 0, 0, 0, 0}
+  local answer = {epoch, d, 0, 0, 0, 0}
   for i, item in ipairs(items) do
     answer[2 * i + 3], answer[2 * i + 4] = answer_one(shard, item)
   end
@@ -205,8 +206,8 @@ local function wish(keys, args)
   return answer
 end
 
--- ARGV: name, life, version. Begins the life that Postgres registered under this name.
-local function begin(keys, args)
+-- ARGV: name, epoch, version. Begins the epoch that Postgres registered under this name.
+local function start_epoch(keys, args)
   local name, candidate, ver = unpack(redis.call('HMGET', keys[1], 'name', 'candidate', 'ver'))
   if is_ours(name) or candidate ~= args[1] or not is_ours(candidate) then return 0 end
   redis.call('HSET', keys[1], 'name', args[1], 'life', args[2],
@@ -216,18 +217,18 @@ local function begin(keys, args)
   return 1
 end
 
--- ARGV: life. Ends a life that Postgres has fenced off, though this server still owns the slot.
-local function renew(keys, args)
+-- ARGV: epoch. Ends a epoch that Postgres has fenced off, though this server still owns the slot.
+local function end_epoch(keys, args)
   if redis.call('HGET', keys[1], 'life') ~= args[1] then return 0 end
   redis.call('HDEL', keys[1], 'name', 'candidate')
   return 1
 end
 
 -- ARGV: owner, lease (ms; 0 gives it back).
--- Answers {life, held, length, oldest version, dead letters, µs, bytes queued at this server}.
+-- Answers {epoch, held, length, oldest version, dead letters, µs, bytes queued at this server}.
 local function poll(keys, args)
-  local life, name, owner, held_until = unpack(redis.call('HMGET', keys[1], 'life', 'name', 'lease', 'lease_until'))
-  if not is_ours(name) then return newlife(keys[1]) end
+  local epoch, name, owner, held_until = unpack(redis.call('HMGET', keys[1], 'life', 'name', 'lease', 'lease_until'))
+  if not is_ours(name) then return new_epoch(keys[1]) end
   local now, lease = micros(), args[2] * 1000
   local ours = owner == args[1]
   local left = tonumber(held_until or 0) - now
@@ -243,11 +244,11 @@ local function poll(keys, args)
   local prefix = prefix_of(keys[1])
   local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
   estimate(prefix, head and 40 + #head[2][2] + #head[2][4] or 0)
-  return {life, ours and 1 or 0, redis.call('XLEN', prefix .. 'q'), head and head[1] or '',
+  return {epoch, ours and 1 or 0, redis.call('XLEN', prefix .. 'q'), head and head[1] or '',
     redis.call('XLEN', prefix .. 'dead'), digits(now), digits(queued_total)}
 end
 
-local function bury(prefix, id, reason)
+local function dead_letter(prefix, id, reason)
   local entry = redis.call('XRANGE', prefix .. 'q', id, id)[1]
   if not entry then return end
   local fields = entry[2]
@@ -256,8 +257,8 @@ local function bury(prefix, id, reason)
   redis.call('XADD', prefix .. 'dead', '*', 'id', id, unpack(fields))
 end
 
--- A doubt is not cleared here: what raised it may be newer than this batch. The next call misses and loads again.
-local function settle_post(prefix, ttl, post, weight, entries, base, rev, dead)
+-- A invalidate is not cleared here: what raised it may be newer than this batch. The next call misses and loads again.
+local function acknowledge_post(prefix, ttl, post, weight, entries, base, rev, dead)
   local c = prefix .. 'c:' .. post
   local r, p, k = unpack(redis.call('HMGET', c, 'r', 'p', 'k'))
   if not r then return end
@@ -268,39 +269,39 @@ local function settle_post(prefix, ttl, post, weight, entries, base, rev, dead)
   if k == 0 then expire(prefix, post, ttl) end
 end
 
--- ARGV: life, first id, last id, ttl, dead id or '', reason, then post, weight, entries, base, rev for each post.
--- Answers 1, or 0 where the life or the head of the stream is another.
-local function settle(keys, args)
-  local life, name = unpack(redis.call('HMGET', keys[1], 'life', 'name'))
-  if not is_ours(name) or life ~= args[1] then return 0 end
+-- ARGV: epoch, first id, last id, ttl, dead id or '', reason, then post, weight, entries, base, rev for each post.
+-- Answers 1, or 0 where the epoch or the head of the stream is another.
+local function acknowledge(keys, args)
+  local epoch, name = unpack(redis.call('HMGET', keys[1], 'life', 'name'))
+  if not is_ours(name) or epoch ~= args[1] then return 0 end
   redis.call('HINCRBY', keys[1], 'd', 1)
   local prefix = prefix_of(keys[1])
   local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
   if not head or head[1] ~= args[2] then return 0 end
-  if args[5] ~= '' then bury(prefix, args[5], args[6]) end
+  if args[5] ~= '' then dead_letter(prefix, args[5], args[6]) end
   local last, sequence = string.match(args[3], '(%d+)-(%d+)')
   redis.call('XTRIM', prefix .. 'q', 'MINID', last .. '-' .. digits(sequence + 1))
   for at = 7, #args, 5 do
-    settle_post(prefix, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
+    acknowledge_post(prefix, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], args[5] ~= '')
   end
   estimate(prefix, 40 + #head[2][2] + #head[2][4])
   return 1
 end
 
 -- ARGV: post. Its base was changed in Postgres outside the queue; loads under way are refused.
-local function doubt(keys, args)
+local function invalidate(keys, args)
   local name = redis.call('HGET', keys[1], 'name')
-  if not is_ours(name) then return newlife(keys[1]) end
+  if not is_ours(name) then return new_epoch(keys[1]) end
   redis.call('HINCRBY', keys[1], 'd', 1)
   local c = prefix_of(keys[1]) .. 'c:' .. args[1]
   if redis.call('EXISTS', c) == 1 then redis.call('HSET', c, 'e', '0') end
   return 1
 end
 
-redis.register_function('lw_wish_@VERSION@', wish)
-redis.register_function{function_name = 'lw_ask_@VERSION@', callback = wish, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lw_begin_@VERSION@', callback = begin, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lw_renew_@VERSION@', callback = renew, flags = {'allow-oom'}}
+redis.register_function('lw_set_like_@VERSION@', submit)
+redis.register_function{function_name = 'lw_get_like_@VERSION@', callback = submit, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_start_epoch_@VERSION@', callback = start_epoch, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_end_epoch_@VERSION@', callback = end_epoch, flags = {'allow-oom'}}
 redis.register_function{function_name = 'lw_poll_@VERSION@', callback = poll, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lw_settle_@VERSION@', callback = settle, flags = {'allow-oom'}}
-redis.register_function{function_name = 'lw_doubt_@VERSION@', callback = doubt, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_acknowledge_@VERSION@', callback = acknowledge, flags = {'allow-oom'}}
+redis.register_function{function_name = 'lw_invalidate_@VERSION@', callback = invalidate, flags = {'allow-oom'}}

@@ -1,0 +1,28 @@
+"""Accept a setting's old name for one release, with a warning that names the new one."""
+
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+
+
+def accept_old_names(renamed: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> list[str]:
+    """Set each new variable from its old name, and return a warning for each old name in use.
+
+    `renamed` maps old variables to new ones. A new name that is set wins over the old one.
+    """
+    warnings = []
+    for old, new in renamed.items():
+        if old not in environment:
+            continue
+        if new in environment:
+            warnings.append(f"{old} is ignored, because {new} is set. Remove {old}: it was renamed to {new}.")
+        else:
+            environment[new] = environment[old]
+            warnings.append(f"{old} was renamed to {new}. The old name still works in this release; set {new} instead.")
+    return warnings
+
+
+def warn(warnings: list[str]) -> None:
+    """Print each warning to standard error, once."""
+    for warning in warnings:
+        print(f"Warning: {warning}", file=sys.stderr)  # noqa: T201
