@@ -163,7 +163,7 @@ def _keep(found: Sequence[Found], said: Mapping[str, Any]) -> None:
     (RESULTS / "autoscaler-figures.json").write_text(json.dumps(said, indent=1) + "\n")
     for name, _, _, picture in found:
         if picture:
-            (RESULTS.parents[1] / "docs" / f"autoscaler-{name.replace('@', '-')}.svg").write_text(picture)
+            (RESULTS.parents[1] / "docs" / "images" / f"autoscaler-{name.replace('@', '-')}.svg").write_text(picture)
 
 
 if __name__ == "__main__":

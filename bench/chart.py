@@ -1,4 +1,7 @@
-"""docs/performance.svg: what a request costs, as bars. `python -m bench.chart` draws it from the last results."""
+"""Draw docs/images/performance.svg: what a request costs, as bars.
+
+`python -m bench.chart` draws it from the last results.
+"""
 
 import json
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Any
 
 from bench.report import LATEST
 
-CHART = Path(__file__).parents[1] / "docs" / "performance.svg"
+CHART = Path(__file__).parents[1] / "docs" / "images" / "performance.svg"
 ROWS = {
     "empty": "an empty Flask route",
     "like": "a like, durable",

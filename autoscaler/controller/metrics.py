@@ -1,4 +1,4 @@
-"""What the autoscaler tells of itself; docs/autoscaler-operations.md explains each metric."""
+"""What the autoscaler tells of itself; docs/how-to/operate-the-autoscaler.md explains each metric."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

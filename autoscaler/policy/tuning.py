@@ -1,6 +1,6 @@
 """What the decision is tuned by: each constant with its unit and its reason. Pure.
 
-A share is of 1. How the values were found, and on which traces, is in docs/autoscaler.md.
+A share is of 1. How the values were found, and on which traces, is in docs/explanation/autoscaler.md.
 """
 
 from typing import Self

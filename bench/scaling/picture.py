@@ -1,4 +1,4 @@
-"""docs/autoscaler-viral-drill.svg: likes, pods and waiting with and without the autoscaler.
+"""docs/images/autoscaler-viral-drill.svg: likes, pods and waiting with and without the autoscaler.
 
 `python -m bench.scaling.picture` draws it again from the last results.
 """
@@ -53,4 +53,4 @@ def _over_time(run: dict[str, Any], kind: str, per_s: float) -> list[tuple[float
 
 if __name__ == "__main__":
     results = _ROOT / "bench" / "results" / "viral-drill.json"
-    (_ROOT / "docs" / "autoscaler-viral-drill.svg").write_text(pictured(json.loads(results.read_text())))
+    (_ROOT / "docs" / "images" / "autoscaler-viral-drill.svg").write_text(pictured(json.loads(results.read_text())))

@@ -1,4 +1,4 @@
-"""The metrics of a flusher process. docs/watching.md explains each."""
+"""The metrics of a flusher process. docs/reference/monitoring.md explains each."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector

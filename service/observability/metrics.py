@@ -1,4 +1,6 @@
-"""What each process counts. Children are bound once, so counting is an addition; docs/watching.md explains each metric.
+"""What each process counts. Children are bound once, so counting is an addition.
+
+docs/reference/monitoring.md explains each metric.
 
 In a pod several workers count, and gunicorn's first process serves the sum; a flusher is one process.
 """

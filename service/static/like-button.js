@@ -1,7 +1,7 @@
 /**
  * <like-button post="hello-world" src="https://likes.example"></like-button>
  *
- * Attributes, events and properties are in docs/button.md. From above: memory, a service, a like, the element.
+ * Attributes, events and properties are in docs/reference/button.md. From above: memory, a service, a like, the element.
  */
 const TEXTS = {
   "label-like": "Like", // the name stays with the state in aria-pressed, unless `label-liked` is given

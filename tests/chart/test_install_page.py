@@ -1,4 +1,4 @@
-"""What docs/install.md says of the default installation is what the chart asks for."""
+"""What docs/how-to/install.md says of the default installation is what the chart asks for."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.chart import CHART, Object, pod, render
 
-PAGE = (Path(__file__).parents[2] / "docs" / "install.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "install.md").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 SERVERS = {"Deployment", "StatefulSet"}  # Jobs end
 _UNITS = {"": 1.0, "m": 0.001, "Mi": 2.0**20, "Gi": 2.0**30}

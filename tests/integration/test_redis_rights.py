@@ -1,4 +1,4 @@
-"""The ACL user of docs/production-data.md may do what Likewise does, and nothing that would harm the nodes."""
+"""The ACL user of docs/how-to/production-data.md may do what Likewise does, and nothing that would harm the nodes."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from service.storage.redis.ratelimit_store import RedisWindows
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
-PAGE = Path(__file__).parents[2] / "docs" / "production-data.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "production-data.md"
 PASSWORD = "a-password-of-the-test"
 
 

@@ -14,11 +14,11 @@ from service.settings import Settings
 from tests.support.prometheus import ALERTS
 
 ROOT = Path(__file__).parents[2]
-IDENTITY = (ROOT / "docs/identity.md").read_text()
-SETTINGS = (ROOT / "docs/settings.md").read_text()
-WATCHING = (ROOT / "docs/watching.md").read_text()
+IDENTITY = (ROOT / "docs/how-to/identify-users.md").read_text()
+SETTINGS = (ROOT / "docs/reference/settings.md").read_text()
+WATCHING = (ROOT / "docs/reference/monitoring.md").read_text()
 RUNBOOKS = ROOT / "docs/runbooks"
-BUTTON = (ROOT / "docs/button.md").read_text()
+BUTTON = (ROOT / "docs/reference/button.md").read_text()
 SCRIPT = (ROOT / "service/static/like-button.js").read_text()
 
 
@@ -96,7 +96,7 @@ def test_the_kinds_of_each_metric_stand_beside_it():
 
 def test_every_alert_stands_in_the_docs_with_its_time_and_has_a_runbook():
     rules = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
-    rows = re.findall(r"^\| \[`(\w+)`\]\(runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", WATCHING, re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]\(../runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", WATCHING, re.MULTILINE)
     assert {alert: time for alert, _, time in rows} == {
         name: rule.get("for", "at once") for name, rule in rules.items()
     }

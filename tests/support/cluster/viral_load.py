@@ -3,7 +3,8 @@
     python -m tests.support.cluster.viral_load
 
 What it wants is in tests/cluster/README.md. It installs the chart in the namespace `viral` and removes it again. Writes
-bench/results/viral-drill.json and docs/autoscaler-viral-drill.svg. No other Ingress may take all hosts meanwhile.
+bench/results/viral-drill.json and docs/images/autoscaler-viral-drill.svg.
+No other Ingress may take all hosts meanwhile.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from tests.support.cluster.kubectl import PATIENT, Namespace, eventually, namesp
 from tests.support.cluster.load_pod import ingress_address, send
 
 RESULTS = ROOT / "bench" / "results" / "viral-drill.json"
-PICTURE = ROOT / "docs" / "autoscaler-viral-drill.svg"
+PICTURE = ROOT / "docs" / "images" / "autoscaler-viral-drill.svg"
 NGINX = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io"
 VALUES = {
     "redis.replicas": 3,  # primaries only

@@ -1,4 +1,4 @@
-"""docs/autoscaler-operations.md names every setting, metric and Event, and no other."""
+"""docs/how-to/operate-the-autoscaler.md names every setting, metric and Event, and no other."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from autoscaler.controller.metrics import Metrics
 from autoscaler.controller.run_settings import RunSettings
 
 ROOT = Path(__file__).parents[4]
-TEXT = (ROOT / "docs" / "autoscaler-operations.md").read_text()
+TEXT = (ROOT / "docs" / "how-to" / "operate-the-autoscaler.md").read_text()
 CODE = "\n".join(path.read_text() for path in (ROOT / "autoscaler").rglob("*.py"))
 
 
