@@ -126,7 +126,7 @@ class Contest:
 
     def check_all(self) -> None:
         """Redis, counts and rows agree, and are as many as were sent."""
-        report = verify(self.stores.queue, self.stores.ledger, self.stores.settings.shards)
+        report = verify(self.stores.queue, self.stores.like_store, self.stores.settings.shards)
         if report.problems or report.likes != self.likes:
             raise BenchError(f"{self.likes:,} likes were sent, Postgres has {report.likes:,}; {report.problems[:3]}")
 
@@ -141,8 +141,8 @@ class Contest:
     def check_count(self, post: str, count: int) -> None:
         """The post has `count` rows in Postgres."""
         shard = shard_of(post, self.stores.settings.shards)
-        stored, _ = self.stores.ledger.all_counts(shard).get(post, (0, 0))
-        wrong = self.stores.ledger.wrong_counts(shard)
+        stored, _ = self.stores.like_store.all_counts(shard).get(post, (0, 0))
+        wrong = self.stores.like_store.wrong_counts(shard)
         if stored != count or wrong:
             raise BenchError(f"{post} was liked {count:,} times and Postgres has {stored:,}; wrong: {wrong}.")
 

@@ -54,7 +54,7 @@ def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
 
 def _redis_bytes(stores: Stores, shard: int) -> int:
     """What the shard's node uses, once it does not rewrite its file and its clients' buffers have shrunk again."""
-    node = stores.shards.node(shard)
+    node = stores.shard_client.node(shard)
     while True:
         time.sleep(2)
         told = node.call([("INFO", "everything")])[0].decode()

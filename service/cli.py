@@ -118,7 +118,7 @@ def verify(as_json: bool) -> None:
     from service.core.verify import verify as compare
 
     with open_stores(_settings(of_local_stack=True)) as stores:
-        report = compare(stores.queue, stores.ledger, stores.settings.shards)
+        report = compare(stores.queue, stores.like_store, stores.settings.shards)
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:

@@ -62,11 +62,11 @@ class KeysUnavailableError(UnavailableError):
     part = "jwks"
 
 
-class LedgerUnavailableError(UnavailableError):
+class LikeStoreUnavailableError(UnavailableError):
     """The Postgres database of this post does not answer."""
 
     part = "postgres"
 
 
-class NotDurableError(LedgerUnavailableError):
+class NotDurableError(LikeStoreUnavailableError):
     """The like was counted, but was not in Postgres in time."""

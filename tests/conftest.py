@@ -36,6 +36,6 @@ def servers(_servers: Servers) -> Servers:
 
 @pytest.fixture
 def stores(servers: Servers) -> Iterator[Stores]:
-    """Counter, ledger and queue on the servers."""
+    """Counter, like_store and queue on the servers."""
     with open_stores(servers.settings) as opened:
         yield opened

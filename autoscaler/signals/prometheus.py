@@ -14,14 +14,17 @@ from autoscaler.signals.signals import Backlog, Signals
 
 _PODS = """
   likewise_signal{%(chosen)s}
-  or label_replace(likewise_signal_ready_seconds{%(chosen)s}, "of", "ready_s", "", "")
-  or label_replace(time() - timestamp(likewise_signal{%(with_chosen)sof="workers"}), "of", "age_s", "", "")
+  or label_replace(likewise_signal_ready_seconds{%(chosen)s}, "metric", "ready_s", "", "")
+  or label_replace(time() - timestamp(likewise_signal{%(with_chosen)smetric="workers"}), "metric", "age_s", "", "")
+  or label_replace(time() - timestamp(likewise_signal{%(with_chosen)sof="workers"}), "metric", "age_s", "", "")
 """
 _FLUSHERS = """
-  label_replace(sum by (%(pod)s) (likewise_pending_likes{%(chosen)s}), "of", "pending", "", "")
-  or label_replace(max by (%(pod)s) (likewise_oldest_pending_seconds{%(chosen)s}), "of", "age_s", "", "")
-  or label_replace(sum by (%(pod)s) (rate(likewise_flush_likes_sum{%(chosen)s}[1m])), "of", "settled", "", "")
-  or label_replace(max by (%(pod)s) (time() - timestamp(likewise_pending_likes{%(chosen)s})), "of", "told_s", "", "")
+  label_replace(sum by (%(pod)s) (likewise_pending_likes{%(chosen)s}), "metric", "pending", "", "")
+  or label_replace(max by (%(pod)s) (likewise_oldest_pending_seconds{%(chosen)s}), "metric", "age_s", "", "")
+  or label_replace(sum by (%(pod)s) (rate(likewise_flush_likes_sum{%(chosen)s}[1m])), "metric", "settled", "", "")
+  or label_replace(
+    max by (%(pod)s) (time() - timestamp(likewise_pending_likes{%(chosen)s})), "metric", "told_s", "", ""
+  )
 """
 _FIGURES = ("arrivals", "accepted", "busy", "queue", "in_flight", "workers", "ready_s", "age_s")
 Figures = dict[str, dict[str, float]]
@@ -52,8 +55,10 @@ class PrometheusSource:
         found: Figures = defaultdict(dict)
         for one in self._ask(expression):
             labels = one["metric"]
-            if self._pod in labels and "of" in labels:
-                found[labels[self._pod]][labels["of"]] = float(one["value"][1])
+            # Pods of the release before this one call the label `of`.
+            metric = labels.get("metric") or labels.get("of")
+            if self._pod in labels and metric:
+                found[labels[self._pod]][metric] = float(one["value"][1])
         return found
 
     def _ask(self, expression: str) -> Any:

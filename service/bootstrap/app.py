@@ -12,30 +12,30 @@ from flask import Flask
 from service import api
 from service.api.http.request_counter import count_traffic
 from service.auth.identity import Viewers
-from service.bootstrap.tracing import PodTraces, flusher_traces
+from service.bootstrap.tracing import PodTracing, flusher_traces
 from service.core.flusher import Flusher
-from service.core.likes import Counter, Likes
-from service.core.queue import Queue, Store
+from service.core.likes import LikeCounter, Likes
+from service.core.queue import BatchStore, Queue
 from service.core.readiness import Readiness
-from service.instrumentation.consistency_checks import Checks, repeated
-from service.instrumentation.flusher_load import FlushMeter
-from service.instrumentation.monitor import Watch
-from service.observability.load_meter import Lateness, Meter
-from service.observability.load_reporter import Signals
+from service.instrumentation.consistency_checks import ConsistencyChecks, repeated
+from service.instrumentation.flusher_load import FlusherLoadMeter
+from service.instrumentation.monitor import FlusherMonitor
+from service.observability.load_meter import EventLoopLag, LoadMeter
+from service.observability.load_reporter import LoadReporter
 from service.observability.metrics_server import served
-from service.observability.traffic_counter import Traffic
+from service.observability.traffic_counter import TrafficCounter
 from service.ratelimit.policy import Quotas
 from service.ratelimit.sync import Sharing
 from service.settings import Settings
 from service.storage.cache_fill import CacheLoader
-from service.storage.postgres.like_store import PostgresLedger
+from service.storage.postgres.like_store import PostgresLikeStore
 from service.storage.postgres.shard_map import parse_shard_map
 from service.storage.redis.cluster import Cluster
-from service.storage.redis.like_counter import RedisCounter
-from service.storage.redis.load_report_store import KEYS, RedisSignals
+from service.storage.redis.like_counter import RedisLikeCounter
+from service.storage.redis.load_report_store import KEYS, RedisLoadReportStore
 from service.storage.redis.ratelimit_store import RedisWindows
-from service.storage.redis.shard_client import Shards
-from service.storage.redis.stream_queue import RedisQueue
+from service.storage.redis.shard_client import ShardClient
+from service.storage.redis.stream_queue import RedisStreamQueue
 
 
 class Closing(Protocol):
@@ -50,28 +50,28 @@ class Stores:
     """Redis and Postgres, behind their ports. Sockets open on first use."""
 
     settings: Settings
-    counter: RedisCounter
-    ledger: PostgresLedger
-    queue: RedisQueue
-    shards: Shards
+    counter: RedisLikeCounter
+    like_store: PostgresLikeStore
+    queue: RedisStreamQueue
+    shard_client: ShardClient
 
     def close(self) -> None:
         """Close every socket."""
-        self.shards.cluster.close()
-        self.ledger.close()
+        self.shard_client.cluster.close()
+        self.like_store.close()
 
 
 def stores(settings: Settings, queue_of: Sequence[int] | None = None) -> Stores:
     """The stores of a process; the queue of all shards, or of some. Raises ConfigurationError."""
-    ledger = PostgresLedger(settings)
+    like_store = PostgresLikeStore(settings)
     cluster = _cluster(settings)
-    shards = Shards(cluster, ledger, settings.shards)
+    shard_client = ShardClient(cluster, like_store, settings.shards)
     return Stores(
         settings=settings,
-        counter=RedisCounter(shards, CacheLoader(ledger), settings),
-        ledger=ledger,
-        queue=RedisQueue(shards, queue_of or range(settings.shards), settings.settled_ttl_s),
-        shards=shards,
+        counter=RedisLikeCounter(shard_client, CacheLoader(like_store), settings),
+        like_store=like_store,
+        queue=RedisStreamQueue(shard_client, queue_of or range(settings.shards), settings.settled_ttl_s),
+        shard_client=shard_client,
     )
 
 
@@ -96,18 +96,20 @@ def open_stores(settings: Settings, queue_of: Sequence[int] | None = None) -> It
 
 
 def create_likes(
-    opened: Stores, asked: Callable[[str], object] = bool, traced: Callable[[Counter], Counter] | None = None
+    opened: Stores, asked: Callable[[str], object] = bool, traced: Callable[[LikeCounter], LikeCounter] | None = None
 ) -> Likes:
     """The use cases on the stores."""
     settings = opened.settings
     counter = traced(opened.counter) if traced else opened.counter
-    return Likes(counter=counter, ledger=opened.ledger, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked)
+    return Likes(
+        counter=counter, like_store=opened.like_store, ack=settings.ack, cache_ms=settings.count_cache_ms, asked=asked
+    )
 
 
-def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | None = None) -> Flusher:
+def create_flusher(opened: Stores, queue: Queue | None = None, store: BatchStore | None = None) -> Flusher:
     """A flusher of this process, through other ports if wanted; its lease carries host and process."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
-    queue, store = queue or opened.queue, store or opened.ledger
+    queue, store = queue or opened.queue, store or opened.like_store
     return Flusher(queue=queue, store=store, settings=opened.settings, owner=owner)
 
 
@@ -115,32 +117,32 @@ def create_flusher(opened: Stores, queue: Queue | None = None, store: Store | No
 def flushers(settings: Settings) -> Iterator[list[Flusher]]:
     """A flusher for each database, with sockets of its own: a database that hangs delays no other. All are watched."""
     with ExitStack() as stack:
-        watch, made = Watch.with_settings(settings), []
+        watch, made = FlusherMonitor.with_settings(settings), []
         traced = stack.enter_context(flusher_traces(settings))
         for held in parse_shard_map(settings.shard_map, settings.shards):
             opened = stack.enter_context(open_stores(settings, held.shards))
             label = f"{held.first}-{held.last}"
-            queue, store = watch.observe(label, opened.queue, traced(opened.ledger))
+            queue, store = watch.observe(label, opened.queue, traced(opened.like_store))
             made.append(create_flusher(opened, queue, store))
         stack.enter_context(_watched(settings, watch))
         yield made
 
 
 @contextmanager
-def _watched(settings: Settings, watch: Watch) -> Iterator[None]:
+def _watched(settings: Settings, watch: FlusherMonitor) -> Iterator[None]:
     """Serve metrics, and check the servers through sockets that no flusher waits for."""
     with open_stores(settings) as opened, ExitStack() as stack:
-        checks = Checks(
+        checks = ConsistencyChecks(
             watch.metrics,
             redis=opened.counter,
-            postgres=opened.ledger,
+            postgres=opened.like_store,
             held=opened.queue,
-            rows=opened.ledger,
+            rows=opened.like_store,
             shards=watch.held,
         )
         stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
         stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
-        signals = create_signals(settings, "flusher", FlushMeter(watch.backlogs()).measure)
+        signals = create_load_reporter(settings, "flusher", FlusherLoadMeter(watch.backlogs()).measure)
         signals.start()
         stack.callback(signals.close)
         yield
@@ -155,9 +157,9 @@ def create_app(settings: Settings) -> Flask:
     viewers = Viewers(settings, quotas)
     viewers.users.start()
     app = Flask("service", static_folder=None)
-    traffic, lateness, traces = Traffic(), Lateness(), PodTraces(settings)
-    signals = create_signals(settings, "api", Meter(traffic, lateness.take_s).measure)
-    readiness = Readiness(opened.counter, opened.ledger, silence_s=settings.redis_silence_s)
+    traffic, lateness, traces = TrafficCounter(), EventLoopLag(), PodTracing(settings)
+    signals = create_load_reporter(settings, "api", LoadMeter(traffic, lateness.take_s).measure)
+    readiness = Readiness(opened.counter, opened.like_store, silence_s=settings.redis_silence_s)
     likes = create_likes(opened, traffic.posts.append, traces.counter)
     api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
     count_traffic(app, traffic)
@@ -182,10 +184,10 @@ def _closing(*parts: Closing) -> Callable[[], None]:
     return stack.close
 
 
-def create_signals(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> Signals:
+def create_load_reporter(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> LoadReporter:
     """Tells the autoscaler of this process, once started; with sockets of its own, as for limits."""
-    boards = [RedisSignals(_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
-    return Signals(role, measure, boards, settings.signal_ms / 1000)
+    report_stores = [RedisLoadReportStore(_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
+    return LoadReporter(role, measure, report_stores, settings.signal_ms / 1000)
 
 
 def _each(*calls: Callable[[], None]) -> Callable[[], None]:

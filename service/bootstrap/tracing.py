@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from service.auth.client_address import Clients
-from service.core.likes import Counter
-from service.core.queue import Store
+from service.core.likes import LikeCounter
+from service.core.queue import BatchStore
 from service.errors import ConfigurationError
 from service.settings import Settings
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from service.observability.tracing import Tracing
 
 
-class PodTraces:
+class PodTracing:
     """The traces of an API process. Raises ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self._tracing = _tracing(settings, "likewise-api")
 
-    def counter(self, counter: Counter) -> Counter:
+    def counter(self, counter: LikeCounter) -> LikeCounter:
         """The counter, its calls in spans."""
         if self._tracing is None:
             return counter
@@ -45,7 +45,7 @@ class PodTraces:
 
 
 @contextmanager
-def flusher_traces(settings: Settings) -> Iterator[Callable[[Store], Store]]:
+def flusher_traces(settings: Settings) -> Iterator[Callable[[BatchStore], BatchStore]]:
     """What puts spans around a flusher's store, until the end of the block. Raises ConfigurationError."""
     tracing = _tracing(settings, "likewise-flusher")
     if tracing is None:

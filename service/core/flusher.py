@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.core.queue import Batch, CommitResult, FencedError, Queue, RejectedError, ShardStatus, Store
-from service.errors import CounterUnavailableError, LedgerUnavailableError
+from service.core.queue import Batch, BatchStore, CommitResult, FencedError, Queue, RejectedError, ShardStatus
+from service.errors import CounterUnavailableError, LikeStoreUnavailableError
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -20,7 +20,7 @@ class Flusher:
     """Moves what is pending to Postgres until `stop` is called."""
 
     queue: Queue
-    store: Store
+    store: BatchStore
     settings: Settings
     owner: str
     _stopping: bool = False
@@ -62,12 +62,12 @@ class Flusher:
     def _round(self, shards: Sequence[int] | None = None) -> int:
         try:
             return self.flush_once(shards)
-        except (CounterUnavailableError, LedgerUnavailableError) as error:
+        except (CounterUnavailableError, LikeStoreUnavailableError) as error:
             log.warning("flush postponed", reason=str(error))
             return 0
 
     def flush_once(self, shards: Sequence[int] | None = None) -> int:
-        """Store what every leased shard holds, or those of some that hold many; how many entries were settled."""
+        """BatchStore what every leased shard holds, or those of some that hold many; how many entries were settled."""
         polled = [one for one in self.queue.poll(self.owner, self.settings.lease_ms, shards) if one.held and one.length]
         many = [one for one in polled if one.length >= _WORTH]
         self._busy = [one.shard for one in many]
@@ -81,7 +81,7 @@ class Flusher:
         try:
             for group in self._grouped(shards):
                 done += self._flush_group(group)
-        except (LedgerUnavailableError, CounterUnavailableError) as error:
+        except (LikeStoreUnavailableError, CounterUnavailableError) as error:
             log.warning("flush postponed", reason=str(error), shards=len(shards))
         return done
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.errors import InvalidInputError
-from service.observability.metrics import CACHED_COUNTS, SEEN_SECONDS
+from service.observability.metrics import COUNT_CACHE_LOOKUPS, COUNT_STALENESS_SECONDS
 from service.settings import Ack
 
 MAX_ID_BYTES = 200
 MAX_POSTS = 100
-_HIT, _MISS = CACHED_COUNTS.labels("hit"), CACHED_COUNTS.labels("miss")
+_HIT, _MISS = COUNT_CACHE_LOOKUPS.labels("hit"), COUNT_CACHE_LOOKUPS.labels("miss")
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/~-")
 
 
@@ -44,8 +44,8 @@ class LikeState:
     approximate: bool = False
 
 
-class Counter(Protocol):
-    """Counts at once and queues for the ledger. Raises UnavailableError or one of its kinds."""
+class LikeCounter(Protocol):
+    """Counts at once and queues for the like_store. Raises UnavailableError or one of its kinds."""
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
         """Make one wish true, or answer one question."""
@@ -54,11 +54,11 @@ class Counter(Protocol):
         """How posts stand, in their order, to the actor or to nobody; a post never liked has count 0."""
 
     def invalidate(self, post: str) -> None:
-        """Say that the ledger was changed outside the queue: the base of this post is loaded again."""
+        """Say that the like_store was changed outside the queue: the base of this post is loaded again."""
 
 
-class Ledger(Protocol):
-    """Keeps every like. Raises LedgerUnavailableError."""
+class LikeStore(Protocol):
+    """Keeps every like. Raises LikeStoreUnavailableError."""
 
     def seed(self, post: str, count: int) -> bool:
         """Start a post's count at `count`; False where the post was known already, which changes nothing."""
@@ -86,19 +86,19 @@ def _valid_posts(posts: Sequence[str]) -> None:
 
 
 class Likes:
-    """The use cases, on a counter and a ledger."""
+    """The use cases, on a counter and a like_store."""
 
     def __init__(
         self,
         *,
-        counter: Counter,
-        ledger: Ledger,
+        counter: LikeCounter,
+        like_store: LikeStore,
         ack: Ack = "memory",
         cache_ms: int = 250,
         asked: Callable[[str], object] = bool,
     ) -> None:
         self._counter = counter
-        self._ledger = ledger
+        self._like_store = like_store
         self._ack = ack
         self._asked = asked  # told of each post that a request is about
         self._cache_s = cache_ms / 1000
@@ -144,7 +144,7 @@ class Likes:
         valid_id(post, "post")
         if not 0 <= count < 2**53:
             raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
-        if self._ledger.seed(post, count):
+        if self._like_store.seed(post, count):
             self._counter.invalidate(post)
             self._cache.pop(post, None)
 
@@ -156,7 +156,7 @@ class Likes:
 
     def _count(self, missing: int, reading_s: float) -> None:
         """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
-        SEEN_SECONDS.observe(self._cache_s + reading_s)
+        COUNT_STALENESS_SECONDS.observe(self._cache_s + reading_s)
         _MISS.inc(missing)
         _HIT.inc(self._hits)
         self._hits = 0

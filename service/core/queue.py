@@ -100,11 +100,11 @@ class Queue(Protocol):
         """As `settle`, of one entry that becomes a dead letter."""
 
     def end_epoch(self, shard: int, epoch: int) -> None:
-        """End a life that the ledger has fenced off."""
+        """End a life that the like_store has fenced off."""
 
 
-class Store(Protocol):
-    """Where rows go. Raises LedgerUnavailableError."""
+class BatchStore(Protocol):
+    """Where rows go. Raises LikeStoreUnavailableError."""
 
     def database_of(self, shard: int) -> int:
         """Which database holds the shard."""

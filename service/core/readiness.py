@@ -23,7 +23,7 @@ Part = Literal["redis", "postgres", "pod"]
 Sentences = list[str]
 
 
-class Counter(Protocol):
+class RedisHealth(Protocol):
     """Redis, as far as this is concerned."""
 
     def check(self) -> Sentences:
@@ -36,7 +36,7 @@ class Counter(Protocol):
         """Whether it has ever taken a like: the first of each shard needs Postgres."""
 
 
-class Ledger(Protocol):
+class PostgresHealth(Protocol):
     """Postgres, as far as this is concerned."""
 
     def check(self) -> Sentences:
@@ -67,9 +67,9 @@ class State:
 class Readiness:
     """Asks both parts from `start` to `close`; call `start` in the process that serves, as threads outlive no fork."""
 
-    def __init__(self, counter: Counter, ledger: Ledger, *, silence_s: float) -> None:
-        self._counter = counter
-        self._ledger = ledger
+    def __init__(self, redis: RedisHealth, postgres: PostgresHealth, *, silence_s: float) -> None:
+        self._redis = redis
+        self._postgres = postgres
         self._silence_s = silence_s
         self._parts: dict[str, Sentences] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
         self._counts_alone = self._was_ready = self._stopping = False
@@ -79,7 +79,7 @@ class Readiness:
 
     def start(self) -> None:
         """Begin to ask."""
-        asks = (self.ask_redis, self.ask_postgres)
+        asks = (self.check_redis, self.check_postgres)
         self._threads = [Thread(target=self._keep_asking, args=(ask,), name=ask.__name__, daemon=True) for ask in asks]
         for thread in self._threads:
             thread.start()
@@ -106,23 +106,23 @@ class Readiness:
         return State("degraded" if any(parts.values()) else "ready", parts)
 
     def _trouble(self) -> tuple[Part | Literal[""], str]:
-        if self._counter.silent_s() > self._silence_s:
+        if self._redis.silent_s() > self._silence_s:
             return "redis", " ".join(self._parts["redis"]) or "No Redis primary answers."
-        if incompatibilities := self._ledger.incompatibilities():
+        if incompatibilities := self._postgres.incompatibilities():
             return "postgres", " ".join(incompatibilities)
         if self._parts["postgres"] and not self._counts_alone:
             return "postgres", " ".join(self._parts["postgres"])
         return "", ""
 
-    def ask_redis(self) -> float:
+    def check_redis(self) -> float:
         """Ask once; the seconds until the next time."""
-        self._parts["redis"] = self._counter.check()
+        self._parts["redis"] = self._redis.check()
         return _EVERY_S
 
-    def ask_postgres(self) -> float:
+    def check_postgres(self) -> float:
         """Ask once; the seconds until the next time."""
-        failing = self._ledger.check()
-        self._counts_alone = self._counts_alone or not failing or self._counter.has_ever_counted()
+        failing = self._postgres.check()
+        self._counts_alone = self._counts_alone or not failing or self._redis.has_ever_counted()
         self._parts["postgres"] = failing
         return _EVERY_S if failing else _WELL_EVERY_S
 

@@ -8,7 +8,7 @@ from service.core.queue import ShardStatus, pending
 
 
 class PostgresState(Protocol):
-    """What Postgres holds. Raises LedgerUnavailableError."""
+    """What Postgres holds. Raises LikeStoreUnavailableError."""
 
     def all_counts(self, shard: int) -> dict[str, tuple[int, int]]:
         """Each post of the shard: (likes stored, seed)."""

@@ -10,7 +10,7 @@ import structlog
 
 from service.core.verify import PostgresState, RedisState, drift
 from service.errors import LikewiseError
-from service.instrumentation.flusher_metrics import FlushMetrics
+from service.instrumentation.flusher_metrics import FlusherMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -22,12 +22,12 @@ class Part(Protocol):
         """What does not answer, a sentence each."""
 
 
-class Checks:
+class ConsistencyChecks:
     """A round asks every server, and compares one shard that is held here: each shard in turn, by one flusher."""
 
     def __init__(
         self,
-        metrics: FlushMetrics,
+        metrics: FlusherMetrics,
         *,
         redis: Part,
         postgres: Part,

@@ -7,7 +7,7 @@ from typing import Any
 from service.instrumentation.backlog import Backlog
 
 
-class FlushMeter:
+class FlusherLoadMeter:
     """Over the flushers of a process; call it from one thread at a time."""
 
     def __init__(self, backlogs: Sequence[Backlog], clock: Callable[[], float] = time.monotonic) -> None:

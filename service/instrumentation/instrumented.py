@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from service.core.queue import Batch, CommitResult, FencedError, Queue, ShardStatus, Store
+from service.core.queue import Batch, BatchStore, CommitResult, FencedError, Queue, ShardStatus
 from service.instrumentation.backlog import Backlog
-from service.instrumentation.flusher_metrics import FlushMetrics
+from service.instrumentation.flusher_metrics import FlusherMetrics
 
 
 @dataclass(slots=True)
-class ObservedQueue:
+class InstrumentedQueue:
     """See `service.core.queue.Queue`. Each round begins with a poll, so `beat_s` says when the last one ended."""
 
     queue: Queue
@@ -53,12 +53,12 @@ class ObservedQueue:
 
 
 @dataclass(slots=True)
-class ObservedStore:
+class InstrumentedStore:
     """See `service.core.queue.Store`."""
 
-    store: Store
+    store: BatchStore
     backlog: Backlog
-    metrics: FlushMetrics
+    metrics: FlusherMetrics
     label: str
 
     def database_of(self, shard: int) -> int:

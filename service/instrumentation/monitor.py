@@ -3,34 +3,34 @@
 import time
 from dataclasses import dataclass, field
 
-from service.core.queue import Queue, Store
+from service.core.queue import BatchStore, Queue
 from service.instrumentation.backlog import Backlog
-from service.instrumentation.flusher_metrics import FlushMetrics
-from service.instrumentation.instrumented import ObservedQueue, ObservedStore
+from service.instrumentation.flusher_metrics import FlusherMetrics
+from service.instrumentation.instrumented import InstrumentedQueue, InstrumentedStore
 from service.settings import Settings
 
 STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
 
 
 @dataclass(slots=True)
-class Watch:
+class FlusherMonitor:
     """Observes flushers, each by the name of its shards."""
 
-    metrics: FlushMetrics
-    _queues: list[ObservedQueue] = field(default_factory=list)
+    metrics: FlusherMetrics
+    _queues: list[InstrumentedQueue] = field(default_factory=list)
 
     @classmethod
-    def with_settings(cls, settings: Settings) -> "Watch":
+    def with_settings(cls, settings: Settings) -> "FlusherMonitor":
         """A watch of no flusher yet."""
-        return cls(FlushMetrics(settings.queue_bytes))
+        return cls(FlusherMetrics(settings.queue_bytes))
 
-    def observe(self, label: str, queue: Queue, store: Store) -> tuple[ObservedQueue, ObservedStore]:
+    def observe(self, label: str, queue: Queue, store: BatchStore) -> tuple[InstrumentedQueue, InstrumentedStore]:
         """The ports, observed."""
         backlog = Backlog(queue.shards)
         self.metrics.show(label, backlog)
-        observed = ObservedQueue(queue, backlog)
+        observed = InstrumentedQueue(queue, backlog)
         self._queues.append(observed)
-        return observed, ObservedStore(store, backlog, self.metrics, label)
+        return observed, InstrumentedStore(store, backlog, self.metrics, label)
 
     def backlogs(self) -> list[Backlog]:
         """How the shards of each of them stand."""

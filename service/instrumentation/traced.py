@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from opentelemetry.trace import SpanKind
 
-from service.core.likes import Counter, LikeRequest, LikeState
-from service.core.queue import Batch, CommitResult, Entry, FencedError, Store
+from service.core.likes import LikeCounter, LikeRequest, LikeState
+from service.core.queue import Batch, BatchStore, CommitResult, Entry, FencedError
 from service.observability.tracing import Tracing, current_span, parent_of, traceparent_of
 from service.settings import Ack
 
@@ -16,9 +16,9 @@ MAX_LINKS = 100  # of a transaction: at a high ratio a large one would be told b
 
 @dataclass(frozen=True, slots=True)
 class TracedCounter:
-    """See `service.core.likes.Counter`. A traced wish takes its trace along."""
+    """See `service.core.likes.LikeCounter`. A traced wish takes its trace along."""
 
-    counter: Counter
+    counter: LikeCounter
     tracing: Tracing
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
@@ -43,7 +43,7 @@ class TracedCounter:
 class TracedStore:
     """Trace transactions that store traced likes, and each in its own; see `service.core.queue.Store`."""
 
-    store: Store
+    store: BatchStore
     tracing: Tracing
 
     def database_of(self, shard: int) -> int:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Durations(Collector):
+class DurationHistogram(Collector):
     """Durations in seconds, by one label. Of one process: not for gunicorn's workers, whose sum others serve."""
 
     def __init__(self, name: str, text: str, label: str, bounds_s: Sequence[float]) -> None:

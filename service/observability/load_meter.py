@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from service.observability.metrics import SIGNAL, SIGNAL_READY
-from service.observability.traffic_counter import Traffic
+from service.observability.metrics import SIGNAL, SIGNAL_READY_SECONDS
+from service.observability.traffic_counter import TrafficCounter
 
 _HOTTEST = 10  # posts that a process names; a post that matters is among them at several processes
 _LOOK_S = 0.1  # between two looks at how late this process is: ten a second are 0.1 % of a core
@@ -16,7 +16,7 @@ _TAKES_S = 0.05  # of a request that nothing holds up, and more: some millisecon
 _CLOSE_S = 1.0
 
 
-class Lateness:
+class EventLoopLag:
     """By how much waiting work is served late, in seconds: how late a short sleep ends, from `start` to `close`.
 
     Under gevent a sleep ends behind all that was ready before it, as a request does; a sleep is a request's stand-in.
@@ -52,12 +52,12 @@ class Lateness:
             began = now
 
 
-class Meter:
+class LoadMeter:
     """Turns what a process counted into what it tells of a second; call it from one thread at a time."""
 
     def __init__(
         self,
-        traffic: Traffic,
+        traffic: TrafficCounter,
         late_s: Callable[[], float],
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -108,10 +108,10 @@ def _held_up(in_flight: int, answers: float) -> float:
 
 def _show(told: dict[str, float], ready_s: float) -> None:
     """The same for Prometheus, which adds up the workers of a pod."""
-    for of, value in told.items():
-        SIGNAL.labels(of).set(value)
+    for metric, value in told.items():
+        SIGNAL.labels(metric).set(value)
     SIGNAL.labels("workers").set(1)
-    SIGNAL_READY.set(ready_s)
+    SIGNAL_READY_SECONDS.set(ready_s)
 
 
 def processor_s() -> float:

@@ -13,44 +13,44 @@ log = structlog.get_logger(__name__)
 EVERY_S = 1.0
 _CLOSE_S = 1.0
 
-Said = Mapping[str, Any]
+LoadReport = Mapping[str, Any]
 
 
-class Board(Protocol):
-    """Where processes leave what they tell. Raises LikewiseError or one of its kinds."""
+class LoadReportStore(Protocol):
+    """Where processes leave what they publish. Raises LikewiseError or one of its kinds."""
 
-    def tell(self, who: str, said: Said) -> None:
+    def publish(self, who: str, said: LoadReport) -> None:
         """Replace what `who` has told."""
 
-    def forget(self, who: str) -> None:
+    def remove(self, who: str) -> None:
         """Drop what `who` has told."""
 
     def close(self) -> None:
         """Close the sockets."""
 
 
-class Signals:
-    """Tells every board each second from `start` to `close`, each on its own thread: one that hangs delays no other.
+class LoadReporter:
+    """Tells every store each second from `start` to `close`, each on its own thread: one that hangs delays no other.
 
-    `measure` is called once for a second, whatever the number of boards. What can't be told is said once, and left.
+    `measure` is called once for a second, whatever the number of stores. What can't be told is said once, and left.
     """
 
     def __init__(
-        self, role: str, measure: Callable[[], Said], boards: Sequence[Board], every_s: float = EVERY_S
+        self, role: str, measure: Callable[[], LoadReport], stores: Sequence[LoadReportStore], every_s: float = EVERY_S
     ) -> None:
         self._role = role
         self._measure = measure
-        self._boards = boards
+        self._boards = stores
         self._every_s = every_s
         self._lock = Lock()
-        self._said: Said = {}
+        self._said: LoadReport = {}
         self._said_at = -1.0
         self._closed = Event()
         self._threads: list[Thread] = []
 
     def start(self) -> None:
         """Begin; in the process that serves, as threads outlive no fork."""
-        self._threads = [Thread(target=self._run, args=(board,), name="signals", daemon=True) for board in self._boards]
+        self._threads = [Thread(target=self._run, args=(store,), name="signals", daemon=True) for store in self._boards]
         for thread in self._threads:
             thread.start()
 
@@ -59,22 +59,22 @@ class Signals:
         self._closed.set()
         for thread in self._threads:
             thread.join(_CLOSE_S)
-        for board in self._boards:
-            board.close()
+        for store in self._boards:
+            store.close()
 
-    def _run(self, board: Board) -> None:
+    def _run(self, store: LoadReportStore) -> None:
         who = f"{self._role}:{pod_name()}:{os.getpid()}"
         reached, next_at = True, time.monotonic()
         while not self._closed.wait(max(self._every_s / 10, next_at - time.monotonic())):
             next_at = time.monotonic() + self._every_s
-            failed = self._attempt(lambda: board.tell(who, self._now()))
+            failed = self._attempt(lambda: store.publish(who, self._now()))
             if failed and reached:
                 log.warning("signals not told: the autoscaler does not see this process there", reason=failed)
             elif not failed and not reached:
                 log.info("signals told again")
             reached = not failed
         if reached:
-            self._attempt(lambda: board.forget(who))
+            self._attempt(lambda: store.remove(who))
 
     def _attempt(self, call: Callable[[], None]) -> str:
         try:
@@ -83,7 +83,7 @@ class Signals:
             return str(error) or repr(error)
         return ""
 
-    def _now(self) -> Said:
+    def _now(self) -> LoadReport:
         with self._lock:
             now = time.monotonic()
             if now - self._said_at >= self._every_s / 2:

@@ -10,7 +10,7 @@ EVERY_S = 10.0
 _MOST = 1_000  # kinds that are remembered: reasons with numbers in them must not grow a process
 
 
-class Repeats:
+class LogDeduplicator:
     """A processor of structlog: of warnings with the same event and reason it drops all but one in ten seconds.
 
     What has a request's id is of that request, and is left alone.

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from service.observability.log_dedup import Repeats
+from service.observability.log_dedup import LogDeduplicator
 
 REQUEST_ID = "likewise.request_id"  # in the environ, once it was asked for
 TRACE_ID = "likewise.trace_id"  # in the environ of a request that is traced
@@ -44,7 +44,12 @@ def request_id(environ: Environ, trusts: Callable[[str], bool]) -> str:
 def configure_logs(stream: TextIO | None = None) -> None:
     """JSON lines on stderr, or on another stream, also of libraries that use the standard library's logging."""
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *_SHARED, Repeats(), structlog.processors.JSONRenderer()],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *_SHARED,
+            LogDeduplicator(),
+            structlog.processors.JSONRenderer(),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
     )

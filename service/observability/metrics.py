@@ -24,33 +24,38 @@ if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
 
 LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what they changed.", ["result"])
 PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
-ANSWER_SECONDS = Histogram(
-    "likewise_answer_seconds",
+REQUEST_DURATION_SECONDS = Histogram(
+    "likewise_request_duration_seconds",
     "From the request's headers read to its answer made, by route.",
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
-SEEN_SECONDS = Histogram(
-    "likewise_seen_seconds",
+COUNT_STALENESS_SECONDS = Histogram(
+    "likewise_count_staleness_seconds",
     "For how long, at most, a like is missing from the counts that this process answers, at each reading of Redis.",
     buckets=(0.1, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2, 5),
 )
-CACHED_COUNTS = Counter(
-    "likewise_count_cache_total", "Counts asked for, by whether the process' cache had them.", ["result"]
+COUNT_CACHE_LOOKUPS = Counter(
+    "likewise_count_cache_lookups_total", "Counts asked for, by whether the process' cache had them.", ["result"]
 )
-BATCH_LIKES = Histogram(
-    "likewise_batch_wishes",
+REDIS_BATCH_COMMANDS = Histogram(
+    "likewise_redis_batch_commands",
     "Likes, unlikes and questions that left for a Redis node as one batch.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )
-LIMITED = Counter("likewise_limited_total", "Requests refused by a limit, by its name.", ["limit"])
-UNSHARED = Counter("likewise_limits_unshared_total", "Rounds in which other processes could not be told all uses.")
+RATE_LIMITED = Counter("likewise_rate_limited_total", "Requests refused by a limit, by its name.", ["limit"])
+RATE_LIMIT_SYNC_FAILURES = Counter(
+    "likewise_rate_limit_sync_failures_total", "Rounds in which other processes could not be told all uses."
+)
 REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls of Redis that failed, by kind.", ["kind"])
 POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres that failed, by kind.", ["kind"])
 SIGNAL = Gauge(
-    "likewise_signal", "What a process tells the autoscaler of its last second.", ["of"], multiprocess_mode="livesum"
+    "likewise_signal",
+    "What a process tells the autoscaler of its last second.",
+    ["metric"],
+    multiprocess_mode="livesum",
 )
-SIGNAL_READY = Gauge(
+SIGNAL_READY_SECONDS = Gauge(
     "likewise_signal_ready_seconds", "Since when its youngest worker serves.", multiprocess_mode="livemin"
 )
 

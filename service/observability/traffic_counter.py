@@ -11,7 +11,7 @@ def _sample() -> deque[str]:
 
 
 @dataclass(slots=True)
-class Traffic:
+class TrafficCounter:
     """Requests that arrived and that were answered, and of those the ones that failed (5xx); only ever added to.
 
     `posts` is what the last requests were about, whoever reads them empties it: bounded, and so a sample of the newest

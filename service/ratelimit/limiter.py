@@ -13,7 +13,7 @@ from typing import NamedTuple
 from limits import RateLimitItem, parse_many
 
 from service.errors import ConfigurationError, LikewiseError
-from service.observability.metrics import LIMITED
+from service.observability.metrics import RATE_LIMITED
 from service.ratelimit.sliding_window import Use, Windows
 
 MAX_KEYS = 100_000
@@ -77,7 +77,7 @@ class Quota:
         self.clock = clock
         self.windows = Windows(self.limit, self.window_s, max_keys=max_keys, share_from=share_from(self.limit))
         self.before_use: Callable[[], None] | None = None
-        self.refusals = LIMITED.labels(name)
+        self.refusals = RATE_LIMITED.labels(name)
 
     def check(self, who: str) -> Allowance:
         """What `who` has left, spending nothing. Raises LimitedError where that is nothing."""

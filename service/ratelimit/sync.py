@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
-from service.observability.metrics import UNSHARED
+from service.observability.metrics import RATE_LIMIT_SYNC_FAILURES
 from service.ratelimit.limiter import Quota, lock
 
 BATCH = 256  # keys in one exchange: some milliseconds of this process, then others get their turn
@@ -114,7 +114,7 @@ class Sharing:
 
     def _note(self, failed: str) -> None:
         if failed:
-            UNSHARED.inc()
+            RATE_LIMIT_SYNC_FAILURES.inc()
         if failed and not self._away:
             log.warning("limits not shared: each process goes on by its own counts", reason=failed)
         elif self._away and not failed:

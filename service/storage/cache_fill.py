@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.errors import LedgerUnavailableError
+from service.errors import LikeStoreUnavailableError
 from service.storage.coalescer import Coalescer
 
 
@@ -28,7 +28,7 @@ class CountSnapshot:
 
 
 class SnapshotSource(Protocol):
-    """Where bases come from. Raises LedgerUnavailableError."""
+    """Where bases come from. Raises LikeStoreUnavailableError."""
 
     def load(self, queries: list[Query]) -> list[CountSnapshot]:
         """The bases of posts of one database, in order; a post never stored has count 0 and no members."""
@@ -63,7 +63,7 @@ class CacheLoader:
     def _run(self, asks: list[_Ask]) -> None:
         try:
             found = self.bases.load([ask.query for ask in asks])
-        except LedgerUnavailableError:
+        except LikeStoreUnavailableError:
             return
         for ask, base in zip(asks, found, strict=True):
             ask.base = base

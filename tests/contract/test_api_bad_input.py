@@ -167,7 +167,7 @@ def test_what_is_not_expected_is_a_500_without_details(world, capsys):
 
 def test_a_secret_too_short_stops_the_start():
     world = memory()
-    likes = Likes(counter=world.counter, ledger=world.ledger)
+    likes = Likes(counter=world.counter, like_store=world.like_store)
     for secret in ("", "x" * 31):
         with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET"):
             app_of(likes, world.readiness, settings(secret=secret))

@@ -4,7 +4,7 @@ import pytest
 
 from service.errors import (
     CounterUnavailableError,
-    LedgerUnavailableError,
+    LikeStoreUnavailableError,
     NotDurableError,
     NotReplicatedError,
     QueueFullError,
@@ -18,7 +18,7 @@ from tests.support.app_factory import LIKE_KEY, SEED_KEY, memory, problem
     ("error", "part", "name"),
     [
         (CounterUnavailableError(retry_after_s=3), "redis", "unavailable"),
-        (LedgerUnavailableError(retry_after_s=3), "postgres", "unavailable"),
+        (LikeStoreUnavailableError(retry_after_s=3), "postgres", "unavailable"),
         (UnavailableError(retry_after_s=3), "service", "unavailable"),
         (QueueFullError(retry_after_s=3), "redis", "queue-full"),
         (NotReplicatedError(retry_after_s=3), "redis", "not-replicated"),
@@ -48,7 +48,7 @@ def test_who_tries_again_after_an_error_is_the_same_person():
 
 def test_a_first_count_needs_the_ledger():
     world = memory()
-    world.ledger.error = LedgerUnavailableError()
+    world.like_store.error = LikeStoreUnavailableError()
     headers = {"Authorization": f"Bearer {SEED_KEY}"}
     answer = world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers)
     assert (answer.status_code, problem(answer)["part"]) == (503, "postgres")
@@ -64,7 +64,7 @@ def test_without_a_seed_key_nobody_starts_a_count():
 
 def test_ready_names_what_fails():
     world = memory()
-    world.ledger.failing = ["The database of shards 0-127 does not answer."]
+    world.like_store.failing = ["The database of shards 0-127 does not answer."]
     world.look()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["status"]) == (200, "degraded")

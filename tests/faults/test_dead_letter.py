@@ -4,7 +4,7 @@ import pytest
 
 from service.bootstrap.app import Stores
 from service.core.likes import LikeRequest
-from service.storage.redis.stream_queue import RedisQueue
+from service.storage.redis.stream_queue import RedisStreamQueue
 from tests.support.concurrent_load import Crowd, drain, rows, verified
 from tests.support.faults import client, post_in, primary_of
 from tests.support.servers import SHARDS
@@ -16,7 +16,7 @@ BAD = "a\0b"
 
 def dead_letters(stores: Stores) -> list[dict[bytes, bytes]]:
     with client(primary_of(stores, 0)) as node:
-        return [dict(fields) for _, fields in node.xrange(stores.shards.key(0, "dead"))]
+        return [dict(fields) for _, fields in node.xrange(stores.shard_client.key(0, "dead"))]
 
 
 def refused_like(stores: Stores, post: str) -> None:
@@ -51,12 +51,12 @@ def test_others_are_stored_and_counts_are_right(stores: Stores, crowd: Crowd, go
 
 def test_an_entry_written_past_the_functions(stores: Stores, crowd: Crowd) -> None:
     crowd.like(POST, "anna")
-    header = stores.shards.key(0)
+    header = stores.shard_client.key(0)
     with client(primary_of(stores, 0)) as node:
         version = int(node.hget(header, "ver") or 0) + 1
         node.hset(header, "ver", version)
         fields = {"post": "never-liked", "actor": b"\xff\x00", "op": "+", "weight": "1"}
-        node.xadd(stores.shards.key(0, "q"), fields, id=f"{version}-0")
+        node.xadd(stores.shard_client.key(0, "q"), fields, id=f"{version}-0")
     drain(stores)
     crowd.like(POST, "ben")
     drain(stores)
@@ -71,8 +71,8 @@ def test_a_like_put_back_by_hand_counts(stores: Stores, crowd: Crowd) -> None:
     crowd.like(POST, "anna")
     refused_like(stores, POST)
     drain(stores)
-    assert isinstance(stores.queue, RedisQueue)
+    assert isinstance(stores.queue, RedisStreamQueue)
     with client(primary_of(stores, 0)) as node:
-        node.delete(stores.shards.key(0, "dead"))
+        node.delete(stores.shard_client.key(0, "dead"))
     crowd.like(POST, "ab")
     crowd.assert_exact()

@@ -63,8 +63,8 @@ def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Store
 def test_a_flusher_that_dies_between_commit_and_settle(servers: Servers, stores: Stores, crowd: Crowd) -> None:
     crowd.like_all(POSTS, ["anna", "ben", "cleo"])
     die = (
-        "import os; from service.storage.redis.stream_queue import RedisQueue; "
-        "RedisQueue.settle = lambda *a, **k: os._exit(9); "
+        "import os; from service.storage.redis.stream_queue import RedisStreamQueue; "
+        "RedisStreamQueue.settle = lambda *a, **k: os._exit(9); "
     )
     with running(environment(servers), "-c", die + "from service.cli import main; main(['flusher'])") as process:
         assert process.wait(20) == 9
@@ -108,7 +108,7 @@ def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
 
     def flush(batch: int) -> int:
         with open_stores(servers.with_settings(flush_batch=batch)) as own:
-            careless = Flusher(Careless(own, batch), own.ledger, own.settings, owner=f"careless-{batch}")
+            careless = Flusher(Careless(own, batch), own.like_store, own.settings, owner=f"careless-{batch}")
             done = 0
             while not stop.is_set():
                 done += careless.flush_once()
@@ -130,7 +130,7 @@ def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -
     polled = [one for one in stores.queue.poll(flusher.owner, 60_000) if one.length]
     late = []
     for batch in stores.queue.read(polled, 1):
-        committed = stores.ledger.commit([batch])[0]
+        committed = stores.like_store.commit([batch])[0]
         assert isinstance(committed, CommitResult)
         late.append((batch, committed))
     for post in POSTS:

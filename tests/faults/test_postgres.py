@@ -10,7 +10,7 @@ import pytest
 
 from service.bootstrap.app import Stores, create_flusher
 from service.devstack.postgres import PostgresServer
-from service.errors import LedgerUnavailableError
+from service.errors import LikeStoreUnavailableError
 from tests.support.concurrent_load import Crowd, drain, rows
 from tests.support.faults import client, post_in, primary_of
 from tests.support.servers import SHARDS, Servers
@@ -24,7 +24,7 @@ THERE = [post_in(shard, SHARDS) for shard in range(HALF, SHARDS)]
 def refused(crowd: Crowd, post: str, actor: str) -> None:
     """The like of a post that only Postgres knows is refused in time."""
     started = time.monotonic()
-    with pytest.raises(LedgerUnavailableError):
+    with pytest.raises(LikeStoreUnavailableError):
         crowd.like(post, actor)
     assert time.monotonic() - started < 3
 
@@ -43,7 +43,7 @@ def test_posts_in_redis_outlive_both_databases(servers: Servers, stores: Stores,
     assert flusher._round() == 0
     for server in servers.postgres:
         server.start()
-    wait_for(lambda: stores.ledger.check() == [])
+    wait_for(lambda: stores.like_store.check() == [])
     crowd.ask_again()
     crowd.assert_exact()
 
@@ -57,7 +57,7 @@ def test_counts_are_approximate_where_only_postgres_knows_the_actor(
         list(pool.map(lambda actor: crowd.like(post, actor), actors))
     drain(stores)
     with client(primary_of(stores, 0)) as node:
-        node.delete(*(stores.shards.key(0, f"{kind}:{post}") for kind in "clu"))
+        node.delete(*(stores.shard_client.key(0, f"{kind}:{post}") for kind in "clu"))
     assert crowd.likes.state(post, actors[0]).count == 300
     for server in servers.postgres:
         server.kill()
@@ -73,7 +73,7 @@ def test_counts_are_approximate_where_only_postgres_knows_the_actor(
     assert (asked.count, asked.approximate) == (302, True)
     for server in servers.postgres:
         server.start()
-    wait_for(lambda: stores.ledger.check() == [])
+    wait_for(lambda: stores.like_store.check() == [])
     crowd.assert_exact()
     assert len(crowd.expected[post]) == 300
 
@@ -91,7 +91,7 @@ def test_one_database_away_leaves_the_shards_of_the_other_alone(servers: Servers
     flusher.drain()
     assert sum(polled.length for polled in stores.queue.poll("", 0)) == len(HERE)
     servers.postgres[0].start()
-    wait_for(lambda: stores.ledger.check() == [])
+    wait_for(lambda: stores.like_store.check() == [])
     found = rows(stores)
     assert all(found[post] == crowd.expected[post] for post in THERE + fresh)
     assert all(found[post] == {"anna"} for post in HERE)
@@ -128,7 +128,7 @@ def test_a_hanging_database_leaves_the_shards_of_the_other_alone(
         crowd.like_all([post_in(HALF, SHARDS, "new")], ["anna"])
         wait_for(lambda: flusher._round() == 0 and rest_is_flushed(stores))
         flusher.drain()
-    wait_for(lambda: stores.ledger.check() == [])
+    wait_for(lambda: stores.like_store.check() == [])
     crowd.ask_again()
     crowd.assert_exact()
 
@@ -150,6 +150,6 @@ def test_a_new_life_waits_for_its_database_only(servers: Servers, stores: Stores
     for post in THERE:
         assert crowd.like(post, "ben").count == 2
     servers.postgres[0].start()
-    wait_for(lambda: stores.ledger.check() == [])
+    wait_for(lambda: stores.like_store.check() == [])
     crowd.ask_again()
     crowd.assert_exact()

@@ -19,7 +19,7 @@ SILENCE_S = 2.5
 @pytest.fixture
 def pod(stores: Stores) -> Iterator[Readiness]:
     """The readiness of a pod, asking all the time."""
-    readiness = Readiness(stores.counter, stores.ledger, silence_s=SILENCE_S)
+    readiness = Readiness(stores.counter, stores.like_store, silence_s=SILENCE_S)
     assert readiness.state().name == "starting"
     assert stores.counter.silent_s() == math.inf
     readiness.start()

@@ -65,7 +65,7 @@ def test_a_settled_post_may_lose_any_key(stores: Stores, crowd: Crowd, kinds: st
     drain(stores)
     with client(primary_of(stores, 0)) as node:
         for kind in kinds:
-            node.delete(stores.shards.key(0, f"{kind}:{post}"))
+            node.delete(stores.shard_client.key(0, f"{kind}:{post}"))
     crowd.assert_shown()
     assert crowd.likes.state(post, "ben").liked is False
     assert crowd.like(post, "anna").changed is False
@@ -82,7 +82,7 @@ def acknowledge_many(stores: Stores, crowd: Crowd, post: str) -> None:
         list(pool.map(lambda actor: crowd.like(post, actor), actors))
     drain(stores)
     with client(primary_of(stores, shard)) as node:
-        node.delete(*(stores.shards.key(shard, f"{kind}:{post}") for kind in "clu"))
+        node.delete(*(stores.shard_client.key(shard, f"{kind}:{post}") for kind in "clu"))
 
 
 def patiently(crowd: Crowd, post: str, actor: str, liked: bool) -> LikeState:
@@ -141,7 +141,7 @@ def test_functions_are_loaded_again(stores: Stores, crowd: Crowd) -> None:
 def test_versions_grow_though_the_clock_was_ahead(servers: Servers, stores: Stores, crowd: Crowd, wiped: bool) -> None:
     post, ahead = POSTS[0], time.time_ns() // 1000 + HOUR_US
     crowd.like(post, "anna")
-    header = stores.shards.key(0)
+    header = stores.shard_client.key(0)
     with client(primary_of(stores, 0)) as node:
         node.hset(header, "ver", ahead)
         first = crowd.like(post, "ben").as_of_us

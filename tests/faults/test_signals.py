@@ -11,9 +11,9 @@ from autoscaler.errors import SignalsUnavailableError
 from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import KEYS, SignalHashes
 from service.bootstrap.app import Stores
-from service.observability.load_reporter import Signals
+from service.observability.load_reporter import LoadReporter
 from service.storage.redis.cluster import Cluster
-from service.storage.redis.load_report_store import RedisSignals
+from service.storage.redis.load_report_store import RedisLoadReportStore
 from tests.support.faults import forbid_promotion, wait_for, wait_for_promotion
 from tests.support.servers import Servers
 
@@ -21,17 +21,17 @@ STALE_S = 5  # from there on the autoscaler is blind
 
 
 @pytest.fixture
-def told(servers: Servers) -> Iterator[Signals]:
+def told(servers: Servers) -> Iterator[LoadReporter]:
     """A pod that tells both hashes ten times a second."""
-    boards = [RedisSignals(Cluster(servers.settings.redis_urls, timeout_s=0.5), key) for key in KEYS]
-    signals = Signals("api", lambda: {"arrivals": 1}, boards, every_s=0.1)
+    report_stores = [RedisLoadReportStore(Cluster(servers.settings.redis_urls, timeout_s=0.5), key) for key in KEYS]
+    signals = LoadReporter("api", lambda: {"arrivals": 1}, report_stores, every_s=0.1)
     signals.start()
     yield signals
     signals.close()
 
 
 @pytest.fixture
-def reader(servers: Servers, told: Signals) -> Iterator[SignalHashes]:
+def reader(servers: Servers, told: LoadReporter) -> Iterator[SignalHashes]:
     reader = SignalHashes(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
     wait_for(lambda: is_fresh(reader))
     yield reader
@@ -43,7 +43,7 @@ def is_fresh(reader: SignalHashes) -> bool:
 
 
 def break_node_of(servers: Servers, stores: Stores, key: str, how: signal.Signals) -> int:
-    port = stores.shards.cluster.of_slot(key_slot(key.encode())).address[1]
+    port = stores.shard_client.cluster.of_slot(key_slot(key.encode())).address[1]
     servers.valkey.processes[servers.valkey.ports.index(port)].send_signal(how)
     return port
 

@@ -12,7 +12,7 @@ from tests.support.waiting import wait_for
 
 def rows(stores: Stores, post: str) -> int:
     shard = shard_of(post, stores.settings.shards)
-    return stores.ledger.all_counts(shard).get(post, (0, 0))[0]
+    return stores.like_store.all_counts(shard).get(post, (0, 0))[0]
 
 
 def flush(stores: Stores) -> None:
@@ -62,7 +62,7 @@ def test_likes_survive_an_emptied_redis(stores: Stores) -> None:
     for actor in ("anna", "ben", "cleo"):
         likes.like("post", actor)
     flush(stores)
-    for node in stores.shards.cluster.primaries():
+    for node in stores.shard_client.cluster.primaries():
         with redis.Redis(*node.address) as client:
             client.flushall()
     assert likes.state("post", "anna").count == 3

@@ -8,7 +8,7 @@ import pytest
 
 from service.bootstrap.app import create_likes, open_stores
 from service.devstack.postgres import PostgresServer
-from service.errors import ConfigurationError, LedgerUnavailableError
+from service.errors import ConfigurationError, LikeStoreUnavailableError
 from service.storage.postgres.migrate import migrate, pending
 from service.storage.postgres.shard_map import parse_shard_map
 from tests.support.servers import SHARDS, Servers
@@ -62,7 +62,9 @@ def test_a_database_that_lost_its_likes_is_not_taken_for_a_new_one(empty: Server
     with pytest.raises(ConfigurationError, match=r"/fresh is empty, but by \S+/fresh this installation was complete"):
         migrate(empty.settings)
     with open_stores(empty.settings) as stores:
-        assert [said.partition(" is ")[2] for said in stores.ledger.check()] == ["not prepared: run `likewise migrate`"]
+        assert [said.partition(" is ")[2] for said in stores.like_store.check()] == [
+            "not prepared: run `likewise migrate`"
+        ]
     lines = migrate(empty.settings, accept_empty=True)
     assert f"{SHARDS // 2} shards added" in lines[-1]
     assert migrate(empty.settings) == []
@@ -95,7 +97,7 @@ def test_another_number_of_shards_is_refused(empty: Servers) -> None:
 
 def test_a_database_that_is_away_is_named(servers: Servers) -> None:
     away = servers.with_settings(shard_map=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/x")
-    with pytest.raises(LedgerUnavailableError, match=r"127\.0\.0\.1:1/x"):
+    with pytest.raises(LikeStoreUnavailableError, match=r"127\.0\.0\.1:1/x"):
         migrate(away)
 
 
@@ -122,18 +124,18 @@ def test_no_way_back_past_a_migration_that_took_something_away(empty: Servers) -
     _applied_by_a_newer_image(empty, "post")
     with pytest.raises(ConfigurationError, match="past this image by migration 9001 post later, and can't go back"):
         migrate(empty.settings)
-    with pytest.raises(LedgerUnavailableError, match="past this image by migration 9001 post later"):
+    with pytest.raises(LikeStoreUnavailableError, match="past this image by migration 9001 post later"):
         _like(empty)
 
 
 def test_a_database_without_tables_is_said_and_waited_for(empty: Servers) -> None:
     with open_stores(empty.settings) as stores:
         likes = create_likes(stores)
-        with pytest.raises(LedgerUnavailableError, match=r"/fresh is not prepared: run `likewise migrate`"):
+        with pytest.raises(LikeStoreUnavailableError, match=r"/fresh is not prepared: run `likewise migrate`"):
             likes.like("a-post", "user:ann")
-        assert "is not prepared" in stores.ledger.check()[0]
+        assert "is not prepared" in stores.like_store.check()[0]
         migrate(empty.settings)
-        wait_for(lambda: not stores.ledger.check())
+        wait_for(lambda: not stores.like_store.check())
         assert likes.like("a-post", "user:ann").count == 1
 
 
@@ -146,5 +148,5 @@ def test_databases_exchanged_in_the_shard_map_are_found(empty: Servers) -> None:
     said = rf"gives Postgres \S+ the shards 0 to {half - 1}, and it holds shards {half} to {SHARDS - 1}"
     with pytest.raises(ConfigurationError, match=said):
         migrate(swapped.settings)
-    with pytest.raises(LedgerUnavailableError, match="LIKEWISE_SHARD_MAP gives Postgres"):
+    with pytest.raises(LikeStoreUnavailableError, match="LIKEWISE_SHARD_MAP gives Postgres"):
         _like(swapped)

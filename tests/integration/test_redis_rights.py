@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from service.bootstrap.app import Stores, create_flusher, create_likes, open_stores
 from service.core.verify import verify
 from service.storage.redis.health import HealthProbe
-from service.storage.redis.load_report_store import RedisSignals
+from service.storage.redis.load_report_store import RedisLoadReportStore
 from service.storage.redis.ratelimit_store import RedisWindows
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
@@ -50,20 +50,20 @@ def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
     flusher = create_flusher(limited)
     wait_for(lambda: flusher.flush_once() == 0 and all(polled.length == 0 for polled in limited.queue.poll("", 0)))
     assert likes.state("post", "ben").liked
-    assert not verify(limited.queue, limited.ledger, limited.settings.shards).problems
+    assert not verify(limited.queue, limited.like_store, limited.settings.shards).problems
 
 
 def test_the_user_may_share_limits_tell_the_autoscaler_and_be_asked_for_readiness(limited: Stores) -> None:
-    cluster = limited.shards.cluster
+    cluster = limited.shard_client.cluster
     assert RedisWindows(cluster).tell({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).failed == ""
     assert HealthProbe(cluster).check() == []
-    signals = RedisSignals(cluster, "signals")
-    signals.tell("pod", {"arrivals": 1})
-    signals.forget("pod")
+    signals = RedisLoadReportStore(cluster, "signals")
+    signals.publish("pod", {"arrivals": 1})
+    signals.remove("pod")
 
 
 @pytest.mark.parametrize("harm", ["FLUSHALL", "SHUTDOWN", "CONFIG GET *", "CLUSTER RESET", "FUNCTION FLUSH", "KEYS *"])
 def test_the_user_may_not_harm_the_nodes(limited: Stores, harm: str) -> None:
-    [node, *_] = limited.shards.cluster.primaries()
+    [node, *_] = limited.shard_client.cluster.primaries()
     [reply] = node.call([tuple(harm.split())])
     assert isinstance(reply, redis.exceptions.NoPermissionError)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import SignalHashes
-from service.bootstrap.app import create_likes, create_signals, open_stores
+from service.bootstrap.app import create_likes, create_load_reporter, open_stores
 from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
 from service.settings import Settings
@@ -114,7 +114,10 @@ def test_what_is_wrong_is_said_with_the_node(settings: Settings, change: dict[st
 
 def test_the_autoscaler_reads_there_what_processes_tell(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
-    boards, signals = SignalHashes(RedisSettings(**given)), create_signals(settings, "api", lambda: {"arrivals": 5})
+    boards, signals = (
+        SignalHashes(RedisSettings(**given)),
+        create_load_reporter(settings, "api", lambda: {"arrivals": 5}),
+    )
     signals.start()
     wait_for(lambda: [told.said for told in boards.read()] == [{"arrivals": 5}])
     signals.close()

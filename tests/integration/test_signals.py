@@ -12,12 +12,12 @@ from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import KEYS, SignalHashes, Told
 from autoscaler.signals.signals import RedisSource, signals_of
 from service.bootstrap.app import create_app, flushers
-from service.observability.load_meter import Meter
-from service.observability.load_reporter import Signals
-from service.observability.traffic_counter import Traffic
+from service.observability.load_meter import LoadMeter
+from service.observability.load_reporter import LoadReporter
+from service.observability.traffic_counter import TrafficCounter
 from service.storage.redis import load_report_store
 from service.storage.redis.cluster import Cluster
-from service.storage.redis.load_report_store import RedisSignals
+from service.storage.redis.load_report_store import RedisLoadReportStore
 from tests.support.ratelimit_pods import Clock
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
@@ -31,12 +31,15 @@ def at(servers: Servers, **changes: object) -> RedisSettings:
 
 
 @pytest.fixture
-def boards(servers: Servers) -> Iterator[list[RedisSignals]]:
+def stores(servers: Servers) -> Iterator[list[RedisLoadReportStore]]:
     """A process' two places to tell."""
     with ExitStack() as stack:
-        made = [RedisSignals(Cluster(servers.settings.redis_urls, timeout_s=1), key) for key in load_report_store.KEYS]
-        for board in made:
-            stack.callback(board.close)
+        made = [
+            RedisLoadReportStore(Cluster(servers.settings.redis_urls, timeout_s=1), key)
+            for key in load_report_store.KEYS
+        ]
+        for store in made:
+            stack.callback(store.close)
         yield made
 
 
@@ -47,10 +50,10 @@ def reader(servers: Servers) -> Iterator[SignalHashes]:
     reader.close()
 
 
-def test_both_sides_name_the_same_two_hashes_on_different_primaries(servers, boards, reader):
+def test_both_sides_name_the_same_two_hashes_on_different_primaries(servers, stores, reader):
     assert KEYS == load_report_store.KEYS
-    boards[0].tell("api:one:1", SAID)
-    boards[1].tell("api:two:1", SAID)
+    stores[0].publish("api:one:1", SAID)
+    stores[1].publish("api:two:1", SAID)
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         held = [set(node.call([("KEYS", "signals:*")])[0]) for node in cluster.primaries()]
@@ -60,23 +63,23 @@ def test_both_sides_name_the_same_two_hashes_on_different_primaries(servers, boa
     assert {told.pod for told in reader.read()} == {"one", "two"}
 
 
-def test_what_is_told_is_read_with_its_age(boards, reader):
-    boards[0].tell("api:pod-a:7", SAID)
+def test_what_is_told_is_read_with_its_age(stores, reader):
+    stores[0].publish("api:pod-a:7", SAID)
     (told,) = reader.read()
     assert (told.role, told.pod, told.process, told.said) == ("api", "pod-a", "7", SAID)
     assert 0 <= told.age_s < 5
 
 
-def test_the_newest_of_both_hashes_counts(boards, reader):
-    boards[0].tell("api:pod-a:7", SAID)
+def test_the_newest_of_both_hashes_counts(stores, reader):
+    stores[0].publish("api:pod-a:7", SAID)
     wait_for(lambda: reader.read()[0].age_s > 0.1)
-    boards[1].tell("api:pod-a:7", SAID | {"arrivals": 91})
+    stores[1].publish("api:pod-a:7", SAID | {"arrivals": 91})
     assert [told.said["arrivals"] for told in reader.read()] == [91]
 
 
-def test_what_is_no_processs_is_left_out(servers, boards, reader):
-    boards[0].tell("api:pod-a:7", SAID)
-    boards[0].tell("of:another:release:altogether", {})
+def test_what_is_no_processs_is_left_out(servers, stores, reader):
+    stores[0].publish("api:pod-a:7", SAID)
+    stores[0].publish("of:another:release:altogether", {})
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         node = cluster.of_slot(1914)
@@ -86,21 +89,21 @@ def test_what_is_no_processs_is_left_out(servers, boards, reader):
     assert [told.pod for told in reader.read()] == ["pod-a"]
 
 
-def test_the_dead_are_dropped_by_who_still_writes(servers, boards, monkeypatch, reader):
+def test_the_dead_are_dropped_by_who_still_writes(servers, stores, monkeypatch, reader):
     monkeypatch.setattr(load_report_store, "KEPT_S", 1)
-    boards[0].tell("api:dead:1", SAID)
+    stores[0].publish("api:dead:1", SAID)
 
     def only_the_living_is_left() -> bool:
-        boards[0].tell("api:alive:1", SAID)
+        stores[0].publish("api:alive:1", SAID)
         return {told.pod for told in reader.read()} == {"alive"}
 
     wait_for(only_the_living_is_left)
     wait_for(lambda: reader.read() == [], every_s=0.1)  # nobody writes any more: the hash expires
 
 
-def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(servers, boards, monkeypatch, reader):
+def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(servers, stores, monkeypatch, reader):
     monkeypatch.setattr(load_report_store, "KEPT_S", 1)
-    boards[0].tell("api:alive:1", SAID)
+    stores[0].publish("api:alive:1", SAID)
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         hash_of = cluster.of_slot(1914)
@@ -109,7 +112,7 @@ def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(s
             assert hash_of.call([("HSET", KEYS[0], field, value)]) == [1 - (field == "swept")]
 
         def only_the_living_is_left() -> bool:
-            boards[0].tell("api:alive:1", SAID)
+            stores[0].publish("api:alive:1", SAID)
             fields = hash_of.call([("HKEYS", KEYS[0])])[0]
             return set(fields) == {b"api:alive:1", b"swept"}
 
@@ -118,13 +121,13 @@ def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(s
         cluster.close()
 
 
-def test_a_full_redis_still_takes_them(servers, boards, reader):
+def test_a_full_redis_still_takes_them(servers, stores, reader):
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         before = cluster.primaries()[0].call([("CONFIG", "GET", "maxmemory")])[0][1]
         for node in cluster.primaries():
             node.call([("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory-policy", "noeviction")])
-        boards[0].tell("api:pod-a:7", SAID)
+        stores[0].publish("api:pod-a:7", SAID)
         assert [told.pod for told in reader.read()] == ["pod-a"]
     finally:
         for node in cluster.primaries():
@@ -133,18 +136,18 @@ def test_a_full_redis_still_takes_them(servers, boards, reader):
 
 
 def test_nobody_there_is_an_error_in_one_sentence():
-    boards = SignalHashes(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
+    stores = SignalHashes(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
     with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*127\.0\.0\.1:1"):
-        boards.read()
-    boards.close()
+        stores.read()
+    stores.close()
 
 
-def test_a_process_tells_by_itself_and_takes_it_back_at_the_end(boards, reader, monkeypatch):
+def test_a_process_tells_by_itself_and_takes_it_back_at_the_end(stores, reader, monkeypatch):
     monkeypatch.setenv("HOSTNAME", "likewise-api-x1")
-    signals = Signals("api", lambda: SAID, boards, every_s=0.05)
-    signals.start()
+    reporter = LoadReporter("api", lambda: SAID, stores, every_s=0.05)
+    reporter.start()
     wait_for(lambda: [told.pod for told in reader.read()] == ["likewise-api-x1"])
-    signals.close()
+    reporter.close()
     assert reader.read() == []
 
 
@@ -226,8 +229,8 @@ def test_figures_of_another_release_are_silence(wrong):
 
 
 def test_a_meter_tells_what_came_since_the_last_look():
-    clock, traffic, used = Clock(0.0), Traffic(), [0.0]
-    meter = Meter(traffic, lambda: 0.25, clock=clock, used_s=lambda: used[0])
+    clock, traffic, used = Clock(0.0), TrafficCounter(), [0.0]
+    meter = LoadMeter(traffic, lambda: 0.25, clock=clock, used_s=lambda: used[0])
     traffic.arrived, traffic.answered, traffic.failed = 200, 180, 20
     traffic.posts.extend(["hot"] * 60 + ["cool"] * 20)
     clock.now, used[0] = 2.0, 1.5
@@ -241,8 +244,8 @@ def test_a_meter_tells_what_came_since_the_last_look():
 
 
 def test_more_posts_than_are_kept_are_a_sample_of_their_rate():
-    clock, traffic = Clock(0.0), Traffic()
-    meter = Meter(traffic, lambda: 0.0, clock=clock, used_s=lambda: 0.0)
+    clock, traffic = Clock(0.0), TrafficCounter()
+    meter = LoadMeter(traffic, lambda: 0.0, clock=clock, used_s=lambda: 0.0)
     traffic.arrived = 10_000
     traffic.posts.extend(["a", "b"] * 5_000)
     clock.now = 1.0

@@ -23,8 +23,8 @@ ACTORS = st.sampled_from(["anna", "ben", "cleo", "dora"])
 
 
 def empty(stores: Stores) -> None:
-    stores.shards.cluster.refresh()
-    for node in stores.shards.cluster.primaries():
+    stores.shard_client.cluster.refresh()
+    for node in stores.shard_client.cluster.primaries():
         with redis.Redis(*node.address) as client:
             client.flushall()
 
@@ -50,7 +50,7 @@ class LikesMachine(RuleBasedStateMachine):
         return shard_of(self.prefix + post, self.stores.settings.shards)
 
     def redis(self, post: str, *command: Any) -> Any:
-        return self.stores.shards.node(self.shard(post)).call([command])[0]
+        return self.stores.shard_client.node(self.shard(post)).call([command])[0]
 
     @rule(post=POSTS, actor=ACTORS)
     def like(self, post: str, actor: str) -> None:
@@ -102,20 +102,22 @@ class LikesMachine(RuleBasedStateMachine):
             def acknowledge(self, *_: object, **__: object) -> bool:
                 raise Died
 
-        queue = Dying(self.stores.shards, range(self.stores.settings.shards), 60)
-        dying = Flusher(queue=queue, store=self.stores.ledger, settings=self.stores.settings, owner=self.flusher.owner)
+        queue = Dying(self.stores.shard_client, range(self.stores.settings.shards), 60)
+        dying = Flusher(
+            queue=queue, store=self.stores.like_store, settings=self.stores.settings, owner=self.flusher.owner
+        )
         with contextlib.suppress(Died):
             dying.flush_once()
 
     @rule(post=POSTS, kind=st.sampled_from("clu"))
     def evict(self, post: str, kind: str) -> None:
-        key = self.stores.shards.key(self.shard(post), f"{kind}:{self.prefix}{post}")
+        key = self.stores.shard_client.key(self.shard(post), f"{kind}:{self.prefix}{post}")
         if self.redis(post, "TTL", key) > 0:  # volatile-lru takes nothing else
             self.redis(post, "DEL", key)
 
     @rule(post=POSTS)
     def another_life(self, post: str) -> None:
-        key = self.stores.shards.key(self.shard(post))
+        key = self.stores.shard_client.key(self.shard(post))
         self.redis(post, "HDEL", key, "name")
 
     @rule()
@@ -126,7 +128,7 @@ class LikesMachine(RuleBasedStateMachine):
             (post, actor)
             for post in "pq"
             for actor in ("anna", "ben", "cleo", "dora")
-            if self.stores.ledger.load([Query(self.shard(post), self.prefix + post, actor)])[0].known
+            if self.stores.like_store.load([Query(self.shard(post), self.prefix + post, actor)])[0].known
         }
         self.wished = known
 
@@ -149,9 +151,9 @@ class LikesMachine(RuleBasedStateMachine):
         self.stores.queue.poll(self.flusher.owner, 0)
         flush(self.stores)
         for post in "pq":
-            bases = self.stores.ledger.all_counts(self.shard(post))
+            bases = self.stores.like_store.all_counts(self.shard(post))
             assert bases.get(self.prefix + post, (0, 0))[0] == self.count(post)
-        report = verify(self.stores.queue, self.stores.ledger, self.stores.settings.shards)
+        report = verify(self.stores.queue, self.stores.like_store, self.stores.settings.shards)
         assert report.problems == []
 
 

@@ -66,13 +66,15 @@ def test_figures_are_those_of_all_pods_and_of_the_flusher(world: World) -> None:
 
     wait_for(lambda: value('sum(likewise_likes_total{result="liked"})') > 50, 60, every_s=0.2)
     assert len(world.prometheus.query('likewise_likes_total{result="liked"} > 0')) == 2  # each pod has its own
-    wait_for(lambda: value("sum(likewise_durable_seconds_count)") > 50, 60, every_s=0.2)
-    assert value("histogram_quantile(0.99, sum by (le) (likewise_durable_seconds_bucket))") < 2
-    assert value("sum(likewise_flush_likes_sum)") == pytest.approx(value("sum(likewise_durable_seconds_count)"), abs=50)
-    assert value("sum(likewise_batch_wishes_count)") > 0
-    assert value('sum(likewise_count_cache_total{result="miss"})') > 0
-    assert value("max(likewise_seen_seconds_sum / likewise_seen_seconds_count)") < 1
-    assert value("sum(likewise_drift_checks_total)") > 0
+    wait_for(lambda: value("sum(likewise_durability_lag_seconds_count)") > 50, 60, every_s=0.2)
+    assert value("histogram_quantile(0.99, sum by (le) (likewise_durability_lag_seconds_bucket))") < 2
+    assert value("sum(likewise_flush_likes_sum)") == pytest.approx(
+        value("sum(likewise_durability_lag_seconds_count)"), abs=50
+    )
+    assert value("sum(likewise_redis_batch_commands_count)") > 0
+    assert value('sum(likewise_count_cache_lookups_total{result="miss"})') > 0
+    assert value("max(likewise_count_staleness_seconds_sum / likewise_count_staleness_seconds_count)") < 1
+    assert value("sum(likewise_consistency_checks_total)") > 0
 
 
 def test_counts_hold_over_a_worker_that_is_killed(world: World) -> None:
@@ -107,7 +109,7 @@ def test_postgres_away(world: World) -> None:
     with postgres_away(world):
         world.wait_firing("LikewisePostgresAway", "LikewiseNothingStored", "LikewisePendingLate")
         world.wait_firing("LikewisePendingVeryLate", "LikewiseQueueNearFull")
-    wait_for(lambda: world.stores.ledger.check() == [])
+    wait_for(lambda: world.stores.like_store.check() == [])
     drain(world.stores, 60)
 
 
@@ -162,8 +164,8 @@ def test_dead_letters(world: World) -> None:
     try:
         world.wait_firing("LikewiseDeadLetters")
     finally:
-        with client(world.stores.shards.node(0).address[1]) as node:
-            node.delete(world.stores.shards.key(0, "dead"))
+        with client(world.stores.shard_client.node(0).address[1]) as node:
+            node.delete(world.stores.shard_client.key(0, "dead"))
 
 
 def test_limits_that_refuse_many(world: World) -> None:

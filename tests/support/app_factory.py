@@ -14,7 +14,7 @@ from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.ratelimit.policy import Quotas
 from service.settings import Settings
-from tests.support.fake_stores import FakeCounter, FakeLedger
+from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
 
 SECRET = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
 SITE = "https://blog.site"
@@ -43,28 +43,28 @@ class Memory:
     """The API on fake stores, which can be told to fail."""
 
     app: Flask
-    counter: FakeCounter
-    ledger: FakeLedger
+    counter: FakeLikeCounter
+    like_store: FakeLikeStore
     readiness: Readiness
 
     def look(self) -> None:
         """Ask the stores how they are, as a pod does in the background."""
-        self.readiness.ask_redis()
-        self.readiness.ask_postgres()
+        self.readiness.check_redis()
+        self.readiness.check_postgres()
 
     def snapshot(self) -> tuple[dict[str, set[str]], dict[str, int]]:
         """Who likes what, and every first count: equal before and after what must change nothing."""
         likers = {post: set(actors) for post, actors in self.counter.likers.items() if actors}
-        return likers, dict(self.ledger.seeds)
+        return likers, dict(self.like_store.seeds)
 
 
 def memory(**changes: Any) -> Memory:
     """A new app on fake stores."""
-    ledger = FakeLedger()
-    counter = FakeCounter(ledger)
-    readiness = Readiness(counter, ledger, silence_s=5)
-    app = app_of(Likes(counter=counter, ledger=ledger, cache_ms=0), readiness, settings(**changes))
-    world = Memory(app, counter, ledger, readiness)
+    like_store = FakeLikeStore()
+    counter = FakeLikeCounter(like_store)
+    readiness = Readiness(counter, like_store, silence_s=5)
+    app = app_of(Likes(counter=counter, like_store=like_store, cache_ms=0), readiness, settings(**changes))
+    world = Memory(app, counter, like_store, readiness)
     world.look()
     return world
 

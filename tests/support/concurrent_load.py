@@ -71,7 +71,7 @@ class Crowd:
 
 def verified(stores: Stores) -> Report:
     """What `likewise verify` says."""
-    return verify(stores.queue, stores.ledger, stores.settings.shards)
+    return verify(stores.queue, stores.like_store, stores.settings.shards)
 
 
 def is_drained(stores: Stores) -> bool:

@@ -1,4 +1,4 @@
-"""A counter and a ledger in plain dicts: what the ports of `service.core.likes` promise, and nothing more."""
+"""A counter and a like_store in plain dicts: what the ports of `service.core.likes` promise, and nothing more."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from service.settings import Ack
 
 
 @dataclass
-class FakeLedger:
+class FakeLikeStore:
     """First counts by post; every write raises `error`; `check` says `failing`, `misfits` says `unfit`."""
 
     seeds: dict[str, int] = field(default_factory=dict)
@@ -35,10 +35,10 @@ class FakeLedger:
 
 
 @dataclass
-class FakeCounter:
-    """The actors of each post, over the ledger's first counts."""
+class FakeLikeCounter:
+    """The actors of each post, over the like_store's first counts."""
 
-    ledger: FakeLedger
+    like_store: FakeLikeStore
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     silence_s: float = 0
@@ -55,7 +55,7 @@ class FakeCounter:
         if liked != before:
             likers = self.likers.setdefault(request.post, set())
             (likers.add if liked else likers.discard)(request.actor)
-            self.ledger.known.add(request.post)
+            self.like_store.known.add(request.post)
         return self._state(request.post, liked, liked != before)
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
@@ -76,5 +76,5 @@ class FakeCounter:
         return self.failing
 
     def _state(self, post: str, liked: bool, changed: bool) -> LikeState:
-        count = self.ledger.seeds.get(post, 0) + len(self.likers.get(post, ()))
+        count = self.like_store.seeds.get(post, 0) + len(self.likers.get(post, ()))
         return LikeState(post, liked, changed, count, next(self.clock), self.approximate)

@@ -28,12 +28,12 @@ def post_in(shard: int, shards: int, name: str = "post") -> str:
 
 def primary_of(stores: Stores, shard: int) -> int:
     """The port of the node that serves the shard."""
-    return stores.shards.node(shard).address[1]
+    return stores.shard_client.node(shard).address[1]
 
 
 def primaries(stores: Stores) -> list[int]:
-    stores.shards.cluster.refresh()
-    return [node.address[1] for node in stores.shards.cluster.primaries()]
+    stores.shard_client.cluster.refresh()
+    return [node.address[1] for node in stores.shard_client.cluster.primaries()]
 
 
 def forbid_promotion(valkey: ValkeyCluster) -> None:

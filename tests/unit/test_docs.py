@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from service.instrumentation.flusher_metrics import FlushMetrics
+from service.instrumentation.flusher_metrics import FlusherMetrics
 from service.settings import Settings
 from tests.support.prometheus import ALERTS
 
@@ -69,7 +69,7 @@ def test_every_setting_stands_in_the_docs_with_its_default_and_what_it_is():
 
 def metrics() -> dict[str, set[str]]:
     """The metrics that pods and flushers serve, by their names in PromQL, with their kinds and results."""
-    registered = [*REGISTRY.collect(), *FlushMetrics(1).registry.collect()]
+    registered = [*REGISTRY.collect(), *FlusherMetrics(1).registry.collect()]
     suffix = {"counter": "_total"}
     return {
         family.name + suffix.get(family.type, ""): {

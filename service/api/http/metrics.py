@@ -5,12 +5,12 @@ import time
 from flask import Response, g, request
 
 from service.core.likes import LikeState
-from service.observability.metrics import ANSWER_SECONDS, LIKES, PROBLEMS
+from service.observability.metrics import LIKES, PROBLEMS, REQUEST_DURATION_SECONDS
 
 BEGAN = "likewise.began"  # in the environ: when the hot path began on what it then left to Flask
 _NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
 _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
-_LIKE_SECONDS, _COUNT_SECONDS = ANSWER_SECONDS.labels("like"), ANSWER_SECONDS.labels("count")
+_LIKE_SECONDS, _COUNT_SECONDS = REQUEST_DURATION_SECONDS.labels("like"), REQUEST_DURATION_SECONDS.labels("count")
 
 
 def count_like_request(state: LikeState) -> LikeState:
@@ -33,7 +33,7 @@ def observe(response: Response) -> Response:
     """Note how long the answer took; unknown paths share one label, or a scanner makes the metrics grow."""
     route = request.endpoint or "none"
     if "began" in g:
-        ANSWER_SECONDS.labels(route).observe(time.perf_counter() - g.began)
+        REQUEST_DURATION_SECONDS.labels(route).observe(time.perf_counter() - g.began)
     if response.status_code >= 400 and route != "readyz":  # a pod that is not ready is no reader's problem
         PROBLEMS.labels(str(response.status_code)).inc()
     return response

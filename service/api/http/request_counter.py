@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response
 
-from service.observability.traffic_counter import Traffic
+from service.observability.traffic_counter import TrafficCounter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def count_traffic(app: Flask, traffic: Traffic) -> None:
+def count_traffic(app: Flask, traffic: TrafficCounter) -> None:
     """Count the app's requests from here on."""
     app.wsgi_app = _Counted(app.wsgi_app, traffic)  # type: ignore[method-assign]
 
@@ -24,7 +24,7 @@ def count_traffic(app: Flask, traffic: Traffic) -> None:
 
 
 class _Counted:
-    def __init__(self, app: "WSGIApplication", traffic: Traffic) -> None:
+    def __init__(self, app: "WSGIApplication", traffic: TrafficCounter) -> None:
         self._app = app
         self._traffic = traffic
 

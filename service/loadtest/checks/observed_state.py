@@ -81,14 +81,14 @@ class Books:
         """Likes of each post in Postgres: the rows themselves, where their number is not the stored count."""
         found: dict[str, int] = {}
         for shard, names in self._by_shard(posts).items():
-            bases = self._stores.ledger.all_counts(shard)
-            real = {post: rows for post, _, rows in self._stores.ledger.wrong_counts(shard)}
+            bases = self._stores.like_store.all_counts(shard)
+            real = {post: rows for post, _, rows in self._stores.like_store.wrong_counts(shard)}
             found |= {post: real.get(post, bases[post][0]) for post in names if post in bases}
         return found
 
     def stored(self, post: str) -> int:
         """Likes of one post that Postgres has committed, by its stored count: cheap enough to ask often."""
-        bases = self._stores.ledger.all_counts(shard_of(post, self._stores.settings.shards))
+        bases = self._stores.like_store.all_counts(shard_of(post, self._stores.settings.shards))
         return bases.get(post, (0, 0))[0]
 
     def pending(self, posts: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The Ledger on sharded Postgres: the truth. Every change of rows first locks its shards and checks their life."""
+"""The LikeStore on sharded Postgres: the truth. Every change of rows first locks its shards and checks their life."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,8 +19,8 @@ WHOLE = 256  # a post with at most so many likers is loaded with all of them: th
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-class PostgresLedger:
-    """Rows of all shards, over their databases. Raises LedgerUnavailableError where one is away."""
+class PostgresLikeStore:
+    """Rows of all shards, over their databases. Raises LikeStoreUnavailableError where one is away."""
 
     def __init__(self, settings: Settings) -> None:
         self._shards = settings.shards
@@ -81,7 +81,7 @@ class PostgresLedger:
                 raise RejectedError(str(error).splitlines()[0]) from error
 
     def seed(self, post: str, count: int) -> bool:
-        """Start a post's count; see `service.core.likes.Ledger`."""
+        """Start a post's count; see `service.core.likes.LikeStore`."""
         shard = shard_of(post, self._shards)
         with self._database(shard).connection() as connection, connection.transaction():
             _lock(connection, [shard])
@@ -94,7 +94,7 @@ class PostgresLedger:
             return [reason for reason in pool.map(Database.check, self.databases) if reason]
 
     def incompatibilities(self) -> list[str]:
-        """See `service.core.readiness.Ledger`."""
+        """See `service.core.readiness.PostgresHealth`."""
         return [database.incompatibility for database in self.databases if database.incompatibility]
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:

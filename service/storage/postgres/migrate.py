@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 from psycopg import sql
 
-from service.errors import ConfigurationError, LedgerUnavailableError
+from service.errors import ConfigurationError, LikeStoreUnavailableError
 from service.settings import Settings
 from service.storage.postgres.installation import check_same_installation, complete, installation_info
 from service.storage.postgres.queries import partition
@@ -23,7 +23,7 @@ from service.storage.postgres.schema import (
     migrations,
     too_new,
 )
-from service.storage.postgres.shard_map import Range, parse_shard_map
+from service.storage.postgres.shard_map import ShardRange, parse_shard_map
 
 _ADVISORY_LOCK = 0x4C696B65  # "Like"
 
@@ -39,14 +39,14 @@ def migrate(
     ranges = parse_shard_map(settings.shard_map, settings.shards)
     done = []
     with ExitStack() as stack:
-        connections = {held.name: stack.enter_context(_connected(held)) for held in ranges}
+        connections = {shard_range.name: stack.enter_context(_connected(shard_range)) for shard_range in ranges}
         # Held until the connection ends: who migrates at the same moment waits, and finds all done.
         next(iter(connections.values())).execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
         members = {name: installation_info(connection) for name, connection in connections.items()}
         check_same_installation(members, accept_empty=accept_empty)
-        for held in ranges:
-            lines = _migrate_one(connections[held.name], held, settings.shards, phases)
-            done += [f"{held.name}: {line}" for line in lines]
+        for shard_range in ranges:
+            lines = _migrate_one(connections[shard_range.name], shard_range, settings.shards, phases)
+            done += [f"{shard_range.name}: {line}" for line in lines]
         if "pre" in phases:
             complete(connections)
     return done
@@ -55,24 +55,24 @@ def migrate(
 def pending(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
     """The migrations that `migrate` would apply, a line each; changes nothing."""
     left = []
-    for held in parse_shard_map(settings.shard_map, settings.shards):
-        with _connected(held) as connection:
+    for shard_range in parse_shard_map(settings.shard_map, settings.shards):
+        with _connected(shard_range) as connection:
             prepared = connection.execute("SELECT to_regclass('migrations')").fetchone() != (None,)
             done = {migration.number for migration in applied(connection)} if prepared else set()
-        left += [f"{held.name}: {one}" for one in migrations() if one.phase in phases and one.number not in done]
+        left += [f"{shard_range.name}: {one}" for one in migrations() if one.phase in phases and one.number not in done]
     return left
 
 
 @contextmanager
-def _connected(held: Range) -> Iterator[Connection]:
+def _connected(shard_range: ShardRange) -> Iterator[Connection]:
     try:
-        with psycopg.connect(held.url, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(shard_range.url, autocommit=True, connect_timeout=10) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise LedgerUnavailableError(f"Postgres {held.name}: {str(error).strip()}") from error
+        raise LikeStoreUnavailableError(f"Postgres {shard_range.name}: {str(error).strip()}") from error
 
 
-def _migrate_one(connection: Connection, held: Range, shards: int, phases: tuple[Phase, ...]) -> list[str]:
+def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, phases: tuple[Phase, ...]) -> list[str]:
     # One transaction: a migration that fails, or a machine that dies, leaves the database as it was.
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
@@ -80,12 +80,12 @@ def _migrate_one(connection: Connection, held: Range, shards: int, phases: tuple
         done = applied(connection)
         if newer := too_new(done):
             raise ConfigurationError(
-                f"Postgres {held.name} is past this image by migration {newer}, and can't go back: "
+                f"Postgres {shard_range.name} is past this image by migration {newer}, and can't go back: "
                 "run the newer image, or restore a backup from before it"
             )
         lines = _apply(connection, phases, {migration.number for migration in done})
         if "pre" in phases:
-            lines += _ensure_shards(connection, held, shards)
+            lines += _ensure_shards(connection, shard_range, shards)
     return lines
 
 
@@ -110,22 +110,22 @@ def _apply(connection: Connection, phases: tuple[Phase, ...], done: set[int]) ->
     return lines
 
 
-def _ensure_shards(connection: Connection, held: Range, shards: int) -> list[str]:
+def _ensure_shards(connection: Connection, shard_range: ShardRange, shards: int) -> list[str]:
     """The shards' rows and partitions in a new database; in any other they must be there, and no others."""
     connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
     row = connection.execute("SELECT shards FROM install").fetchone()
-    if row and (differs := differing_count(held, row[0], shards)):
+    if row and (differs := differing_count(shard_range, row[0], shards)):
         raise ConfigurationError(differs)
     present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
-    if present and (differs := differing_shards(held, present)):
+    if present and (differs := differing_shards(shard_range, present)):
         raise ConfigurationError(f"{differs}; shards are not moved by changing the map")
     if present:
         return []
-    for shard in held.shards:
+    for shard in shard_range.shards:
         connection.execute("INSERT INTO shards (shard) VALUES (%s)", [shard])
         connection.execute(
             sql.SQL("CREATE TABLE {} PARTITION OF likes FOR VALUES IN ({})").format(
                 sql.Identifier(partition(shard)), sql.Literal(shard)
             )
         )
-    return [f"{len(held.shards)} shards added, {held.first} to {held.last}"]
+    return [f"{len(shard_range.shards)} shards added, {shard_range.first} to {shard_range.last}"]

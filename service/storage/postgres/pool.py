@@ -9,11 +9,11 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from service.errors import LedgerUnavailableError
+from service.errors import LikeStoreUnavailableError
 from service.settings import Settings
 from service.storage.connection_errors import note_postgres
 from service.storage.postgres.schema import incompatibility
-from service.storage.postgres.shard_map import Range
+from service.storage.postgres.shard_map import ShardRange
 
 _AWAY_S = 0.5
 _STATEMENT_LIMITS = 5  # a batch may take so many times what a look-up may
@@ -57,8 +57,8 @@ _BY_KEY = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
 class Database:
     """One Postgres database behind a pool that opens on first use and says at once when it is away."""
 
-    def __init__(self, held: Range, settings: Settings) -> None:
-        self.range = held
+    def __init__(self, shard_range: ShardRange, settings: Settings) -> None:
+        self.range = shard_range
         limit_ms = settings.postgres_timeout_ms
         self._shards = settings.shards
         self._timeout_s = limit_ms / 1000
@@ -66,7 +66,7 @@ class Database:
         self._fits = False
         self.incompatibility = ""  # what was found wrong with its tables: one sentence
         self._pool = ConnectionPool(
-            held.url,
+            shard_range.url,
             min_size=0,
             max_size=settings.postgres_pool,
             open=False,
@@ -87,10 +87,10 @@ class Database:
     def connection(self, *, soon: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """A connection in autocommit; `soon` where a request waits for it.
 
-        Raises LedgerUnavailableError, at once while the database was just seen away.
+        Raises LikeStoreUnavailableError, at once while the database was just seen away.
         """
         if time.monotonic() < self._away_until:
-            raise LedgerUnavailableError(self.incompatibility or f"Postgres {self.range.name} does not answer")
+            raise LikeStoreUnavailableError(self.incompatibility or f"Postgres {self.range.name} does not answer")
         try:
             self._pool.open()
             with self._pool.connection() as connection:
@@ -104,7 +104,7 @@ class Database:
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
             note_postgres(error)
             self._away_until = time.monotonic() + _AWAY_S
-            raise LedgerUnavailableError(
+            raise LikeStoreUnavailableError(
                 f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"
             ) from error
 
@@ -113,7 +113,7 @@ class Database:
         self.incompatibility = incompatibility(connection, self.range, self._shards)
         if self.incompatibility:
             self._away_until = time.monotonic() + _AWAY_S
-            raise LedgerUnavailableError(self.incompatibility)
+            raise LikeStoreUnavailableError(self.incompatibility)
         self._fits = True
 
     def check(self) -> str | None:
@@ -121,7 +121,7 @@ class Database:
         try:
             with self.connection(soon=True) as connection:
                 connection.execute("SELECT 1")
-        except LedgerUnavailableError as error:
+        except LikeStoreUnavailableError as error:
             return str(error)
         return None
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import psycopg
 
-from service.storage.postgres.shard_map import Range
+from service.storage.postgres.shard_map import ShardRange
 
 Phase = Literal["pre", "post"]
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -50,32 +50,35 @@ def too_new(done: list[Migration]) -> Migration | None:
     return next((one for one in done if one.phase == "post" and one.number not in known), None)
 
 
-def incompatibility(connection: Connection, held: Range, shards: int) -> str:
+def incompatibility(connection: Connection, shard_range: ShardRange, shards: int) -> str:
     """Why this image must not work with the database as it stands, in a sentence; empty where it may."""
     try:
         done = applied(connection)
         layout = connection.execute("SELECT shards FROM install").fetchone()
         present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-        return f"Postgres {held.name} is not prepared: run `likewise migrate`"
+        return f"Postgres {shard_range.name} is not prepared: run `likewise migrate`"
     if newer := too_new(done):
-        return f"Postgres {held.name} is past this image by migration {newer}: run the newer image"
+        return f"Postgres {shard_range.name} is past this image by migration {newer}: run the newer image"
     missing = {one.number for one in migrations() if one.phase == "pre"} - {one.number for one in done}
     if missing or layout is None:
-        return f"Postgres {held.name} lacks migrations of this image: run `likewise migrate`"
-    return differing_count(held, layout[0], shards) or differing_shards(held, present)
+        return f"Postgres {shard_range.name} lacks migrations of this image: run `likewise migrate`"
+    return differing_count(shard_range, layout[0], shards) or differing_shards(shard_range, present)
 
 
-def differing_count(held: Range, installed: int, shards: int) -> str:
+def differing_count(shard_range: ShardRange, installed: int, shards: int) -> str:
     """With how many shards a database was installed against the setting, in a sentence; empty where it is the same."""
     if installed == shards:
         return ""
-    return f"{held.name} was installed with {installed} shards; LIKEWISE_SHARDS={shards} differs"
+    return f"{shard_range.name} was installed with {installed} shards; LIKEWISE_SHARDS={shards} differs"
 
 
-def differing_shards(held: Range, present: set[int]) -> str:
+def differing_shards(shard_range: ShardRange, present: set[int]) -> str:
     """What a database holds against what the shard map gives it, in a sentence; empty where it is the same."""
-    if present == set(held.shards):
+    if present == set(shard_range.shards):
         return ""
     has = f"shards {min(present)} to {max(present)}" if present else "no shards"
-    return f"LIKEWISE_SHARD_MAP gives Postgres {held.name} the shards {held.first} to {held.last}, and it holds {has}"
+    return (
+        f"LIKEWISE_SHARD_MAP gives Postgres {shard_range.name} the shards {shard_range.first} to {shard_range.last}, "
+        f"and it holds {has}"
+    )

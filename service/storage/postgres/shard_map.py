@@ -11,7 +11,7 @@ _PART = re.compile(r"(\d+)(?:-(\d+))?=(postgres(?:ql)?://\S+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class ShardRange:
     """Shards `first` to `last` live in the database at `url`."""
 
     first: int
@@ -29,7 +29,7 @@ class Range:
         return f"{info.get('host', 'local')}:{info.get('port', 5432)}/{info.get('dbname', '')}"
 
 
-def parse_shard_map(text: str, shards: int) -> list[Range]:
+def parse_shard_map(text: str, shards: int) -> list[ShardRange]:
     """`0-127=postgresql://a/b 128-255=...` as ranges. Raises ConfigurationError unless each shard has one database."""
     ranges = []
     for part in text.split():
@@ -37,9 +37,9 @@ def parse_shard_map(text: str, shards: int) -> list[Range]:
         if not found:
             raise ConfigurationError(f"LIKEWISE_SHARD_MAP: {part.split('@')[-1]!r} is not FIRST-LAST=postgresql://...")
         first, last, url = found.groups()
-        ranges.append(Range(int(first), int(last or first), url))
-    held = sorted(shard for one in ranges for shard in one.shards)
-    if held != list(range(shards)):
+        ranges.append(ShardRange(int(first), int(last or first), url))
+    shard_range = sorted(shard for one in ranges for shard in one.shards)
+    if shard_range != list(range(shards)):
         raise ConfigurationError(
             f"LIKEWISE_SHARD_MAP must name each of the shards 0 to {shards - 1} once (LIKEWISE_SHARDS is {shards})"
         )

@@ -1,4 +1,4 @@
-"""The Counter on Redis Cluster: wishes that wait together leave as one pipeline per node."""
+"""The LikeCounter on Redis Cluster: wishes that wait together leave as one pipeline per node."""
 
 import time
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from typing import Any
 from service.core.likes import LikeRequest, LikeState
 from service.errors import (
     CounterUnavailableError,
-    LedgerUnavailableError,
+    LikeStoreUnavailableError,
     LikewiseError,
     NotDurableError,
     NotReplicatedError,
 )
-from service.observability.metrics import BATCH_LIKES
+from service.observability.metrics import REDIS_BATCH_COMMANDS
 from service.settings import Ack, Settings
 from service.sharding import shard_of
 from service.storage.cache_fill import CacheLoader, Query, arguments
@@ -22,13 +22,13 @@ from service.storage.coalescer import Coalescer
 from service.storage.redis.cluster import Command, Node
 from service.storage.redis.commands import DEGRADED, CacheMiss, LikeCommand, decode_reply, group_by_shard
 from service.storage.redis.health import HealthProbe
-from service.storage.redis.shard_client import NewEpoch, Redirect, Shards
+from service.storage.redis.shard_client import NewEpoch, Redirect, ShardClient
 
 
-class RedisCounter:
+class RedisLikeCounter:
     """Counts wishes at once. Every call ends by its deadline (`redis_deadline_ms`), and is safe to repeat."""
 
-    def __init__(self, shards: Shards, loader: CacheLoader, settings: Settings) -> None:
+    def __init__(self, shards: ShardClient, loader: CacheLoader, settings: Settings) -> None:
         self._shards = shards
         self._loader = loader
         self._settings = settings
@@ -37,7 +37,7 @@ class RedisCounter:
         self._health = HealthProbe(shards.cluster)
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
-        """Make one wish true; see `service.core.likes.Counter`."""
+        """Make one wish true; see `service.core.likes.LikeCounter`."""
         call = self._call(request, replicated=ack == "replicated" and request.liked is not None)
         self._complete([call])
         assert isinstance(call.outcome, LikeState)
@@ -46,25 +46,25 @@ class RedisCounter:
         return call.outcome
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
-        """How posts stand; see `service.core.likes.Counter`."""
+        """How posts stand; see `service.core.likes.LikeCounter`."""
         calls = [self._call(LikeRequest(post, actor)) for post in posts]
         self._complete(calls)
         return [call.outcome for call in calls if isinstance(call.outcome, LikeState)]
 
     def invalidate(self, post: str) -> None:
-        """See `service.core.likes.Counter`."""
+        """See `service.core.likes.LikeCounter`."""
         self._shards.call_one("invalidate", shard_of(post, self._settings.shards), post)
 
     def check(self) -> list[str]:
-        """See `service.core.readiness.Counter`."""
+        """See `service.core.readiness.RedisHealth`."""
         return self._health.check()
 
     def silent_s(self) -> float:
-        """See `service.core.readiness.Counter`."""
+        """See `service.core.readiness.RedisHealth`."""
         return self._health.silent_s()
 
     def has_ever_counted(self) -> bool:
-        """See `service.core.readiness.Counter`. Raises nothing."""
+        """See `service.core.readiness.RedisHealth`. Raises nothing."""
         lookups: dict[Node, list[Command]] = {}
         for shard in range(self._settings.shards):
             with suppress(CounterUnavailableError):
@@ -124,7 +124,7 @@ class RedisCounter:
             except CounterUnavailableError:
                 return True
         if isinstance(outcome, CacheMiss) and call.load == DEGRADED:
-            raise LedgerUnavailableError("Postgres is away, and Redis does not hold this post")
+            raise LikeStoreUnavailableError("Postgres is away, and Redis does not hold this post")
         return isinstance(outcome, Redirect) or outcome is None
 
     def _load(self, missed: list[tuple[LikeCommand, CacheMiss]]) -> None:
@@ -140,7 +140,7 @@ class RedisCounter:
         calls = [call for call in calls if call.deadline > now]
         if not calls:
             return
-        BATCH_LIKES.observe(len(calls))
+        REDIS_BATCH_COMMANDS.observe(len(calls))
         groups = group_by_shard(calls)
         commands = [self._command(shard, group, asking=asking) for shard, asking, group in groups]
         try:

@@ -1,4 +1,4 @@
-"""What processes tell the autoscaler of themselves, in Redis: a hash with a field for each, written each second.
+"""What processes publish the autoscaler of themselves, in Redis: a hash with a field for each, written each second.
 
 There are two such hashes, on different primaries, so that a failover blinds nobody. A value is the time of its server
 in µs, a space, and JSON; `autoscaler/signals/signals.py` reads it.
@@ -21,8 +21,8 @@ KEPT_S = 30  # the dead are told of for so long; readers believe what is some se
 _SCRIPT = files("service.storage.redis.functions").joinpath("load_report.lua").read_text("utf-8")
 
 
-class RedisSignals:
-    """One of the hashes; see `service.observability.load_reporter.Board`.
+class RedisLoadReportStore:
+    """One of the hashes; see `service.observability.load_reporter.LoadReportStore`.
 
     The cluster must be its own: likes must not wait for it.
     """
@@ -31,11 +31,11 @@ class RedisSignals:
         self._cluster = cluster
         self._key = key
 
-    def tell(self, who: str, said: Mapping[str, Any]) -> None:
+    def publish(self, who: str, said: Mapping[str, Any]) -> None:
         """Replace what `who` has told. Raises CounterUnavailableError."""
         self._call("EVAL", _SCRIPT, 1, self._key, who, json.dumps(said, separators=(",", ":")), KEPT_S)
 
-    def forget(self, who: str) -> None:
+    def remove(self, who: str) -> None:
         """Drop what `who` has told. Raises CounterUnavailableError."""
         self._call("HDEL", self._key, who)
 

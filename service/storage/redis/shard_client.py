@@ -14,7 +14,7 @@ _PASSING = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY", "BUS
 
 
 class EpochStore(Protocol):
-    """Where a shard's life is registered. Raises LedgerUnavailableError."""
+    """Where a shard's life is registered. Raises LikeStoreUnavailableError."""
 
     def acquire_epoch(self, shard: int, name: str) -> tuple[int, int]:
         """Raise the life of the shard unless `name` has it already; (life, last version)."""
@@ -36,7 +36,7 @@ class Redirect:
     ask: tuple[str, int] | None = None
 
 
-class Shards:
+class ShardClient:
     """Calls functions on shards, and gives a shard a new life when its server is another process."""
 
     def __init__(self, cluster: Cluster, epochs: EpochStore, shards: int) -> None:

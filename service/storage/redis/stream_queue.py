@@ -8,19 +8,19 @@ import redis
 import structlog
 
 from service.core.queue import Batch, CommitResult, Entry, ShardStatus
-from service.errors import CounterUnavailableError, LedgerUnavailableError, LikewiseError
+from service.errors import CounterUnavailableError, LikeStoreUnavailableError, LikewiseError
 from service.storage.redis.cluster import Command, Node
-from service.storage.redis.shard_client import NewEpoch, Redirect, Shards
+from service.storage.redis.shard_client import NewEpoch, Redirect, ShardClient
 
 log = structlog.get_logger(__name__)
 
 SnapshotSource = Mapping[str, tuple[int, int]]
 
 
-class RedisQueue:
+class RedisStreamQueue:
     """The streams of some shards; see `service.core.queue.Queue`."""
 
-    def __init__(self, shards: Shards, held: Sequence[int], settled_ttl_s: int) -> None:
+    def __init__(self, shards: ShardClient, held: Sequence[int], settled_ttl_s: int) -> None:
         self._shards = shards
         self.shards = held
         self._ttl_s = settled_ttl_s
@@ -64,7 +64,7 @@ class RedisQueue:
         if isinstance(reply, NewEpoch):
             try:
                 self._shards.start_epoch(shard, reply)
-            except (LedgerUnavailableError, CounterUnavailableError) as error:
+            except (LikeStoreUnavailableError, CounterUnavailableError) as error:
                 log.warning("epoch not started", shard=shard, reason=str(error))
         elif isinstance(reply, LikewiseError):
             log.warning("shard failed", shard=shard, reason=str(reply))

@@ -22,7 +22,7 @@ from threading import Event, Thread
 
 from service.errors import CounterUnavailableError
 from service.storage.redis.cluster import Cluster
-from service.storage.redis.load_report_store import KEYS, RedisSignals
+from service.storage.redis.load_report_store import KEYS, RedisLoadReportStore
 
 EVERY_S = 1.0
 _IDLE = {"arrivals": 0, "accepted": 0, "busy": 0, "queue": 0, "in_flight": 0, "ready_s": 0, "posts": []}
@@ -39,9 +39,9 @@ def demand_at(points: Points, passed_s: float) -> float:
 
 @dataclass(slots=True)
 class Crowd:
-    """Pods that share a demand, each with a capacity in requests/s, and say so at both boards."""
+    """Pods that share a demand, each with a capacity in requests/s, and say so at both report_stores."""
 
-    boards: Sequence[RedisSignals]
+    report_stores: Sequence[RedisLoadReportStore]
     capacity: float = 1_000.0
     post: str = "viral"
     queue_s: float = math.inf  # of work that waits in a pod at most: what comes beyond is refused
@@ -51,7 +51,7 @@ class Crowd:
     @classmethod
     def at(cls, urls: Sequence[str], capacity: float = 1_000.0, queue_s: float = math.inf) -> "Crowd":
         """A crowd that tells through these servers."""
-        return cls([RedisSignals(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity, queue_s=queue_s)
+        return cls([RedisLoadReportStore(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity, queue_s=queue_s)
 
     def tell(self, pods: Sequence[str], demand: float, passed_s: float = EVERY_S) -> None:
         """A second of these pods. Those that go get no requests any more, and say so once, as pods in `preStop` do."""
@@ -62,13 +62,13 @@ class Crowd:
         each = demand / max(1, len(pods))
         said = {f"api:{pod}:1": self._second(pod, each, now - self._since[pod], passed_s) for pod in pods}
         said |= {f"api:{pod}:1": _IDLE for pod in gone}
-        with ThreadPoolExecutor(len(self.boards)) as pool:
-            list(pool.map(lambda board: _tell(board, said), self.boards))
+        with ThreadPoolExecutor(len(self.report_stores)) as pool:
+            list(pool.map(lambda report_store: _tell(report_store, said), self.report_stores))
 
     def close(self) -> None:
         """Close every socket."""
-        for board in self.boards:
-            board.close()
+        for report_store in self.report_stores:
+            report_store.close()
 
     def _second(self, pod: str, arrivals: float, ready_s: float, passed_s: float) -> dict[str, object]:
         waiting = self._queues[pod] + arrivals * passed_s
@@ -81,10 +81,10 @@ class Crowd:
         }  # fmt: skip
 
 
-def _tell(board: RedisSignals, said: Mapping[str, dict[str, object]]) -> None:
-    with suppress(CounterUnavailableError):  # the other board has it
+def _tell(report_store: RedisLoadReportStore, said: Mapping[str, dict[str, object]]) -> None:
+    with suppress(CounterUnavailableError):  # the other report_store has it
         for who, second in said.items():
-            board.tell(who, second)
+            report_store.publish(who, second)
 
 
 class Pretending:
@@ -108,7 +108,7 @@ class Pretending:
 
     def _run(self) -> None:
         while not self._ended.wait(self._every_s):
-            self._crowd.tell(self._pods(), self._demand(), self._every_s)
+            self._crowd.publish(self._pods(), self._demand(), self._every_s)
 
 
 def ready_pods(deployment: str, namespace: str) -> list[str]:
@@ -133,7 +133,7 @@ def main() -> None:
     try:
         while (passed_s := time.monotonic() - began) < points[-1][0]:
             pods, demand = ready_pods(given.deployment, given.namespace), demand_at(points, passed_s)
-            crowd.tell(pods, demand)
+            crowd.publish(pods, demand)
             print(f"{passed_s:.1f},{demand:.0f},{len(pods)}", flush=True)
             Event().wait(max(0.0, EVERY_S - (time.monotonic() - began - passed_s)))
     finally:

@@ -5,93 +5,93 @@ import math
 import pytest
 
 from service.core.readiness import Readiness
-from tests.support.fake_stores import FakeCounter, FakeLedger
+from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
 
 AWAY = "Postgres db:5432/likewise does not answer"
 UNFIT = "Postgres db:5432/likewise is not prepared: run `likewise migrate`"
 
 
 @pytest.fixture
-def redis() -> FakeCounter:
+def redis() -> FakeLikeCounter:
     """Redis that has not answered yet."""
-    return FakeCounter(FakeLedger(), silence_s=math.inf)
+    return FakeLikeCounter(FakeLikeStore(), silence_s=math.inf)
 
 
 @pytest.fixture
-def postgres() -> FakeLedger:
-    return FakeLedger()
+def postgres() -> FakeLikeStore:
+    return FakeLikeStore()
 
 
 @pytest.fixture
-def pod(redis: FakeCounter, postgres: FakeLedger) -> Readiness:
+def pod(redis: FakeLikeCounter, postgres: FakeLikeStore) -> Readiness:
     return Readiness(redis, postgres, silence_s=5)
 
 
 def test_it_starts_unready_until_both_were_asked(pod, redis):
     assert (pod.state().name, pod.state().part) == ("starting", "redis")
     redis.silence_s = 0
-    pod.ask_redis()
+    pod.check_redis()
     assert (pod.state().name, pod.state().part) == ("starting", "postgres")
-    pod.ask_postgres()
+    pod.check_postgres()
     assert (pod.state().name, pod.state().failing) == ("ready", [])
 
 
 def test_it_starts_while_postgres_is_away(pod, redis, postgres):
     redis.silence_s = 0
     postgres.failing = [AWAY]
-    pod.ask_redis()
-    pod.ask_postgres()
+    pod.check_redis()
+    pod.check_postgres()
     assert (pod.state().name, pod.state().parts) == ("degraded", {"redis": [], "postgres": [AWAY]})
 
 
 def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
     redis.silence_s, redis.begun = 0, False
     postgres.failing = [AWAY]
-    pod.ask_redis()
-    pod.ask_postgres()
+    pod.check_redis()
+    pod.check_postgres()
     assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", AWAY)
     postgres.failing = []
-    pod.ask_postgres()
+    pod.check_postgres()
     assert pod.state().name == "ready"
     postgres.failing = [AWAY]
-    pod.ask_postgres()
+    pod.check_postgres()
     assert pod.state().name == "degraded"
 
 
 def test_a_database_that_does_not_fit_keeps_it_from_serving(pod, redis, postgres):
     redis.silence_s = 0
     postgres.failing = postgres.unfit = [UNFIT]
-    pod.ask_postgres()
+    pod.check_postgres()
     assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", UNFIT)
     postgres.failing = postgres.unfit = []
-    pod.ask_redis()
-    pod.ask_postgres()
+    pod.check_redis()
+    pod.check_postgres()
     assert pod.state().name == "ready"
 
 
 @pytest.mark.parametrize(("silent_s", "name"), [(4.9, "degraded"), (5.1, "unavailable"), (math.inf, "unavailable")])
 def test_it_bears_a_silence_of_five_seconds(pod, redis, silent_s, name):
     redis.silence_s = 0
-    pod.ask_redis()
-    pod.ask_postgres()
+    pod.check_redis()
+    pod.check_postgres()
     assert pod.state().ready
     redis.silence_s, redis.failing = silent_s, ["Redis a:6379 does not answer"]
-    pod.ask_redis()
+    pod.check_redis()
     assert (pod.state().name, pod.state().failing) == (name, ["redis"])
 
 
 def test_its_own_end_comes_before_all_else(pod, redis):
     redis.silence_s = 0
-    pod.ask_redis()
-    pod.ask_postgres()
+    pod.check_redis()
+    pod.check_postgres()
     pod.stop()
     assert (pod.state().name, pod.state().part, pod.state().ready) == ("stopping", "pod", False)
 
 
 def test_well_postgres_is_asked_less_often_than_one_that_fails(pod, postgres):
-    well_s = pod.ask_postgres()
+    well_s = pod.check_postgres()
     postgres.failing = [AWAY]
-    assert pod.ask_postgres() < well_s
+    assert pod.check_postgres() < well_s
 
 
 def test_it_goes_on_asking_whatever_it_meets(pod, postgres, capsys):
@@ -104,6 +104,6 @@ def test_it_goes_on_asking_whatever_it_meets(pod, postgres, capsys):
         return []
 
     postgres.check = check
-    pod._keep_asking(pod.ask_postgres)
+    pod._keep_asking(pod.check_postgres)
     assert "part not asked" in capsys.readouterr().out
     assert pod.state().parts["postgres"] == []

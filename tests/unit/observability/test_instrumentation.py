@@ -11,10 +11,10 @@ from service.core.queue import Batch, CommitResult, Entry, FencedError, ShardSta
 from service.devstack.processes import HOST, free_ports
 from service.errors import ConfigurationError, CounterUnavailableError
 from service.instrumentation.backlog import Backlog
-from service.instrumentation.consistency_checks import Checks
-from service.instrumentation.flusher_metrics import FlushMetrics
-from service.instrumentation.monitor import STUCK_S, Watch
-from service.observability.histogram import Durations
+from service.instrumentation.consistency_checks import ConsistencyChecks
+from service.instrumentation.flusher_metrics import FlusherMetrics
+from service.instrumentation.monitor import STUCK_S, FlusherMonitor
+from service.observability.histogram import DurationHistogram
 from service.observability.metrics_server import served
 from service.settings import Settings
 from tests.support.ratelimit_pods import Clock
@@ -82,7 +82,7 @@ def test_the_counters_clock_goes_on_between_looks():
 
 def test_many_durations_are_counted_as_if_each_were_observed():
     registry = CollectorRegistry()
-    durations = Durations("a_seconds", "Text.", "shards", (0.5, 1, 5))
+    durations = DurationHistogram("a_seconds", "Text.", "shards", (0.5, 1, 5))
     registry.register(durations)
     durations.add_label("0-1")
     now_us = 100 * SECOND_US
@@ -115,7 +115,7 @@ class Ports:
 
 
 def test_a_flushers_calls_are_noted():
-    watch = Watch(FlushMetrics(QUEUE_BYTES))
+    watch = FlusherMonitor(FlusherMetrics(QUEUE_BYTES))
     ports = Ports()
     queue, store = watch.observe("0-0", ports, ports)
     now_us = 1_000 * SECOND_US
@@ -132,14 +132,18 @@ def test_a_flushers_calls_are_noted():
     def value(name: str, **labels: str) -> float | None:
         return watch.metrics.registry.get_sample_value(f"likewise_{name}", {"shards": "0-0", **labels})
 
-    assert (value("pending_likes"), value("queue_fill_ratio"), value("silent_shards")) == (2, 0.0, 1)
-    assert (value("flush_likes_sum"), value("flush_seconds_count"), value("durable_seconds_count")) == (2, 1, 2)
-    assert value("durable_seconds_bucket", le="1.0") == 1
+    assert (value("pending_likes"), value("queue_utilization_ratio"), value("unreachable_shards")) == (2, 0.0, 1)
+    assert (value("flush_likes_sum"), value("flush_duration_seconds_count"), value("durability_lag_seconds_count")) == (
+        2,
+        1,
+        2,
+    )
+    assert value("durability_lag_seconds_bucket", le="1.0") == 1
     assert watch.held() == [0]
 
 
 def test_a_flusher_is_live_while_its_rounds_go_on():
-    watch = Watch.with_settings(Settings())
+    watch = FlusherMonitor.with_settings(Settings())
     queue, _ = watch.observe("0-0", Ports(), Ports())
     assert watch.is_live()
     queue.beat_s -= STUCK_S
@@ -173,19 +177,19 @@ class Databases:
         return []
 
 
-def checks_of(databases: Databases, metrics: FlushMetrics, held: list[int]) -> Checks:
-    return Checks(
+def checks_of(databases: Databases, metrics: FlusherMetrics, held: list[int]) -> ConsistencyChecks:
+    return ConsistencyChecks(
         metrics, redis=databases, postgres=databases, held=databases, rows=databases, shards=lambda: list(held)
     )
 
 
 def test_each_round_compares_the_next_shard_and_drift_ends_when_it_is_repaired_or_anothers():
-    databases, metrics, held = Databases(), FlushMetrics(QUEUE_BYTES), [0, 1]
+    databases, metrics, held = Databases(), FlusherMetrics(QUEUE_BYTES), [0, 1]
     checks = checks_of(databases, metrics, held)
 
     def drift() -> float:
         checks.round()
-        return metrics.registry.get_sample_value("likewise_drift")
+        return metrics.registry.get_sample_value("likewise_inconsistent_posts")
 
     databases.shown = {0: 1, 1: 7}
     assert [drift(), drift(), drift()] == [0, 1, 1]
@@ -199,18 +203,18 @@ def test_each_round_compares_the_next_shard_and_drift_ends_when_it_is_repaired_o
 
 
 def test_what_differs_from_look_to_look_is_no_drift():
-    databases, metrics = Databases(), FlushMetrics(QUEUE_BYTES)
+    databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     shown = iter([5, 6, 7])
     databases.posts = lambda shard: [("post", {"b": next(shown), "p": 0, "k": 0, "e": 1, "r": 1, "members": -1})]
     checks_of(databases, metrics, [0]).round()
-    assert metrics.registry.get_sample_value("likewise_drift") == 0
+    assert metrics.registry.get_sample_value("likewise_inconsistent_posts") == 0
 
 
 def test_servers_that_are_away_are_counted():
-    databases, metrics = Databases(), FlushMetrics(QUEUE_BYTES)
+    databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     databases.away = ["Postgres a does not answer", "Postgres b does not answer"]
     checks_of(databases, metrics, []).round()
-    assert metrics.registry.get_sample_value("likewise_postgres_away") == 2
+    assert metrics.registry.get_sample_value("likewise_postgres_databases_down") == 2
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

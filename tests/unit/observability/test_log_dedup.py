@@ -3,11 +3,11 @@
 import pytest
 import structlog
 
-from service.observability.log_dedup import Repeats
+from service.observability.log_dedup import LogDeduplicator
 from tests.support.ratelimit_pods import Clock
 
 
-def heard(repeats: Repeats, method: str, **event: object) -> dict[str, object] | None:
+def heard(repeats: LogDeduplicator, method: str, **event: object) -> dict[str, object] | None:
     """What is left of an event; None where it is dropped."""
     try:
         return dict(repeats(None, method, event))
@@ -21,8 +21,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def repeats(clock: Clock) -> Repeats:
-    return Repeats(clock)
+def repeats(clock: Clock) -> LogDeduplicator:
+    return LogDeduplicator(clock)
 
 
 def test_the_same_warning_is_said_once_in_ten_seconds(repeats, clock):

@@ -62,18 +62,20 @@ class Three:
 
 
 def test_hits_of_the_cache_are_counted_with_the_next_miss() -> None:
-    likes = Likes(counter=Three(), ledger=None, cache_ms=60_000)
+    likes = Likes(counter=Three(), like_store=None, cache_ms=60_000)
     hits, misses, readings = counted()
     likes.counts(["a", "b"])
     likes.counts(["a", "b"])
     likes.counts(["a", "c"])
     assert counted() == (hits + 3, misses + 3, readings + 2)
-    assert value("likewise_seen_seconds_sum") >= 2 * 60  # the cache's age is in it: a new like may be missing so long
+    assert (
+        value("likewise_count_staleness_seconds_sum") >= 2 * 60
+    )  # the cache's age is in it: a new like may be missing so long
 
 
 def counted() -> tuple[float, float, float]:
-    cache = "likewise_count_cache_total"
-    return value(cache, result="hit"), value(cache, result="miss"), value("likewise_seen_seconds_count")
+    cache = "likewise_count_cache_lookups_total"
+    return value(cache, result="hit"), value(cache, result="miss"), value("likewise_count_staleness_seconds_count")
 
 
 def value(name: str, **labels: str) -> float:

@@ -13,7 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.errors import ConfigurationError
-from service.observability.metrics import LIMITED
+from service.observability.metrics import RATE_LIMITED
 from service.ratelimit.limiter import LimitedError, Quota, headers_of, spend_all
 from tests.support.ratelimit_pods import NOON, Clock, allowed
 
@@ -83,11 +83,11 @@ def test_what_is_left_and_when_more_is():
         "RateLimit": '"likes-of-an-actor";r=1;t=41',
     }
     assert headers_of([first, second])["RateLimit"] == '"likes-of-an-actor";r=1;t=41, "likes-of-an-actor";r=0;t=41'
-    before = LIMITED.labels("likes-of-an-actor")._value.get()
+    before = RATE_LIMITED.labels("likes-of-an-actor")._value.get()
     for refusing in (ours.check, ours.spend):
         with pytest.raises(LimitedError, match="'likes-of-an-actor', 2 in 60 s, is used up; try again in 41 s"):
             refusing("a")
-    assert LIMITED.labels("likes-of-an-actor")._value.get() == before + 2
+    assert RATE_LIMITED.labels("likes-of-an-actor")._value.get() == before + 2
     assert ours.check("b").remaining == 2
     clock.now = NOON + 61
     assert ours.spend("a").remaining == 0  # what was refused never counted

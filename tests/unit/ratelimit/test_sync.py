@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from service.observability.metrics import UNSHARED
+from service.observability.metrics import RATE_LIMIT_SYNC_FAILURES
 from service.ratelimit.limiter import LimitedError, Quota
 from service.ratelimit.sync import BATCH, Sharing
 from tests.support.ratelimit_pods import NOON, Board, Clock, overshoot, pods_at, round_of, taken
@@ -128,10 +128,10 @@ def test_a_window_before_is_asked_for_until_it_is_settled(pods, clock, board):
 
 def test_while_nobody_hears_each_pod_goes_on_and_says_so_once(pods, board):
     board.failing = lambda name: True
-    before = UNSHARED._value.get()
+    before = RATE_LIMIT_SYNC_FAILURES._value.get()
     with capture_logs() as logs:
         assert list(taken(pods[:2], [[9, 9], [9, 9]])) == [18, 2]
-        assert UNSHARED._value.get() == before + 4
+        assert RATE_LIMIT_SYNC_FAILURES._value.get() == before + 4
         board.failing = lambda name: False
         round_of(pods[:2])
         assert board.counts  # told late, without another use
