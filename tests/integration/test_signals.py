@@ -214,7 +214,7 @@ def test_the_backlog_is_the_most_that_a_flusher_sees():
     ]
     backlog = signals_of(flushed, 1_000.0).backlog
     assert backlog
-    assert (backlog.pending, backlog.age_s, backlog.acknowledged, backlog.at) == (700, 1.5, 400, 999.8)
+    assert (backlog.pending, backlog.age_s, backlog.settled, backlog.at) == (700, 1.5, 400, 999.8)
     assert signals_of([], 1_000.0).backlog is None
 
 

@@ -48,8 +48,8 @@ class Autoscaler:
 def scaling(urls: Sequence[str], port: int) -> Iterator[Autoscaler]:
     """One that runs, with its metrics at a port."""
     autoscaler, ended = Autoscaler(urls), threading.Event()
-    thread = threading.Thread(target=autoscaler.controller.loop.run, args=(ended,))
-    with served(HOST, port, autoscaler.controller.loop.metrics.registry, autoscaler.controller.loop.is_live):
+    thread = threading.Thread(target=autoscaler.loop.run, args=(ended,))
+    with served(HOST, port, autoscaler.loop.metrics.registry, autoscaler.loop.is_live):
         thread.start()
         try:
             yield autoscaler
