@@ -39,7 +39,7 @@ def test_pods_and_backlog_are_read_with_their_age(world):
         assert pod.ready_s > 0
     assert signals.backlog
     assert signals.backlog.pending >= 0
-    wait_for(lambda: (backlog := source(world).read(1_000.0).backlog) and backlog.acknowledged > 0, 30, every_s=0.2)
+    wait_for(lambda: (backlog := source(world).read(1_000.0).backlog) and backlog.settled > 0, 30, every_s=0.2)
 
 
 def test_a_selector_chooses_series(world):
