@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: up test bench bench-autoscaler lint lock manifests clean
+.PHONY: up test bench bench-autoscaler lint docs lock manifests clean
 
 up: $(STAMP)
 	@exec $(BIN)/likewise up $(ARGS)
@@ -24,6 +24,10 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+
+docs: $(STAMP) ## builds the site into build/docs; warnings are errors
+	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs build/docs
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Likewise needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}; try make PYTHON=python3.13")'
