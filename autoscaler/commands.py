@@ -42,7 +42,7 @@ def _on_release(command: Callable[..., None]) -> Callable[..., None]:
 def run(dry_run: bool, rounds: int | None, **where: str | None) -> None:
     """Scale until SIGTERM; of several that run, one leads."""
     from autoscaler.controller.bootstrap import Given, opened
-    from autoscaler.signals.redis_settings import RedisSettings
+    from service.redis_settings import RedisSettings
 
     given = Given(run_settings(**where), read_settings(RedisSettings), settings_from_environment())
     stopped = threading.Event()

@@ -4,28 +4,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
+from service.redis_settings import RedisSettings
 from service.sharding import MAX_SHARDS
 
 Ack = Literal["memory", "replicated", "postgres"]
 
 
-class Settings(BaseSettings):
+class Settings(RedisSettings):
     """What a pod, a flusher or a command needs to know. Lists are comma-separated."""
 
     model_config = SettingsConfigDict(env_prefix="LIKEWISE_", frozen=True)
 
-    redis_urls: Annotated[list[str], NoDecode] = Field(
-        default=["redis://127.0.0.1:7100"],
-        description="Some nodes of the Redis Cluster; the others are found through them.",
-    )
-    redis_username: str = Field(default="", description="Its ACL user, at all nodes. Empty: what the URLs say.")
-    redis_password: SecretStr = Field(default=SecretStr(""), description="The password. Empty: what the URLs say.")
-    redis_ca_file: str = Field(
-        default="", description="PEM file: who signs the nodes' certificates (rediss://). Empty: the system's."
-    )
     shard_map: str = Field(
         default="0-255=postgresql://127.0.0.1:5432/likewise",
         description="Which database holds which shards: `FIRST-LAST=URL`, separated by spaces. All shards, each once.",
@@ -65,9 +57,6 @@ class Settings(BaseSettings):
     jwks_refresh_s: int = Field(default=300, gt=0, description="How often they are read; kept while nobody answers.")
     ack: Ack = Field(default="memory", description="What an answered like has reached: see docs/adr/0004.")
     redis_deadline_ms: int = Field(default=2_000, gt=0, description="A like not counted by then is answered 503.")
-    redis_timeout_ms: int = Field(
-        default=1_000, gt=0, description="One round trip to a Redis node; then it counts as lost."
-    )
     redis_silence_s: float = Field(
         default=5,
         gt=0,
@@ -138,9 +127,7 @@ class Settings(BaseSettings):
     demo: bool = Field(default=False, description="Whether `/` shows the demo blog; `likewise up` does.")
     state_dir: Path = Field(default=Path(".likewise"), description="Where `likewise up` keeps its servers' data.")
 
-    @field_validator(
-        "redis_urls", "trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before"
-    )
+    @field_validator("trusted_proxies", "unlimited_networks", "sites", "api_keys", "jwt_algorithms", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
 from autoscaler.controller.journal import Journal
 from autoscaler.controller.loop import DRY_RUN, Loop, wall_clock
 from autoscaler.controller.metrics import Metrics
-from autoscaler.controller.metrics_server import served
 from autoscaler.controller.observe import Lead
 from autoscaler.controller.reconcile import ApiPods, Flushers, Steered
 from autoscaler.controller.run_settings import RunSettings
@@ -21,9 +22,11 @@ from autoscaler.kubernetes.targets import Target
 from autoscaler.kubernetes.transport import connect
 from autoscaler.policy.tuning import Tuning
 from autoscaler.signals.prometheus import PrometheusSource
-from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import SignalHashes
 from autoscaler.signals.signals import RedisSource, Source
+from service.errors import ConfigurationError as ServiceConfigurationError
+from service.observability.metrics_server import serve_metrics
+from service.redis_settings import RedisSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,23 @@ def opened(given: Given, *, dry_run: bool) -> Iterator[Loop]:
         stack.callback(source.close)
         loop = _loop(given, cluster, source, me, _Leading(lease, dry_run))
         registry = loop.metrics.registry
-        stack.enter_context(served(settings.metrics_host, settings.metrics_port, registry, loop.is_live))
+        _serve_metrics(settings, registry, loop.is_live, stack)
         if not dry_run:
             lease.start()
             stack.callback(lease.close)
         yield loop
+
+
+def _serve_metrics(
+    settings: RunSettings, registry: CollectorRegistry, is_live: Callable[[], bool], stack: ExitStack
+) -> None:
+    server = serve_metrics(
+        settings.metrics_host, settings.metrics_port, registry, is_live, variable="LIKEWISE_AUTOSCALER_METRICS_PORT"
+    )
+    try:
+        stack.enter_context(server)
+    except ServiceConfigurationError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from autoscaler.errors import ConfigurationError, SignalsUnavailableError
-from autoscaler.signals.redis_settings import RedisSettings
+from service.observability.load_report import KEYS
+from service.redis_settings import RedisSettings
 
-KEYS = ("signals:{f5}", "signals:{9}")
 _AWAY = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 _READ = "return {redis.call('TIME'), redis.call('HGETALL', KEYS[1])}"
 
@@ -92,7 +92,7 @@ def _told(who: str, text: str, now_us: int) -> Told | None:
 
 def _connect(settings: RedisSettings) -> Any:
     """A client of the cluster, or of a single server. Raises RedisError, OSError, ConfigurationError."""
-    options = settings.options()
+    options = settings.client_options()
     reasons = []
     for url in settings.redis_urls:
         try:

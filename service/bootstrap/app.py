@@ -21,8 +21,9 @@ from service.instrumentation.consistency_checks import ConsistencyChecks, repeat
 from service.instrumentation.flusher_load import FlusherLoadMeter
 from service.instrumentation.monitor import FlusherMonitor
 from service.observability.load_meter import EventLoopLag, LoadMeter
+from service.observability.load_report import KEYS
 from service.observability.load_reporter import LoadReporter
-from service.observability.metrics_server import served
+from service.observability.metrics_server import serve_metrics
 from service.observability.traffic_counter import TrafficCounter
 from service.ratelimit.policy import Quotas
 from service.ratelimit.sync import Sharing
@@ -32,7 +33,7 @@ from service.storage.postgres.like_store import PostgresLikeStore
 from service.storage.postgres.shard_map import parse_shard_map
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.like_counter import RedisLikeCounter
-from service.storage.redis.load_report_store import KEYS, RedisLoadReportStore
+from service.storage.redis.load_report_store import RedisLoadReportStore
 from service.storage.redis.ratelimit_store import RedisWindows
 from service.storage.redis.shard_client import ShardClient
 from service.storage.redis.stream_queue import RedisStreamQueue
@@ -140,7 +141,9 @@ def _watched(settings: Settings, watch: FlusherMonitor) -> Iterator[None]:
             rows=opened.like_store,
             shards=watch.held,
         )
-        stack.enter_context(served(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live))
+        stack.enter_context(
+            serve_metrics(settings.metrics_host, settings.metrics_port, watch.metrics.registry, watch.is_live)
+        )
         stack.enter_context(repeated(checks.round, settings.check_interval_ms / 1000))
         signals = create_load_reporter(settings, "flusher", FlusherLoadMeter(watch.backlogs()).measure)
         signals.start()

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from service.instrumentation.backlog import Backlog
+from service.observability.load_report import FlusherLoad
 
 
 class FlusherLoadMeter:
@@ -16,7 +16,7 @@ class FlusherLoadMeter:
         self._at = clock()
         self._stored = self._all_stored()
 
-    def measure(self) -> dict[str, Any]:
+    def measure(self) -> FlusherLoad:
         """Likes pending in all shards, the oldest's age, and likes/s that this process stored since the last call."""
         now, stored = self._clock(), self._all_stored()
         acknowledged = (stored - self._stored) / max(now - self._at, 1e-3)

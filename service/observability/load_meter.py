@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
 
+from service.observability.load_report import FIGURES, ApiLoad
 from service.observability.metrics import SIGNAL, SIGNAL_READY_SECONDS
 from service.observability.traffic_counter import TrafficCounter
 
@@ -67,22 +67,24 @@ class LoadMeter:
         self._began = self._at = clock()
         self._before = self._counts()
 
-    def measure(self) -> dict[str, Any]:
+    def measure(self) -> ApiLoad:
         """Rates in requests/s since the last call; `posts` with theirs, the hottest first."""
         now, counts = self._clock(), self._counts()
         passed = max(now - self._at, 1e-3)
         arrived, answered, failed, used = (after - before for after, before in zip(counts, self._before, strict=True))
         self._at, self._before = now, counts
         busy, in_flight = min(1.0, used / passed), max(0, self._traffic.arrived - self._traffic.answered)
-        told = {
+        load: ApiLoad = {
             "arrivals": round(arrived / passed, 2),
             "accepted": round(max(0.0, answered - failed) / passed, 2),
             "busy": round(busy, 4),
             "queue": round(self._unread(arrived / passed) + _held_up(in_flight, answered / passed) * busy, 2),
             "in_flight": in_flight,
+            "ready_s": round(now - self._began, 1),
+            "posts": self._posts(passed, arrived),
         }
-        _show(told, now - self._began)
-        return {**told, "ready_s": round(now - self._began, 1), "posts": self._posts(passed, arrived)}
+        _show(load)
+        return load
 
     def _unread(self, arrivals: float) -> float:
         """By Little's law: so many come in the time for which one waits to be read."""
@@ -106,12 +108,12 @@ def _held_up(in_flight: int, answers: float) -> float:
     return max(0.0, in_flight - answers * _TAKES_S)
 
 
-def _show(told: dict[str, float], ready_s: float) -> None:
+def _show(load: ApiLoad) -> None:
     """The same for Prometheus, which adds up the workers of a pod."""
-    for metric, value in told.items():
-        SIGNAL.labels(metric).set(value)
+    for figure in FIGURES:
+        SIGNAL.labels(figure).set(load[figure])
     SIGNAL.labels("workers").set(1)
-    SIGNAL_READY_SECONDS.set(ready_s)
+    SIGNAL_READY_SECONDS.set(load["ready_s"])
 
 
 def processor_s() -> float:

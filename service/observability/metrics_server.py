@@ -1,5 +1,6 @@
-"""`/metrics`, and `/livez` where asked for, on a port of their own: never the one that the public reaches."""
+"""Serve `/metrics` and `/livez` on a port of their own, apart from the public one."""
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from socketserver import ThreadingMixIn
@@ -19,23 +20,44 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class _Quiet(WSGIRequestHandler):
-    timeout = 10  # whoever connects and says nothing
+class _IPv6Server(_Server):
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        # With this option off, a socket on `::` also accepts IPv4.
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+class _RequestHandler(WSGIRequestHandler):
+    # A client that connects and sends nothing must not keep its thread.
+    timeout = 10
 
     def log_message(self, *args: Any) -> None:
-        """A scrape each few seconds is no news."""
+        """Log nothing: scrapes and probes come every few seconds."""
 
 
 @contextmanager
-def served(host: str, port: int, registry: CollectorRegistry, is_live: Callable[[], bool]) -> Iterator[None]:
-    """Serve until the end of the block; port 0: nowhere. Raises ConfigurationError where the port is not to be had."""
+def serve_metrics(
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    is_live: Callable[[], bool],
+    *,
+    variable: str = "LIKEWISE_METRICS_PORT",
+) -> Iterator[None]:
+    """Serve until the end of the block. Port 0 serves nothing.
+
+    The host `::` or `[::]` listens on IPv6 and IPv4. Raises ConfigurationError, which names `variable`, if the port
+    cannot be bound.
+    """
     if not port:
         yield
         return
     try:
-        server = make_server(host, port, _app(registry, is_live), _Server, _Quiet)
+        server = _bind(host.removeprefix("[").removesuffix("]"), port, _create_app(registry, is_live))
     except OSError as error:
-        raise ConfigurationError(f"LIKEWISE_METRICS_PORT: can't listen at {host}:{port}: {error.strerror}") from error
+        raise ConfigurationError(f"{variable}: can't listen at {host}:{port}: {error.strerror}") from error
     thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
@@ -46,10 +68,17 @@ def served(host: str, port: int, registry: CollectorRegistry, is_live: Callable[
         thread.join()
 
 
-def _app(registry: CollectorRegistry, is_live: Callable[[], bool]) -> "WSGIApplication":
+def _bind(host: str, port: int, app: "WSGIApplication") -> WSGIServer:
+    if host == "::" and not socket.has_dualstack_ipv6():
+        # The kernel has no IPv6: IPv4 alone is all there is.
+        host = "0.0.0.0"  # noqa: S104
+    return make_server(host, port, app, _IPv6Server if ":" in host else _Server, _RequestHandler)
+
+
+def _create_app(registry: CollectorRegistry, is_live: Callable[[], bool]) -> "WSGIApplication":
     metrics = make_wsgi_app(registry)
 
-    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/metrics":
             return metrics(environ, start_response)  # type: ignore[no-any-return]
@@ -59,4 +88,4 @@ def _app(registry: CollectorRegistry, is_live: Callable[[], bool]) -> "WSGIAppli
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [status.encode() + b"\n"]
 
-    return answer
+    return app

@@ -8,10 +8,11 @@ import pytest
 from redis.crc import key_slot
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.signals.redis_settings import RedisSettings
-from autoscaler.signals.redis_signals import KEYS, SignalHashes
+from autoscaler.signals.redis_signals import SignalHashes
 from service.bootstrap.app import Stores
+from service.observability.load_report import KEYS
 from service.observability.load_reporter import LoadReporter
+from service.redis_settings import RedisSettings
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.load_report_store import RedisLoadReportStore
 from tests.support.faults import forbid_promotion, wait_for, wait_for_promotion

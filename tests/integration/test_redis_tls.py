@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import SignalHashes
 from service.bootstrap.app import create_likes, create_load_reporter, open_stores
 from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
+from service.redis_settings import RedisSettings
 from service.settings import Settings
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from autoscaler.controller.metrics_server import served
-from autoscaler.signals.redis_settings import RedisSettings
 from autoscaler.signals.redis_signals import SignalHashes
 from autoscaler.signals.signals import RedisSource, Signals
 from service.devstack.processes import HOST
+from service.observability.metrics_server import serve_metrics
+from service.redis_settings import RedisSettings
 from tests.support.fake_kubernetes import Rounds
 
 
@@ -49,7 +49,7 @@ def scaling(urls: Sequence[str], port: int) -> Iterator[Autoscaler]:
     """One that runs, with its metrics at a port."""
     autoscaler, ended = Autoscaler(urls), threading.Event()
     thread = threading.Thread(target=autoscaler.loop.run, args=(ended,))
-    with served(HOST, port, autoscaler.loop.metrics.registry, autoscaler.loop.is_live):
+    with serve_metrics(HOST, port, autoscaler.loop.metrics.registry, autoscaler.loop.is_live):
         thread.start()
         try:
             yield autoscaler

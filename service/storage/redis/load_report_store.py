@@ -1,8 +1,4 @@
-"""What processes publish the autoscaler of themselves, in Redis: a hash with a field for each, written each second.
-
-There are two such hashes, on different primaries, so that a failover blinds nobody. A value is the time of its server
-in µs, a space, and JSON; `autoscaler/signals/signals.py` reads it.
-"""
+"""Store load reports in Redis; see `service.observability.load_report` for their keys and fields."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +12,6 @@ from redis.crc import key_slot
 from service.errors import CounterUnavailableError
 from service.storage.redis.cluster import Cluster
 
-KEYS = ("signals:{f5}", "signals:{9}")  # slots 1914 and 10106: half of the ring apart, whatever the number of primaries
 KEPT_S = 30  # the dead are told of for so long; readers believe what is some seconds old
 _SCRIPT = files("service.storage.redis.functions").joinpath("load_report.lua").read_text("utf-8")
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 from service.errors import CounterUnavailableError
+from service.observability.load_report import KEYS
 from service.storage.redis.cluster import Cluster
-from service.storage.redis.load_report_store import KEYS, RedisLoadReportStore
+from service.storage.redis.load_report_store import RedisLoadReportStore
 
 EVERY_S = 1.0
 _IDLE = {"arrivals": 0, "accepted": 0, "busy": 0, "queue": 0, "in_flight": 0, "ready_s": 0, "posts": []}

@@ -15,7 +15,7 @@ from service.instrumentation.consistency_checks import ConsistencyChecks
 from service.instrumentation.flusher_metrics import FlusherMetrics
 from service.instrumentation.monitor import STUCK_S, FlusherMonitor
 from service.observability.histogram import DurationHistogram
-from service.observability.metrics_server import served
+from service.observability.metrics_server import serve_metrics
 from service.settings import Settings
 from tests.support.ratelimit_pods import Clock
 
@@ -231,7 +231,7 @@ def test_metrics_and_life_are_served():
     Gauge("likewise_answer", "Text.", registry=registry).set(42)
     [port] = free_ports(1)
     live = True
-    with served(HOST, port, registry, lambda: live):
+    with serve_metrics(HOST, port, registry, lambda: live):
         status, text = ask(port, "/metrics")
         assert status == 200
         assert [sample.value for family in text_string_to_metric_families(text) for sample in family.samples] == [42]
@@ -240,7 +240,7 @@ def test_metrics_and_life_are_served():
         assert ask(port, "/livez")[0] == 503
         assert ask(port, "/")[0] == 404
         taken = pytest.raises(ConfigurationError, match=f"LIKEWISE_METRICS_PORT: can't listen at {HOST}:{port}")
-        with taken, served(HOST, port, registry, lambda: True):
+        with taken, serve_metrics(HOST, port, registry, lambda: True):
             pytest.fail("two servers listen at one port")
-    with served(HOST, port, registry, lambda: True):  # it was let go
+    with serve_metrics(HOST, port, registry, lambda: True):  # it was let go
         assert ask(port, "/livez")[0] == 200
