@@ -1,18 +1,69 @@
-"""Fixtures of every test: real servers once a session, emptied between tests."""
+"""Fixtures and rules of every test: real servers once a session, emptied between tests; what is skipped, and why."""
 
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from xdist.remote import Producer
 
 from service.bootstrap.app import Stores, open_stores
+from tests.support import scheduling, skip_summary
+from tests.support.requirements import is_ci, program
 from tests.support.servers import Servers, emptied, running
+
+# A deadline, or a limit on how long examples take to make, fails on a busy machine: pytest-timeout ends what hangs.
+# In CI the examples are the same each time, so that a failure is of the change at hand. Elsewhere they differ, so that
+# every run looks at new ones.
+hypothesis_settings.register_profile(
+    "likewise", deadline=None, derandomize=is_ci(), print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("likewise")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> scheduling.FileScheduling:
+    """Choose our own scheduler: see there. The groups of xdist 3.8 do nothing under pytest 9.2."""
+    return scheduling.FileScheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order the tests of an xdist worker."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=scheduling.position)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the programs that `@pytest.mark.requires` names before any fixture starts servers."""
+    for marker in item.iter_markers("requires"):
+        for name in marker.args:
+            program(name)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Print what was skipped, and why, as the last lines of the run.
+
+    LIKEWISE_TEST_SKIPPED names a file to add these lines to: `make test` prints those of all its runs at the end.
+    """
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    summary = list(skip_summary.lines(reporter.stats.get("skipped", [])))
+    for line in summary:
+        reporter.write_line(line)
+    if path := os.environ.get("LIKEWISE_TEST_SKIPPED"):
+        skip_summary.append(Path(path), summary)
 
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
-    """A command that configures logs, as each does, leaves them as they were for the tests after it."""
+    """Restore the configuration of logs, which each command changes, for the tests after it."""
     kept = structlog.get_config()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -30,12 +81,12 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def servers(_servers: Servers) -> Servers:
-    """Servers that answer and hold nothing."""
+    """Return servers that answer and hold nothing."""
     return emptied(_servers)
 
 
 @pytest.fixture
 def stores(servers: Servers) -> Iterator[Stores]:
-    """Counter, like_store and queue on the servers."""
+    """Open the counter, the like store and the queue on the servers."""
     with open_stores(servers.settings) as opened:
         yield opened

@@ -1,6 +1,5 @@
 """Chromium, the API and a site of another origin, once a session; a page, or several, for each test."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.support.browser_pages import LISTEN, Api, OtherSite, api_on, document
+from tests.support.requirements import program
 from tests.support.servers import Servers
 
-CHROMIUM = Path(os.environ.get("LIKEWISE_TEST_CHROMIUM", "/usr/bin/chromium"))
 PAGES = "/pages-of-tests"
 
 NewContext = Callable[..., BrowserContext]
@@ -20,10 +19,9 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="package")  # no longer: its loop would be in the way of others' browsers
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"There is no Chromium at {CHROMIUM}; install it, or say where it is in LIKEWISE_TEST_CHROMIUM.")
+    chromium = program("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -1,7 +1,6 @@
 """The rendered chart under other people's eyes: helm lint, kubeconform and kube-score."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,14 +33,11 @@ SETS = {"default": (), "upgrade": ("--is-upgrade",), "outside": OUTSIDE, "everyt
 CUSTOM = "ServiceMonitor,PrometheusRule,HTTPRoute"  # no schema of Kubernetes itself: read by the other tests
 
 
-def needs(tool: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not shutil.which(tool), reason=f"{tool} is missing")
-
-
 def say(*command: str, stdin: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.requires("helm")
 def test_helm_finds_nothing_to_warn_of() -> None:
     done = say("helm", "lint", "--strict", "--quiet", str(CHART), stdin="")
     assert done.returncode == 0, done.stdout
@@ -62,7 +58,7 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{root}/{{{{.NormalizedKubernetesVersion}}}}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
 
 
-@needs("kubeconform")
+@pytest.mark.requires("kubeconform")
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_kubernetes_knows_every_field_of_every_set(version: str, schemas: str) -> None:
     found = conform("\n".join(rendered(*args) for args in SETS.values()), version, schemas)
@@ -70,7 +66,7 @@ def test_kubernetes_knows_every_field_of_every_set(version: str, schemas: str) -
     assert found["summary"]["valid"] > 100
 
 
-@needs("kubeconform")
+@pytest.mark.requires("kubeconform")
 def test_an_unknown_field_would_be_found(schemas: str) -> None:
     api = yaml.safe_dump(named(render(), "Deployment", "likewise-api"))
     assert conform(api, NEWEST, schemas)["summary"]["valid"] == 1
@@ -100,7 +96,7 @@ REASONED_OF = {
 }
 
 
-@needs("kube-score")
+@pytest.mark.requires("kube-score")
 @pytest.mark.parametrize("name", sorted(SETS.keys() - {"plain"}))  # which turns off what kube-score asks for
 def test_nothing_is_critical_without_a_reason(name: str) -> None:
     text = "\n---\n".join(
@@ -126,7 +122,7 @@ def kind_of(document: str) -> set[str]:
     return {line.partition(" ")[2] for line in document.splitlines() if line.startswith("kind: ")}
 
 
-@needs("kube-score")
+@pytest.mark.requires("kube-score")
 def test_no_container_of_ours_lacks_a_bound_of_memory() -> None:
     found = json.loads(
         say(

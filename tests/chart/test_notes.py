@@ -5,12 +5,13 @@ import subprocess
 import pytest
 
 from tests.support.chart import CHART
+from tests.support.requirements import program
 
 
 def notes(**values: str) -> str:
     """The notes of a first install, rendered without a cluster."""
     sets = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
-    command = ["helm", "install", "likewise", str(CHART), "--dry-run=client", *sets]
+    command = [str(program("helm")), "install", "likewise", str(CHART), "--dry-run=client", *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.partition("\nNOTES:\n")[2]
 

@@ -4,7 +4,6 @@ INGRESS_URL is where its NGINX ingress controller answers. See tests/cluster/REA
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ _GROUPS = {  # two of them at a time, each in this order; any other module is in
 }
 _ORDER = [module for modules in _GROUPS.values() for module in modules]
 _MISSING = [name for name in ("KUBECONFIG", "INGRESS_URL") if not os.environ.get(name)]
-_MISSING += [tool for tool in ("kubectl", "helm") if not shutil.which(tool)]
+_NO_CLUSTER = f"there is no cluster: set {' and '.join(_MISSING)}, see tests/cluster/README.md"
 
 
 class TwoAtATime(LoadScopeScheduling):
@@ -40,8 +39,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if _HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.timeout(420))
+        item.add_marker(pytest.mark.requires("kubectl", "helm"))
         if _MISSING:
-            item.add_marker(pytest.mark.skip(reason=f"no cluster: {', '.join(_MISSING)} missing"))
+            item.add_marker(pytest.mark.skip(reason=_NO_CLUSTER))
     ours.sort(key=lambda item: _ORDER.index(item.path.stem) if item.path.stem in _ORDER else -1)
     items[:] = [item for item in items if _HERE not in item.path.parents] + ours
 

@@ -1,7 +1,6 @@
 """A real Likewise to run the examples against, the programs they need, and Chromium."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +19,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.auth.api_keys import new_key
 from service.devstack.processes import free_ports, kill_group, spawn, tail
+from tests.support.requirements import program
 from tests.support.servers import Servers, emptied
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-CHROMIUM = Path(os.environ.get("LIKEWISE_TEST_CHROMIUM", "/usr/bin/chromium"))
 WAIT_MS = 15_000  # a busy machine builds and runs other things too
 MANY = "100000/minute"
 API_KEY, API_KEY_ENTRY = new_key("blog", ["like"])
@@ -108,13 +107,6 @@ def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]
         yield server
 
 
-def program(name: str, needs: str) -> str:
-    """Where a program is; a failure that says what to install where it is not."""
-    found = shutil.which(name)
-    assert found, f"`{name}` is not installed: the examples are tested with {needs}"
-    return found
-
-
 def run(*argv: str | Path, **env: str) -> str:
     """What an example prints; a failure with what it said on stderr where it does not exit with 0."""
     done = subprocess.run(argv, env=os.environ | env, cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -168,13 +160,11 @@ def unused_url() -> str:
 @pytest.fixture(scope="package")
 def chromium(likewise: Server) -> Iterator[Browser]:
     """Debian's Chromium. What an example's page asks of the address by default, the pod answers."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"There is no Chromium at {CHROMIUM}; install it, or say where it is in LIKEWISE_TEST_CHROMIUM.")
     rules = f"MAP 127.0.0.1:8080 {likewise.url.removeprefix('http://')}"
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAIT_MS)
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", f"--host-resolver-rules={rules}"]
+            executable_path=program("chromium"), args=["--no-sandbox", f"--host-resolver-rules={rules}"]
         )
         yield browser
         browser.close()

@@ -21,13 +21,14 @@ from tests.examples.conftest import (
     EXAMPLES,
     Server,
     likewise_on,
-    program,
     running,
     the_element_likes_and_remembers,
 )
+from tests.support.requirements import program
 from tests.support.servers import Servers
 
-pytestmark = pytest.mark.timeout(300)  # the first test waits for the build
+# The first test waits for the build.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.requires("node", "npm")]
 
 NEW_READERS = 20  # of one address a minute
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1"}
@@ -81,7 +82,7 @@ def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def built() -> Iterator[Path]:
     """The app in a folder of its own, with `next build` done; removed at the end, as it has hundreds of megabytes."""
-    npm = program("npm", "Node 20 and its npm")
+    npm = program("npm")
     with tempfile.TemporaryDirectory(prefix="likewise-nextjs-") as folder:
         app = Path(folder) / "app"
         shutil.copytree(EXAMPLES / "nextjs", app, ignore=shutil.ignore_patterns("node_modules", ".next"))
@@ -95,7 +96,7 @@ def built() -> Iterator[Path]:
 def blog(built: Path, pod: Server) -> Iterator[Server]:
     """`next start`, with the pod behind its route."""
     port = free_ports(1)[0]
-    argv = [program("node", "Node 20"), "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p", str(port)]
+    argv = [program("node"), "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p", str(port)]
     env = QUIET | {"LIKEWISE_URL": pod.url}
     with running(argv, env, port=port, ready="/blog/ready", log=built / "next.log", cwd=built) as server:
         yield server

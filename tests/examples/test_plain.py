@@ -1,8 +1,11 @@
 """examples/plain.html: the very file, on a site of another origin than the service."""
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.examples.conftest import the_element_likes_and_remembers
+
+pytestmark = pytest.mark.requires("chromium")
 
 
 def test_the_button_of_a_plain_page(site: str, page: Page) -> None:

@@ -8,7 +8,8 @@ import sys
 import pytest
 from playwright.sync_api import Page
 
-from tests.examples.conftest import API_KEY, EXAMPLES, Server, program, run
+from tests.examples.conftest import API_KEY, EXAMPLES, Server, run
+from tests.support.requirements import program
 
 TWICE = """async ([url, post]) => {
   const { likewise } = await import("/fetch.js");
@@ -29,6 +30,7 @@ FORGOTTEN = """async ([url, post]) => {
 }"""
 
 
+@pytest.mark.requires("curl")
 def test_curl(likewise: Server, post: str) -> None:
     printed = run("sh", EXAMPLES / "likes.sh", post, LIKEWISE_URL=likewise.url)
     *likes, counts = (json.loads(line) for line in printed.splitlines())
@@ -64,8 +66,9 @@ def test_python_says_why_it_was_refused(likewise: Server, post: str) -> None:
         client(likewise.url, API_KEY).like("a post", "alice")
 
 
+@pytest.mark.requires("node")
 def test_fetch_in_node(likewise: Server, post: str) -> None:
-    printed = run(program("node", "Node 20"), EXAMPLES / "fetch.js", post, LIKEWISE_URL=likewise.url)
+    printed = run(program("node"), EXAMPLES / "fetch.js", post, LIKEWISE_URL=likewise.url)
     assert printed.splitlines() == [
         "liked: 1",
         "liked again: 1",
@@ -74,6 +77,7 @@ def test_fetch_in_node(likewise: Server, post: str) -> None:
     ]
 
 
+@pytest.mark.requires("chromium")
 def test_fetch_in_a_page_of_another_origin(likewise: Server, site: str, page: Page, post: str) -> None:
     page.goto(f"{site}/fetch.js")
     assert page.evaluate(TWICE, [likewise.url, post]) == [1, 1, {post: 1}]
@@ -82,9 +86,16 @@ def test_fetch_in_a_page_of_another_origin(likewise: Server, site: str, page: Pa
     assert page.evaluate(FORGOTTEN, [likewise.url, post]) == [True, 2]
 
 
-@pytest.mark.parametrize("example", ["likes.sh", "likes.py", "fetch.js"])
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param("likes.sh", marks=pytest.mark.requires("curl")),
+        "likes.py",
+        pytest.param("fetch.js", marks=pytest.mark.requires("node")),
+    ],
+)
 def test_each_fails_where_nobody_answers(example: str, unused_url: str) -> None:
-    programs = {".sh": "sh", ".py": sys.executable, ".js": program("node", "Node 20")}
+    programs = {".sh": "sh", ".py": sys.executable, ".js": "node"}
     env = {"LIKEWISE_URL": unused_url, "LIKEWISE_KEY": "lk_blog_x"}
     argv = [programs[example[-3:]], EXAMPLES / example, "hello-world", "alice"]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30)

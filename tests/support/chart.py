@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from tests.support.requirements import program
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "likewise"
 Object = dict[str, Any]
@@ -25,7 +27,7 @@ def render(*args: str, **values: object) -> list[Object]:
 @cache
 def rendered(*args: str) -> str:
     """What `helm template` prints, once for the same arguments. Raises RefusedError."""
-    command = ["helm", "template", "likewise", str(CHART), *args]
+    command = [str(program("helm")), "template", "likewise", str(CHART), *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise RefusedError(done.stderr)
@@ -44,7 +46,7 @@ def _text(value: object) -> str:
 def built(folder: str) -> list[Object]:
     """What `kubectl apply -k` of a folder below k8s/ would apply."""
     done = subprocess.run(
-        ["kubectl", "kustomize", str(ROOT / "k8s" / folder)], capture_output=True, text=True, check=True
+        [str(program("kubectl")), "kustomize", str(ROOT / "k8s" / folder)], capture_output=True, text=True, check=True
     )
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 

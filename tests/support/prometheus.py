@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import urllib.parse
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from service.devstack.processes import HOST, free_ports, spawn, tail, terminate
+from tests.support.requirements import program
 from tests.support.waiting import wait_for
 
 _FILES = Path(__file__).parents[2] / "helm" / "likewise" / "files"
@@ -19,13 +19,6 @@ ALERTS, DASHBOARD = _FILES / "alerts.yaml", _FILES / "dashboard.json"
 FASTER = 30  # 5m of the chart are 10s here
 SCRAPE = "500ms"
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600}
-
-
-def program(name: str) -> str:
-    """Where `prometheus` or `promtool` is; Debian's package `prometheus` has both."""
-    found = shutil.which(name)
-    assert found, f"{name} is not installed: apt-get install prometheus"
-    return found
 
 
 def hastened(rules: str) -> str:
@@ -92,7 +85,7 @@ def scraping(root: Path, targets: Mapping[str, Sequence[int]]) -> Iterator[Prome
     [port] = free_ports(1)
     log = root / "prometheus.log"
     argv = [
-        program("prometheus"),
+        str(program("prometheus")),
         f"--config.file={root / 'prometheus.yaml'}",
         f"--storage.tsdb.path={root / 'data'}",
         f"--web.listen-address={HOST}:{port}",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.prometheus import ALERTS, hastened, program
+from tests.support.prometheus import ALERTS, hastened
+from tests.support.requirements import program
 
 RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
 NAMESPACE, NAME = "blog", "blog-likewise-api"

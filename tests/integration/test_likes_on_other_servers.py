@@ -1,12 +1,11 @@
-"""The same contract on Debian's Redis and Postgres, where they are installed, or on servers by their addresses.
+"""The tests of likes again, on other servers than the embedded ones: Debian's Redis and Postgres, or those you name.
 
-LIKEWISE_TEST_REDIS_URLS and LIKEWISE_TEST_SHARD_MAP (shards 0 to 15) name servers that may be EMPTIED; or
-LIKEWISE_TEST_REDIS_SERVER names a redis-server and LIKEWISE_TEST_POSTGRES_BIN a folder with initdb and postgres.
+LIKEWISE_TEST_REDIS_URLS and LIKEWISE_TEST_SHARD_MAP (shards 0 to 15) name servers. The tests EMPTY them.
+LIKEWISE_TEST_REDIS_SERVER names a redis-server, and LIKEWISE_TEST_POSTGRES_BIN a folder with initdb and postgres.
 """
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +18,12 @@ from tests.integration.test_likes import (  # noqa: F401 - collected here again,
     test_many_at_once_count_one,
 )
 from tests.integration.test_state_machine import test_likes_behave_as_a_set  # noqa: F401
+from tests.support.requirements import program
 from tests.support.servers import Servers, emptied, running, settings_at
 
-REDIS = Path(os.environ.get("LIKEWISE_TEST_REDIS_SERVER", "/usr/bin/redis-server"))
-_NEWEST = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/17/bin"))
-POSTGRES = Path(os.environ.get("LIKEWISE_TEST_POSTGRES_BIN", _NEWEST))
 ADDRESSES = (os.environ.get("LIKEWISE_TEST_REDIS_URLS", ""), os.environ.get("LIKEWISE_TEST_SHARD_MAP", ""))
 
-pytestmark = pytest.mark.skipif(
-    not all(ADDRESSES) and not (REDIS.exists() and (POSTGRES / "initdb").exists()),
-    reason=f"{REDIS} or {POSTGRES}/initdb is not installed",
-)
+pytestmark = [] if all(ADDRESSES) else [pytest.mark.requires("redis-server", "initdb")]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +33,8 @@ def _others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         migrate(settings)
         yield Servers(None, [], settings)
         return
-    with running(tmp_path_factory.mktemp("others"), redis_server=REDIS, postgres_bin=POSTGRES) as servers:
+    redis_server, postgres_bin = program("redis-server"), program("initdb").parent
+    with running(tmp_path_factory.mktemp("others"), redis_server=redis_server, postgres_bin=postgres_bin) as servers:
         yield servers
 
 
