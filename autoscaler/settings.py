@@ -7,20 +7,43 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from autoscaler.errors import ConfigurationError
 from autoscaler.policy.tuning import Tuning
+from service.deprecated_settings import accept_old_names, warn
 
 PREFIX = "LIKEWISE_AUTOSCALER_"
+
+# Old names of settings, without the prefix. Each works for one release, with a warning.
+_RENAMED = {
+    "DRAIN_S": "QUEUE_DRAIN_S",
+    "FLUSH_AGE_S": "MAX_PENDING_AGE_S",
+    "FUTURE_S": "MAX_CLOCK_SKEW_S",
+    "HOLD_S": "STABILIZATION_S",
+    "LEAD_S": "POD_STARTUP_S",
+    "PARTIAL_SHARE": "MAX_MISSING_SHARE",
+    "RAISE_FACTOR": "MAX_SCALE_UP_FACTOR",
+    "RAISE_UTILISATION": "SCALE_UP_UTILIZATION",
+    "RELEASE_EVERY_S": "SCALE_DOWN_PERIOD_S",
+    "RELEASE_SHARE": "MAX_SCALE_DOWN_SHARE",
+    "RESTART_HOLD_S": "RESTART_STABILIZATION_S",
+    "TARGET_UTILISATION": "TARGET_UTILIZATION",
+    "WARM_S": "WARMUP_S",
+}
+RENAMED = {PREFIX + old: PREFIX + new for old, new in _RENAMED.items()}
 
 T = TypeVar("T", bound=BaseSettings)
 
 
 class Settings(Tuning, BaseSettings):
-    """What the decision is tuned by, as the environment has it."""
+    """The constants of the decision, read from the environment."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
 
 def settings_from_environment(**given: Any) -> Settings:
-    """The settings; `given` goes before the environment. Raises ConfigurationError."""
+    """Return the settings; `given` takes precedence over the environment. Raises ConfigurationError.
+
+    An old name of a setting works, with a warning on standard error.
+    """
+    warn(accept_old_names(RENAMED))
     return read_settings(Settings, **given)
 
 

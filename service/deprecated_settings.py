@@ -6,7 +6,7 @@ from collections.abc import Mapping, MutableMapping
 
 
 def accept_old_names(renamed: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> list[str]:
-    """Set each new variable from its old name, and return a warning for each old name in use.
+    """Move the value of each old variable to the new one, and return a warning for each old name in use.
 
     `renamed` maps old variables to new ones. A new name that is set wins over the old one.
     """
@@ -17,7 +17,8 @@ def accept_old_names(renamed: Mapping[str, str], environment: MutableMapping[str
         if new in environment:
             warnings.append(f"{old} is ignored, because {new} is set. Remove {old}: it was renamed to {new}.")
         else:
-            environment[new] = environment[old]
+            # The old name goes, so that another call and child processes don't report it again.
+            environment[new] = environment.pop(old)
             warnings.append(f"{old} was renamed to {new}. The old name still works in this release; set {new} instead.")
     return warnings
 

@@ -49,7 +49,7 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         """Show what a decision on API pods was made of."""
         demand = decision.demand
-        parts = ("arrivals", "growth", "viral", "backlog", "hidden", "total")
+        parts = ("arrivals", "growth", "viral", "backlog", "censored", "total")
         for part in parts:
             self.demand.labels(part).set(getattr(demand, part))
         self.capacity.set(decision.capacity)

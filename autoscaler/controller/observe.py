@@ -84,11 +84,11 @@ def observed(
     """What the decision on API pods looks at. A wish that can't be read is none: see `wish_trouble`."""
     return Observation(
         replicas=seen.workload.replicas,
-        floor=seen.floor.least if seen.floor else None,
+        min_replicas=seen.floor.least if seen.floor else None,
         expected=expected,
         pods=signals.pods,
         posts=signals.posts,
-        lead_s=lead_s,
+        pod_startup_s=lead_s,
         pending=_pending(signals, now, tuning),
         prewarm=_prewarm(seen.workload, now, wall),
     )
@@ -97,7 +97,7 @@ def observed(
 def _pending(signals: Signals, now: float, tuning: Tuning) -> float | None:
     """Likes that wait for Postgres, where that was told lately and can be."""
     backlog = signals.backlog
-    if backlog is None or not -tuning.future_s <= now - backlog.at <= tuning.stale_s:
+    if backlog is None or not -tuning.max_clock_skew_s <= now - backlog.at <= tuning.stale_s:
         return None
     return backlog.pending if 0 <= backlog.pending < math.inf else None
 

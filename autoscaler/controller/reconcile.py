@@ -119,7 +119,7 @@ def _step(target: Target, moment: Moment, metrics: Metrics, me: str, decision_on
                 continue
             raise
         entry = entry_of(decision, by=me, deployment=target.deployment, done=done, held_back=held_back)
-        return Step(seen, entry, blind=decision.limit == "blind")
+        return Step(seen, entry, blind=decision.limit == "no_data")
     raise AssertionError("unreachable: the last try returns or raises")
 
 

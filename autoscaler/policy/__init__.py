@@ -1,1 +1,1 @@
-"""How many pods: pure decisions."""
+"""Decide how many pods to ask for. Every function here is pure."""

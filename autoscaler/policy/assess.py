@@ -1,111 +1,69 @@
-"""From a look to the demand it announces, and what the look teaches for the next one. Pure.
+"""Assess which reports of an observation can be trusted. Pure."""
 
-The demand is reckoned with what was known *before* the look: more arrivals then never mean fewer pods.
-"""
-
+import math
 from dataclasses import dataclass, replace
 
-from autoscaler.policy.decision import State
-from autoscaler.policy.forecast.arrivals import LEVEL_AGE_S, Arrivals
-from autoscaler.policy.forecast.backlog import on_top, waiting
-from autoscaler.policy.forecast.capacity import learn
-from autoscaler.policy.forecast.demand import Demand, grown
-from autoscaler.policy.forecast.load import Load
-from autoscaler.policy.forecast.saturation import hidden, hiding_since, overflowing, saturated
-from autoscaler.policy.forecast.virality import follow
-from autoscaler.policy.observation import Observation
+from autoscaler.policy.forecast.load import Load, scaled_load, sum_load
+from autoscaler.policy.observation import Observation, PodSample, PostRate
 from autoscaler.policy.tuning import Tuning
-
-_SIGNAL_AGE_S = 1.0  # a pod tells of the second before
-_LEAD_MEMORY = 0.3  # share of a new measurement in the lead time: some three make it
-_BEGINS_S = 3.0  # from the first tell: pods tell each second, so all are heard by then
-_PENDING_SPAN_S = 30.0  # the stream's length is compared with what it was so long ago: it breathes with each flush
-_PENDING_GROWN = 1.1  # times as long: less is breath
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What one look gives, and what was known before it."""
+class Assessment:
+    """The trusted load. `no_data` says why there is none, and `partial` why some of it is missing.
 
-    state: State
-    observation: Observation
+    Both are empty for complete data. `factor` is the number of all pods over the number of reporting pods. The load
+    already includes it.
+    """
+
     load: Load
-    now: float
-    capacity: float
-    tuning: Tuning
-
-    def ahead_s(self, level: float, slope: float, lead_s: float) -> float:
-        """Seconds until all that is missing serves: the more, the longer it takes to make."""
-        soonest_s = _SIGNAL_AGE_S + lead_s
-        demand = self.demand(level, slope, soonest_s)
-        missing = demand.total / (self.capacity * self.tuning.target_utilisation) - self.observation.replicas
-        return soonest_s + min(max(0.0, missing), self.tuning.max_replicas) / self.tuning.creation_per_s
-
-    def demand(self, level: float, slope: float, ahead_s: float, viral: float = 0.0) -> Demand:
-        """The demand after a time, from arrivals in requests/s and their slope in requests/s²."""
-        load, replicas = self.load, self.observation.replicas
-        growth = grown(level, slope, ahead_s + LEVEL_AGE_S)
-        on_average = (load.pods + max(load.pods, replicas)) / 2  # those on their way come within the time
-        waits = waiting(load.queue, level + growth / 2, on_average, self.capacity, ahead_s)
-        demand = Demand(
-            arrivals=level, growth=growth, viral=viral, ahead_s=ahead_s,
-            hidden=hidden(load, self.state.hiding, self.capacity, self.now),
-        )  # fmt: skip
-        drain, utilisation = waits / self.tuning.drain_s, self.tuning.target_utilisation
-        return replace(demand, backlog=on_top(level + demand.rise, demand.rise, drain, utilisation))
+    factor: float = 1.0
+    no_data: str = ""
+    partial: str = ""
 
 
-def forecast(state: State, observation: Observation, load: Load, now: float, tuning: Tuning) -> tuple[Demand, State]:
-    """The demand, and the state for the next decision but for what this one changes."""
-    capacity = state.capacity or tuning.pod_capacity
-    look = _Look(state, observation, load, now, capacity, tuning)
-    arrivals = state.arrivals.after(now, load.arrivals)
-    level, slope = _arriving(state, arrivals, load)
-    lead_s = _lead(state, observation, tuning)
-    ahead_s = look.ahead_s(level, slope, lead_s)
-    began, seen = _sight(state, now)
-    climbs, viral = follow(state.climbs if seen else {}, observation.posts, seen, now, capacity, ahead_s)
-    passed = 1.0 if state.looked is None else now - state.looked
-    overflow = overflowing(state.overflow, load, passed)
-    hiding = hiding_since(state.hiding, load, overflow, capacity, now)
-    return look.demand(level, slope, ahead_s, viral), replace(
-        state, sighted=began, looked=now, capacity=learn(capacity, load, passed), lead_s=lead_s, level=level,
-        slope=slope, full=saturated(load) and (state.full or hiding is not None), hiding=hiding, overflow=overflow,
-        arrivals=arrivals, climbs=climbs, pending=_pending(state, observation, now),
-    )  # fmt: skip
+def assess(observation: Observation, now: float, tuning: Tuning) -> Assessment:
+    """Sum the load of the pods with fresh and valid reports.
 
-
-def _sight(state: State, now: float) -> tuple[float, float | None]:
-    """Since when pods have been heard without a break; and when their posts were last looked at, None while pods only
-    begin to be heard: what then becomes more is who tells.
+    Silent pods are assumed to have the mean load of the reporting ones.
     """
-    began = now if state.sighted is None else state.sighted
-    return began, state.looked if now - began >= _BEGINS_S else None
+    trusted = [sample for sample in observation.pods if _is_valid(sample) and _is_fresh(sample, now, tuning)]
+    load = sum_load(trusted, tuning.warmup_s)
+    if load.pods == 0:
+        return Assessment(load, no_data=_explain_no_data(observation, now, tuning))
+    silent = max(0, observation.expected - load.pods)
+    if silent == 0:
+        return Assessment(load)
+    total = load.pods + silent
+    factor = total / load.pods
+    partial = f"{silent} of {total} pods are silent" if silent > tuning.max_missing_share * total else ""
+    return Assessment(scaled_load(load, factor), factor, partial=partial)
 
 
-def _arriving(state: State, arrivals: Arrivals, load: Load) -> tuple[float, float]:
-    """Arrivals in requests/s and their slope. Saturated pods let no fall be seen; full ones take in more as they become
-    more, which is no rise: the slope from before goes on.
-    """
-    level = max(arrivals.level(), state.level if saturated(load) else 0.0)
-    return level, state.slope if state.full else arrivals.growth()
+def scale_posts(observation: Observation, assessment: Assessment) -> Observation:
+    """Return the observation with the posts' rates scaled up for silent pods, as the load is."""
+    if assessment.factor == 1.0:
+        return observation
+    posts = tuple(PostRate(post.post, post.rate * assessment.factor) for post in observation.posts)
+    return replace(observation, posts=posts)
 
 
-def stream_grows(state: State) -> bool:
-    """Whether likes pile up before Postgres; less than a second's likes only wait for the next flush."""
-    if not state.pending:
-        return False
-    newest, oldest = state.pending[-1][1], state.pending[0][1]
-    return newest > max(_PENDING_GROWN * oldest, state.level)
+def _is_fresh(sample: PodSample, now: float, tuning: Tuning) -> bool:
+    return now - tuning.stale_s <= sample.at <= now + tuning.max_clock_skew_s
 
 
-def _lead(state: State, observation: Observation, tuning: Tuning) -> float:
-    known = state.lead_s or tuning.lead_s
-    return known if observation.lead_s is None else known + _LEAD_MEMORY * (observation.lead_s - known)
+def _is_valid(sample: PodSample) -> bool:
+    values = (sample.at, sample.arrivals, sample.accepted, sample.busy, sample.queue, sample.in_flight)
+    return math.isfinite(sum(values)) and min(values[1:]) >= 0 and sample.pods > 0
 
 
-def _pending(state: State, observation: Observation, now: float) -> tuple[tuple[float, float], ...]:
-    if observation.pending is None:
-        return state.pending
-    kept = [entry for entry in state.pending if entry[0] >= now - _PENDING_SPAN_S]
-    return (*kept, (now, observation.pending))
+def _explain_no_data(observation: Observation, now: float, tuning: Tuning) -> str:
+    valid = [sample for sample in observation.pods if _is_valid(sample)]
+    if not observation.pods:
+        return "no pod has reported"
+    if not valid:
+        return "every report is invalid"
+    newest = max(sample.at for sample in valid)
+    if newest > now:
+        return f"the newest report is {newest - now:.0f} s in the future"
+    return f"the newest report is {now - newest:.0f} s old, the limit is {tuning.stale_s:g} s"

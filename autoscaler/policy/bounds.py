@@ -1,4 +1,4 @@
-"""How many pods may be asked for: bounds, what connections allow, how far one decision goes. Pure."""
+"""Compute the smallest and the largest number of API pods. Pure."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,23 @@ from autoscaler.policy.tuning import Tuning
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """From `least` to `most` pods; `why_most` names what sets the upper one."""
+    """The smallest and the largest number of pods. `max_limit` names the setting that gives the largest."""
 
-    least: int
-    most: int
-    why_most: str
+    min_replicas: int
+    max_replicas: int
+    max_limit: str
 
 
-def bounds(tuning: Tuning) -> Bounds:
-    """The API pods' bounds: the lowest of the maximum and of what Postgres and Redis have connections for."""
+def api_pod_bounds(tuning: Tuning) -> Bounds:
+    """Return the bounds of the API pods.
+
+    The upper bound is the lowest of `max_replicas` and the numbers that Postgres and Redis have connections for.
+    """
     candidates = [(tuning.max_replicas, "max_replicas")]
     if tuning.postgres_slots:
         candidates.append((tuning.postgres_slots // tuning.postgres_per_pod, "postgres_slots"))
     if tuning.redis_clients:
         candidates.append((tuning.redis_clients // tuning.redis_per_pod, "redis_clients"))
-    most, why = min(candidates)
-    most = max(1, most)
-    return Bounds(min(tuning.min_replicas, most), most, why)
+    lowest, name = min(candidates)
+    max_replicas = max(1, lowest)
+    return Bounds(min(tuning.min_replicas, max_replicas), max_replicas, name)

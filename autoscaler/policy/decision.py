@@ -1,49 +1,56 @@
-"""A decision, and all that explains it. Pure."""
+"""Define a decision, its explanation, and the state that it leaves for the next one. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from autoscaler.policy.forecast.arrivals import Arrivals
+from autoscaler.policy.forecast.arrivals import ArrivalHistory
 from autoscaler.policy.forecast.demand import Demand
-from autoscaler.policy.forecast.virality import Climb
-from autoscaler.policy.scale_down import Needs
+from autoscaler.policy.forecast.virality import PostTrend
+from autoscaler.policy.scale_down import RecommendationWindow
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a decision remembers for the next one. Times are on the clock of `now`; a fresh one knows nothing.
+    """The memory of a policy between two decisions. Times are on the clock of `now`. A new state knows nothing.
 
-    `began` is when the first decision was made, `sighted` the first with sight since the last without, `looked` the
-    last with sight, `changed` the last that changed anything. `capacity` is requests/s of a busy pod and `lead_s` the
-    lead time: 0 before the first look, then as set until they are learned. `level` is what arrived at the last look,
-    and `slope` its growth in requests/s²; `full` is whether the pods could take no more then, `overflow` by which share
-    more got in than they served (None where they were not saturated), `hiding` since when they may hide what comes, and
-    `pending` the likes that waited for Postgres at the last looks.
+    Times of earlier decisions, None where there was none:
+    `started_at` is of the first decision, `assessed_at` of the last one that had data, `changed_at` of the last one
+    that changed the number of pods. `data_since` is of the first decision with data since the last one without.
+
+    Learned values, 0 until there is data:
+    `capacity` is the rate of a busy pod in requests/s, and `pod_startup_s` the time a pod takes to become ready.
+
+    Values as of the last decision with data:
+    `arrival_rate` is in requests/s and `arrival_slope` in requests/s². `excess_share` is the smoothed share by which
+    arrivals exceeded the served requests, None where the pods were not saturated. `censored_since` is the time from
+    which saturated pods have measured only what they serve, None where they measured the demand. `overloaded` is true
+    from that time until the pods are no longer saturated. `pending_history` holds (time, likes not in Postgres yet).
     """
 
-    began: float | None = None
-    sighted: float | None = None
-    looked: float | None = None
-    changed: float | None = None
+    started_at: float | None = None
+    data_since: float | None = None
+    assessed_at: float | None = None
+    changed_at: float | None = None
     capacity: float = 0.0
-    lead_s: float = 0.0
-    level: float = 0.0
-    slope: float = 0.0
-    full: bool = False
-    overflow: float | None = None
-    hiding: float | None = None
-    pending: tuple[tuple[float, float], ...] = ()
-    arrivals: Arrivals = field(default_factory=Arrivals)
-    climbs: Mapping[str, Climb] = field(default_factory=dict)
-    needs: Needs = field(default_factory=Needs)
+    pod_startup_s: float = 0.0
+    arrival_rate: float = 0.0
+    arrival_slope: float = 0.0
+    overloaded: bool = False
+    excess_share: float | None = None
+    censored_since: float | None = None
+    pending_history: tuple[tuple[float, float], ...] = ()
+    arrivals: ArrivalHistory = field(default_factory=ArrivalHistory)
+    post_trends: Mapping[str, PostTrend] = field(default_factory=dict)
+    recommendations: RecommendationWindow = field(default_factory=RecommendationWindow)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`replicas` to ask for, and why.
+    """A number of pods to ask for, and the explanation.
 
-    `limit` names what bound the number: `demand` where nothing did. `candidates` are the numbers it was chosen from,
-    `demand` what they were made of, `capacity` the requests/s of a busy pod. `state` is for the next decision.
+    `limit` names what bound the number; it is `demand` where nothing did. `candidates` are the numbers that it was
+    chosen from, by name. `demand` is the forecast, and `capacity` the rate of a busy pod in requests/s. `state` is the
+    input of the next decision.
     """
 
     replicas: int

@@ -1,14 +1,16 @@
-"""What is seen at one moment. Times are seconds of one clock, the one `now` is of. Pure."""
+"""Define the inputs of a decision. All times are in seconds on the clock of `now`. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class PodSample:
-    """What a pod said of its last second, at `at`. Rates are requests/s.
+    """A pod's report on the second that ended at `at`. Rates are in requests/s.
 
-    `busy` is a share of 1; `queue` requests wait in it, `in_flight` are being served; `ready_s` is how long it has been
-    ready. `pods` stands for so many that are alike: the simulator groups them, a real pod is one.
+    `arrivals` reached the pod and `accepted` were served. `busy` is the share of the second in which the pod worked.
+    `queue` requests wait in the pod, and `in_flight` are being served. `ready_s` is how long the pod has been ready.
+    `pods` is the number of identical pods that the sample stands for. The simulator groups pods; a real sample is of
+    one pod.
     """
 
     pod: str
@@ -24,7 +26,7 @@ class PodSample:
 
 @dataclass(frozen=True, slots=True)
 class PostRate:
-    """How often one of the hottest posts is asked for, over all pods, in requests/s."""
+    """The request rate of one of the hottest posts over all pods, in requests/s."""
 
     post: str
     rate: float
@@ -32,7 +34,7 @@ class PostRate:
 
 @dataclass(frozen=True, slots=True)
 class Prewarm:
-    """Pods that a person asked for until a time."""
+    """A number of pods that a person requested until a time."""
 
     replicas: int
     until: float
@@ -40,33 +42,34 @@ class Prewarm:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The API pods as they are seen now.
+    """The API pods at one moment. A value of None means that it is not known.
 
-    `replicas` is what the Deployment is asked for. `floor` is the HPA's `minReplicas`, None without an HPA. `expected`
-    pods have been ready for longer than `stale_s`, so they must have spoken. `lead_s` is the measured time from a pod's
-    creation to its readiness. `pending` likes are not in Postgres yet. None: not known.
+    `replicas` is the Deployment's desired number. `expected` pods have been ready for longer than `stale_s`, so a
+    report of each is due. `min_replicas` is the HPA's `minReplicas`, None without an HPA. `pod_startup_s` is the
+    measured time from a pod's creation to its readiness. `pending` likes are not in Postgres yet.
     """
 
     replicas: int
     expected: int
     pods: tuple[PodSample, ...]
-    floor: int | None = None
+    min_replicas: int | None = None
     posts: tuple[PostRate, ...] = ()
-    lead_s: float | None = None
+    pod_startup_s: float | None = None
     pending: float | None = None
     prewarm: Prewarm | None = None
 
     @property
     def current(self) -> int:
-        """What was last asked for: with an HPA its floor, as the HPA itself may be above it."""
-        return self.replicas if self.floor is None else self.floor
+        """Return the number that the last decision set: with an HPA its `minReplicas`, as the HPA may ask for more."""
+        return self.replicas if self.min_replicas is None else self.min_replicas
 
 
 @dataclass(frozen=True, slots=True)
 class FlusherObservation:
-    """The flushers as they are seen now, at `at`: likes pending, the oldest's age, likes/s settled by all of them.
+    """The flushers at one moment, as they reported at `at`.
 
-    `replicas` is what the Deployment is asked for, `ready` of them run.
+    `replicas` is the Deployment's desired number, and `ready` of them run. `pending` likes are not in Postgres yet, the
+    oldest of them for `age_s`. All flushers together store `stored_per_s` likes/s.
     """
 
     replicas: int
@@ -74,4 +77,4 @@ class FlusherObservation:
     at: float | None
     pending: float = 0.0
     age_s: float = 0.0
-    settled: float = 0.0
+    stored_per_s: float = 0.0

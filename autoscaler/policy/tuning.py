@@ -1,6 +1,6 @@
-"""What the decision is tuned by: each constant with its unit and its reason. Pure.
+"""Define the constants of the decision, each with its unit and its reason. Pure.
 
-A share is of 1. How the values were found, and on which traces, is in docs/explanation/autoscaler.md.
+A share is between 0 and 1. docs/explanation/autoscaler.md describes how the values were found.
 """
 
 from typing import Self
@@ -9,89 +9,89 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Tuning(BaseModel):
-    """Everything `decide` needs besides its state and what it observes."""
+    """The constants that `decide` and `decide_flushers` use."""
 
     model_config = ConfigDict(frozen=True)
 
-    min_replicas: int = Field(default=2, ge=1, description="Pods that are kept in any case: one may die.")
-    max_replicas: int = Field(default=600, ge=1, description="Pods that are never exceeded.")
+    min_replicas: int = Field(default=2, ge=1, description="Minimum number of API pods. With two, one may fail.")
+    max_replicas: int = Field(default=600, ge=1, description="Maximum number of API pods.")
     pod_capacity: float = Field(
-        default=1_000, gt=0, description="Requests/s of a busy pod, until pods have shown their own."
+        default=1_000, gt=0, description="Rate of a busy pod in requests/s, until it has been learned."
     )
-    target_utilisation: float = Field(
+    target_utilization: float = Field(
         default=0.66,
         gt=0,
         lt=1,
-        description="Share of its capacity a pod is to use: half as much again is then met while new pods start.",
+        description="Share of a pod's capacity to use. The rest covers a rise by half while new pods start.",
     )
-    raise_utilisation: float = Field(
+    scale_up_utilization: float = Field(
         default=0.71,
         gt=0,
         lt=1,
-        description="Share from which pods are added; from the target on nothing changes, so that chance adds none.",
+        description="Utilization above which pods are added. The gap to the target keeps noise from adding pods.",
     )
-    lead_s: float = Field(
-        default=10, gt=0, description="From a pod's creation to its first requests, until pods have shown their own."
+    pod_startup_s: float = Field(
+        default=10, gt=0, description="Time from a pod's creation to its first request, until it has been measured."
     )
-    creation_per_s: float = Field(default=20, gt=0, description="Pods a second that the ReplicaSet controller makes.")
-    drain_s: float = Field(
-        default=10, gt=0, description="Time in which waiting requests are to be served; the button gives up after 8 s."
+    creation_per_s: float = Field(
+        default=20, gt=0, description="Pods that the ReplicaSet controller creates per second."
     )
-    raise_factor: float = Field(
+    queue_drain_s: float = Field(
+        default=10, gt=0, description="Time to work off a queue. The like button gives up after 8 s."
+    )
+    max_scale_up_factor: float = Field(
         default=4,
         gt=1,
-        description="Times the pods asked for, at most, in one decision: a broken signal goes no further.",
+        description="Maximum factor of one scale-up. It limits the effect of a broken signal.",
     )
-    hold_s: float = Field(
+    stabilization_s: float = Field(
         default=30,
         gt=0,
-        description="Pods are released once they were too many for so long: a lull between two waves is shorter.",
+        description="Time for which pods must be surplus before a scale-down. A lull between two waves is shorter.",
     )
-    release_every_s: float = Field(
-        default=10, gt=0, description="Time between two releases: enough to see what the last one did."
+    scale_down_period_s: float = Field(
+        default=10, gt=0, description="Minimum time between two scale-downs, to see the effect of the first."
     )
-    release_share: float = Field(
+    max_scale_down_share: float = Field(
         default=0.35,
         gt=0,
         lt=1,
-        description="Share of the pods that go in one release: 600 are 100 after 40 s; they are made in 25.",
+        description="Maximum share of the pods to remove in one scale-down. 600 pods become 100 in 40 s.",
     )
-    restart_hold_s: float = Field(
-        default=300, ge=0, description="After a start nothing is released for so long: an HPA's memory of the past."
+    restart_stabilization_s: float = Field(
+        default=300, ge=0, description="Time after a start without a scale-down, as long as an HPA's default window."
     )
-    stale_s: float = Field(
-        default=5, gt=0, description="Figures older than this are not believed: pods write each second."
+    stale_s: float = Field(default=5, gt=0, description="Maximum age of a report. Pods report each second.")
+    max_clock_skew_s: float = Field(
+        default=1, ge=0, description="Reports from further in the future are ignored. Clocks differ by less."
     )
-    future_s: float = Field(
-        default=1, ge=0, description="Figures from further ahead are not believed: clocks differ by less."
+    max_missing_share: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of silent pods above which there is no scale-down."
     )
-    partial_share: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of silent pods from which nothing is released."
+    warmup_s: float = Field(
+        default=30, ge=0, description="Time after a pod's start that the learned capacity leaves out, as caches fill."
     )
-    warm_s: float = Field(
-        default=30, ge=0, description="A pod's first seconds, of which its capacity is not learned: caches fill."
-    )
-    postgres_slots: int = Field(default=0, ge=0, description="Connections Postgres has for API pods; 0: no limit.")
+    postgres_slots: int = Field(default=0, ge=0, description="Postgres connections for all API pods. 0: no limit.")
     postgres_per_pod: int = Field(default=4, ge=1, description="Connections of one pod to one database.")
-    redis_clients: int = Field(default=0, ge=0, description="Connections a Redis node has for API pods; 0: no limit.")
+    redis_clients: int = Field(default=0, ge=0, description="Connections of a Redis node for API pods. 0: no limit.")
     redis_per_pod: int = Field(default=4, ge=1, description="Connections of one pod to one Redis node.")
-    min_flushers: int = Field(default=1, ge=1, description="Flushers that are kept in any case.")
-    max_flushers: int = Field(default=8, ge=1, description="Flushers that are never exceeded.")
+    min_flushers: int = Field(default=1, ge=1, description="Minimum number of flushers.")
+    max_flushers: int = Field(default=8, ge=1, description="Maximum number of flushers.")
     flusher_capacity: float = Field(
-        default=20_000, gt=0, description="Likes/s of a busy flusher, until flushers have shown their own."
+        default=20_000, gt=0, description="Rate of a busy flusher in likes/s, until it has been learned."
     )
-    flush_age_s: float = Field(
+    max_pending_age_s: float = Field(
         default=2,
         gt=0,
-        description="Age of the oldest pending like from which flushers are too few: p99 is to be below.",
+        description="Age of the oldest pending like from which flushers are added. The p99 is to stay below it.",
     )
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_order(self) -> Self:
         for low, high in (
             ("min_replicas", "max_replicas"),
             ("min_flushers", "max_flushers"),
-            ("target_utilisation", "raise_utilisation"),
+            ("target_utilization", "scale_up_utilization"),
         ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} {getattr(self, low)} is above {high} {getattr(self, high)}")

@@ -13,7 +13,7 @@ Points = Sequence[tuple[float, float]]
 Count = Callable[[float], float]  # pods at a time, in s on the demand's clock
 
 
-def simulated(demand: Points, tuning: Tuning, lead_s: float, post_share: float) -> list[Moment]:
+def simulated(demand: Points, tuning: Tuning, pod_startup_s: float, post_share: float) -> list[Moment]:
     """The simulator's moments for `(s, requests/s)` points, with pods that are ready after `lead_s` and warm at once.
 
     `post_share` of the requests are one post's. Each second is a point, so that no longer step skips a release.
@@ -24,7 +24,7 @@ def simulated(demand: Points, tuning: Tuning, lead_s: float, post_share: float) 
     post = Curve(times, tuple(rate * post_share for rate in rates))
     world = World(
         capacity=tuning.pod_capacity, min_replicas=tuning.min_replicas, max_replicas=tuning.max_replicas,
-        start_s=lead_s, cold_share=1.0,
+        start_s=pod_startup_s, cold_share=1.0,
     )  # fmt: skip
     return run(Trace("drill", Curve(times, rates), post), Likewise(world, tuning), world)
 

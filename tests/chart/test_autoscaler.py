@@ -6,6 +6,7 @@ import pytest
 
 from autoscaler.controller.run_settings import RunSettings
 from autoscaler.policy.tuning import Tuning
+from autoscaler.settings import PREFIX, RENAMED
 from tests.support.chart import CHART, RefusedError, environment, named, pod, render
 
 NAME = "likewise-autoscaler"
@@ -27,11 +28,11 @@ def test_the_floor_is_its_own_and_the_hpas_only_without_it():
 
 
 def test_it_is_told_what_to_scale_and_how_far():
-    values = {"hpa.minReplicas": 3, "hpa.maxReplicas": 40, "autoscaler.settings.target_utilisation": 0.6}
+    values = {"hpa.minReplicas": 3, "hpa.maxReplicas": 40, "autoscaler.settings.target_utilization": 0.6}
     env = environment(pod(named(render(**values), "Deployment", NAME))["containers"][0])
     wanted = {
         "DEPLOYMENT": "likewise-api", "HPA": "likewise-api", "FLUSHERS": "likewise-flusher", "LEASE": NAME,
-        "DECISIONS": NAME, "MIN_REPLICAS": "3", "MAX_REPLICAS": "40", "TARGET_UTILISATION": "0.6",
+        "DECISIONS": NAME, "MIN_REPLICAS": "3", "MAX_REPLICAS": "40", "TARGET_UTILIZATION": "0.6",
     }  # fmt: skip
     assert wanted.items() <= {name.removeprefix("LIKEWISE_AUTOSCALER_"): value for name, value in env.items()}.items()
     assert {"LIKEWISE_REDIS_URLS", "LIKEWISE_REDIS_PASSWORD"} <= env.keys()
@@ -86,7 +87,17 @@ def test_the_lease_is_made_empty_so_that_no_upgrade_takes_it_back():
 def test_values_know_every_setting_and_no_other():
     schema = json.loads((CHART / "values.schema.json").read_text())
     known = schema["properties"]["autoscaler"]["properties"]["settings"]["properties"].keys()
-    assert known == (Tuning.model_fields.keys() | RunSettings.model_fields.keys()) - FROM_OTHER_VALUES
+    old = {name.removeprefix(PREFIX).lower() for name in RENAMED}
+    assert known == (Tuning.model_fields.keys() | RunSettings.model_fields.keys()) - FROM_OTHER_VALUES | old
+
+
+def test_an_old_name_of_a_setting_reaches_the_autoscaler_which_warns():
+    values = {"autoscaler.settings.hold_s": 45, "autoscaler.settings.target_utilisation": 0.6}
+    objects = render(**values)
+    env = environment(pod(named(objects, "Deployment", NAME))["containers"][0])
+    assert env[f"{PREFIX}HOLD_S"] == "45"
+    [metric, *_] = named(objects, "HorizontalPodAutoscaler", "likewise-api")["spec"]["metrics"]
+    assert metric["resource"]["target"]["averageValue"] == "700m"
 
 
 @pytest.mark.parametrize("setting", ["max_replicas", "utilization"])

@@ -38,7 +38,7 @@ POST_SHARE = 0.9  # of the requests are one post's, as the crowd tells
 MOSTLY = 0.98  # of the pods: KWOK forgets one at times
 FIRST_S, ALL_S = 5.0, 10.0  # after the rise: the first change, and all pods asked for
 QUICK = {  # the defaults hold 30 s, release each 10 s, and nothing in the first 5 minutes: too long for a test
-    "HOLD_S": "5", "RELEASE_EVERY_S": "4", "RESTART_HOLD_S": "0",
+    "STABILIZATION_S": "5", "SCALE_DOWN_PERIOD_S": "4", "RESTART_STABILIZATION_S": "0",
 }  # fmt: skip
 SETTINGS = QUICK | {"MIN_REPLICAS": str(LEAST), "MAX_REPLICAS": str(MOST), "POD_CAPACITY": str(CAPACITY)}
 
@@ -129,8 +129,8 @@ def mostly_ready(recorder: Recorder, asked: int) -> bool:
 def on_paper(drill: Drill, points: Points) -> dict[str, Any]:
     """The drill's figures beside the simulator's, with the same tuning and the lead time that was seen."""
     tuning = Tuning.model_validate({name.lower(): value for name, value in SETTINGS.items()})
-    lead_s = median(drill.recorder.leads_s)
-    moments = simulated(points, tuning, lead_s, POST_SHARE)
+    pod_startup_s = median(drill.recorder.leads_s)
+    moments = simulated(points, tuning, pod_startup_s, POST_SHARE)
     recorder, end = drill.recorder, points[-1][0]
     pairs = {
         "asked": (recorder.asked, lambda moment: moment.asked),
@@ -138,7 +138,7 @@ def on_paper(drill: Drill, points: Points) -> dict[str, Any]:
         "ready": (recorder.ready, lambda moment: moment.ready),
     }
     return {
-        "lead_s": round(lead_s, 2),
+        "lead_s": round(pod_startup_s, 2),
         "first_change_s": round(drill.first(recorder.asked, LEAST + 1), 2),
         "all_asked_s": round(drill.first(recorder.asked, MOST), 2),
         "mostly_ready_s": round(drill.first(recorder.ready, round(MOSTLY * MOST)), 2),

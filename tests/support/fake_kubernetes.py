@@ -19,7 +19,14 @@ from autoscaler.signals.signals import Backlog, Signals
 
 API, FLUSHER = "likewise-api", "likewise-flusher"
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TUNING = Tuning(min_replicas=2, max_replicas=40, min_flushers=2, hold_s=10, release_every_s=2, restart_hold_s=0)
+TUNING = Tuning(
+    min_replicas=2,
+    max_replicas=40,
+    min_flushers=2,
+    stabilization_s=10,
+    scale_down_period_s=2,
+    restart_stabilization_s=0,
+)
 
 
 class FakeApi:

@@ -7,8 +7,8 @@ from autoscaler.policy.observation import Observation, PodSample, PostRate
 from autoscaler.policy.policy import decide
 from autoscaler.policy.tuning import Tuning
 
-TUNING = Tuning(pod_capacity=100, min_replicas=2, max_replicas=100, lead_s=5)
-RUNNING = State(began=-10_000.0)  # long enough ago to release
+TUNING = Tuning(pod_capacity=100, min_replicas=2, max_replicas=100, pod_startup_s=5)
+RUNNING = State(started_at=-10_000.0)  # long enough ago to release
 
 
 def pods(

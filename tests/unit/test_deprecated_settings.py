@@ -12,6 +12,13 @@ def test_an_old_name_works_and_the_warning_names_the_new_one():
     assert "LIKEWISE_OLD was renamed to LIKEWISE_NEW" in warning
 
 
+def test_an_old_name_is_reported_once():
+    environment = {"LIKEWISE_OLD": "7"}
+    accept_old_names(RENAMED, environment)
+    assert accept_old_names(RENAMED, environment) == []
+    assert environment == {"LIKEWISE_NEW": "7"}
+
+
 def test_a_new_name_wins_and_the_old_one_is_reported():
     environment = {"LIKEWISE_OLD": "7", "LIKEWISE_NEW": "8"}
     [warning] = accept_old_names(RENAMED, environment)

@@ -1,1 +1,1 @@
-"""What the load is and what it will be."""
+"""Forecast the load from what pods report. Every function here is pure."""

@@ -1,16 +1,19 @@
-"""What waits, what will wait once new pods serve, and what it takes besides the demand to work that off. Pure."""
+"""Forecast the queue, and the extra rate that works it off. Pure."""
 
 
-def waiting(queue: float, rate: float, pods: float, capacity: float, ahead_s: float) -> float:
-    """Requests that will wait in `ahead_s`, if `rate` requests/s come until then and `pods` serve `capacity` each."""
-    return queue + ahead_s * max(0.0, rate - pods * capacity)
+def future_queue(queue: float, rate: float, pods: float, capacity: float, horizon_s: float) -> float:
+    """Return the requests that wait after `horizon_s`.
 
-
-def on_top(demand: float, growth: float, drain: float, utilisation: float) -> float:
-    """Requests/s beyond the demand for which pods are needed, so that `drain` requests/s are worked off besides.
-
-    Pods for the demand are used to `utilisation`: what they have to spare drains first. A rise that goes on will take
-    that spare, so by as much as it adds, what waits comes on top.
+    Until then `rate` requests/s arrive, and `pods` pods serve `capacity` requests/s each.
     """
-    beyond_spare = utilisation * (demand + drain) - demand
+    return queue + horizon_s * max(0.0, rate - pods * capacity)
+
+
+def backlog_rate(demand: float, growth: float, drain: float, utilization: float) -> float:
+    """Return the requests/s to add to the demand, so that the pods also work off `drain` requests/s.
+
+    Pods for the demand are used to `utilization`, so their spare capacity drains first. A rise that goes on uses up
+    that spare capacity, so its share of the queue is added.
+    """
+    beyond_spare = utilization * (demand + drain) - demand
     return max(0.0, beyond_spare, min(growth, drain))

@@ -1,36 +1,38 @@
-"""What the pods will have to serve once a pod that is made now is ready. Pure."""
+"""Define the demand that the pods must serve once a pod that is created now is ready. Pure."""
 
 from dataclasses import dataclass
 
-_GROWTH_AT_MOST = 1.0  # times the arrivals a slope may add: a rise that goes further is seen again before
+# A slope may add this many times the arrivals. A rise that goes further shows again in a later observation.
+_MAX_GROWTH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Requests/s to be served `ahead_s` from now, and what they are made of.
+    """A forecast for `horizon_s` from now, in requests/s, and its parts.
 
-    `arrivals` come now, `growth` is added by their slope, `viral` by posts that double; `backlog` is what it takes on
-    top to work off what waits. `hidden` is what saturated pods are assumed to keep from sight, 0 where none is.
+    `arrivals` come now. `growth` is added by their slope, and `viral` by posts that double. `backlog` is the extra rate
+    that works off the queue. `censored` is the assumed demand of pods that can measure only what they serve; it is 0
+    where pods measure all of it.
     """
 
     arrivals: float = 0.0
     growth: float = 0.0
     viral: float = 0.0
     backlog: float = 0.0
-    hidden: float = 0.0
-    ahead_s: float = 0.0
+    censored: float = 0.0
+    horizon_s: float = 0.0
 
     @property
     def rise(self) -> float:
-        """What is added: the total's slope and its posts are the same rise, seen twice, so the larger counts."""
+        """Return the expected rise. The slope and the viral posts describe the same rise, so the larger one counts."""
         return max(self.growth, self.viral)
 
     @property
     def total(self) -> float:
-        """All of it."""
-        return max(self.arrivals + self.rise + self.backlog, self.hidden)
+        """Return the rate that the pods must serve."""
+        return max(self.arrivals + self.rise + self.backlog, self.censored)
 
 
-def grown(level: float, slope: float, ahead_s: float) -> float:
-    """Requests/s that a slope in requests/s² adds to a level within a time."""
-    return min(slope * ahead_s, _GROWTH_AT_MOST * level)
+def growth_within(rate: float, slope: float, horizon_s: float) -> float:
+    """Return the requests/s that a slope in requests/s² adds to a rate within `horizon_s`."""
+    return min(slope * horizon_s, _MAX_GROWTH * rate)

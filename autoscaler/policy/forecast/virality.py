@@ -1,4 +1,4 @@
-"""Posts that double and double again, seen before they show in the total. Pure."""
+"""Detect posts that double repeatedly before the total of all arrivals shows it. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -6,84 +6,97 @@ from dataclasses import dataclass
 
 from autoscaler.policy.observation import PostRate
 
-_DOUBLINGS = 2.0  # one may be chance or a newsletter; two in a row are a crowd that brings a crowd
-_AHEAD = 2.0  # doublings that are believed ahead: what goes further is seen again before
-_REST = 1.2  # times the rate it began at: below, a post rests, and its climb has not begun
-_SLOWEST_S = 60.0  # for two doublings; what rises slower, the total shows early enough
-_SMALLEST = 1 / 8  # of a pod's capacity: below, even the fourfold of a post fits a pod
-_SMOOTH_S = 2.0  # a post's rate is averaged over so long: a few likes a second double by chance
-_MOST = 1_000  # posts that are followed
+# One doubling may be noise or a newsletter. Two in a row mean that readers bring more readers.
+_MIN_DOUBLINGS = 2.0
+# The forecast goes this many doublings ahead. A rise that goes further shows again in a later observation.
+_MAX_DOUBLINGS_AHEAD = 2.0
+# Below this many times its first rate a post has not begun to rise.
+_REST_FACTOR = 1.2
+# Longest time for two doublings. The total shows a slower rise early enough.
+_MAX_RISE_S = 60.0
+# Smallest rate in shares of a pod's capacity: below it even four times the rate fits one pod.
+_MIN_RATE_SHARE = 1 / 8
+# A post's rate is averaged over this time, as a few likes per second double by chance.
+_SMOOTHING_S = 2.0
+_MAX_POSTS = 1_000
 
-Marks = tuple[tuple[float, float], ...]
+Doublings = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Climb:
-    """A post's smoothed rate, and (time, rate) of where its last doublings began, oldest first."""
+class PostTrend:
+    """A post's smoothed rate in requests/s at `at`.
+
+    `doublings` holds (time, rate) of the start of each of its last doublings, oldest first.
+    """
 
     at: float
     rate: float
-    marks: Marks
+    doublings: Doublings
 
 
-def follow(
-    climbs: Mapping[str, Climb],
+def update_trends(
+    trends: Mapping[str, PostTrend],
     posts: Iterable[PostRate],
-    seen: float | None,
+    seen_at: float | None,
     now: float,
     capacity: float,
-    ahead_s: float,
-) -> tuple[dict[str, Climb], float]:
-    """The climbs with what is seen now, and the requests/s that viral posts will add within `ahead_s`.
+    horizon_s: float,
+) -> tuple[dict[str, PostTrend], float]:
+    """Return the trends with the posts of `now`, and the requests/s that viral posts will add within `horizon_s`.
 
-    `seen` is when posts were last looked at, None at first; `capacity` is requests/s of a busy pod.
+    `seen_at` is the time of the last look at posts, None for the first. `capacity` is the rate of a busy pod in
+    requests/s.
     """
-    hottest = sorted((post for post in posts if 0 < post.rate < math.inf), key=lambda post: -post.rate)[:_MOST]
-    smallest = _SMALLEST * capacity
-    followed: dict[str, Climb] = {}
+    hottest = sorted((post for post in posts if 0 < post.rate < math.inf), key=lambda post: -post.rate)[:_MAX_POSTS]
+    smallest = _MIN_RATE_SHARE * capacity
+    updated: dict[str, PostTrend] = {}
     extra = 0.0
     for post in hottest:
-        before = climbs.get(post.post) or _unseen(seen, smallest, post.rate, now)
+        before = trends.get(post.post) or _new_trend(seen_at, smallest, post.rate, now)
         rate = _smoothed(before, post.rate, now)
         if rate < smallest:
             continue
-        extra += _expected(before.marks, rate, now, ahead_s)
-        followed[post.post] = Climb(now, rate, _marked(before.marks, rate, now))
-    return followed, extra
+        extra += _expected_rise(before.doublings, rate, now, horizon_s)
+        updated[post.post] = PostTrend(now, rate, _updated_doublings(before.doublings, rate, now))
+    return updated, extra
 
 
-def _unseen(seen: float | None, smallest: float, rate: float, now: float) -> Climb:
-    """A post that was not among the hottest at the last look was small then; at the first look nothing is known."""
-    return Climb(now, rate, ((now, rate),)) if seen is None else Climb(seen, smallest, ((seen, smallest),))
+def _new_trend(seen_at: float | None, smallest: float, rate: float, now: float) -> PostTrend:
+    """Return the trend of a new post. A post that was not among the hottest at the last look was small then."""
+    if seen_at is None:
+        return PostTrend(now, rate, ((now, rate),))
+    return PostTrend(seen_at, smallest, ((seen_at, smallest),))
 
 
-def _smoothed(before: Climb, rate: float, now: float) -> float:
-    share = 1 - math.exp(-max(0.0, now - before.at) / _SMOOTH_S) if now > before.at else 1.0
-    return before.rate + share * (rate - before.rate)
+def _smoothed(before: PostTrend, rate: float, now: float) -> float:
+    weight = 1 - math.exp(-max(0.0, now - before.at) / _SMOOTHING_S) if now > before.at else 1.0
+    return before.rate + weight * (rate - before.rate)
 
 
-def _expected(marks: Marks, rate: float, now: float, ahead_s: float) -> float:
-    """What a post adds if it goes on doubling as it has since its oldest mark, and no faster than since the newest;
-    nothing before it has doubled twice.
+def _expected_rise(doublings: Doublings, rate: float, now: float, horizon_s: float) -> float:
+    """Return the requests/s that a post adds, 0 before it has doubled twice.
+
+    The post is assumed to go on as since its oldest doubling, but no faster than since the newest.
     """
-    (first, base), (last, newest) = marks[0], marks[-1]
-    doublings = math.log2(rate / base)
-    if now <= last or doublings < _DOUBLINGS:
+    (first_at, first_rate), (last_at, last_rate) = doublings[0], doublings[-1]
+    count = math.log2(rate / first_rate)
+    if now <= last_at or count < _MIN_DOUBLINGS:
         return 0.0
-    recent = (1 + max(0.0, math.log2(rate / newest))) / (now - last)
-    per_s = min(doublings / (now - first), recent)
-    return float(rate * (2 ** min(_AHEAD, per_s * ahead_s) - 1))
+    recent = (1 + max(0.0, math.log2(rate / last_rate))) / (now - last_at)
+    per_s = min(count / (now - first_at), recent)
+    return float(rate * (2 ** min(_MAX_DOUBLINGS_AHEAD, per_s * horizon_s) - 1))
 
 
-def _marked(marks: Marks, rate: float, now: float) -> Marks:
-    """A new mark at each doubling, the last three are kept; anew from where a post rests or falls."""
-    newest = marks[-1][1]
+def _updated_doublings(doublings: Doublings, rate: float, now: float) -> Doublings:
+    """Return the last three doublings. The list starts again where the post rests or falls."""
+    newest = doublings[-1][1]
     if rate >= 2 * newest:
-        marks = (*marks[-2:], (now, rate))
-    elif len(marks) == 1 and rate < newest * _REST:
+        doublings = (*doublings[-2:], (now, rate))
+    elif len(doublings) == 1 and rate < newest * _REST_FACTOR:
         return ((now, min(rate, newest)),)
     elif rate < newest / 2:
         return ((now, rate),)
-    while marks and now - marks[0][0] > _SLOWEST_S:
-        marks = marks[1:]
-    return marks or ((now, rate),)
+    while doublings and now - doublings[0][0] > _MAX_RISE_S:
+        doublings = doublings[1:]
+    return doublings or ((now, rate),)

@@ -72,7 +72,7 @@ class Deployment:
     def settled(self, now: float) -> bool:
         """Whether all that is asked for is there and warm."""
         newest = self.cohorts[-1].ready_at
-        return self.existing == self.asked and newest + self.world.warm_s <= now
+        return self.existing == self.asked and newest + self.world.warmup_s <= now
 
     def merge(self, now: float, age_s: float) -> None:
         """Pods older than `age_s` are all alike to everyone: one cohort."""
@@ -82,6 +82,6 @@ class Deployment:
 
     def _warmth(self, age_s: float) -> float:
         world = self.world
-        if age_s >= world.warm_s:
+        if age_s >= world.warmup_s:
             return 1.0
-        return world.cold_share + (1 - world.cold_share) * age_s / world.warm_s
+        return world.cold_share + (1 - world.cold_share) * age_s / world.warmup_s

@@ -77,7 +77,7 @@ def _step(trace: Trace, traffic: Traffic, deployment: Deployment, start: float, 
 
 def _at_first(trace: Trace, world: World) -> int:
     """As many pods as the first demand needs."""
-    needed = -(-trace.demand.values[0] // (world.capacity * world.target_utilisation))
+    needed = -(-trace.demand.values[0] // (world.capacity * world.target_utilization))
     return max(world.min_replicas, min(world.max_replicas, int(needed)))
 
 
@@ -85,8 +85,8 @@ def _calm(trace: Trace, measure: Measure, traffic: Traffic, deployment: Deployme
     """Whether nothing happens and nothing is due: no jump, no queue, neither too few pods nor too many."""
     world = deployment.world
     jumps = abs(trace.demand.at(measure.end) - measure.demand) > _CALM_CHANGE * measure.demand
-    enough = measure.utilisation < _CALM_UTILISATION
-    few = measure.utilisation >= _CALM_SLACK * world.target_utilisation or deployment.asked == world.min_replicas
+    enough = measure.utilization < _CALM_UTILISATION
+    few = measure.utilization >= _CALM_SLACK * world.target_utilization or deployment.asked == world.min_replicas
     return traffic.idle and not jumps and enough and few and deployment.settled(measure.end)
 
 

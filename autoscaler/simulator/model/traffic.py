@@ -26,7 +26,7 @@ class Measure:
     served: float
     queue: float
     wait_s: float
-    utilisation: float
+    utilization: float
     lost: float
     post: float
     violated: bool

@@ -31,10 +31,10 @@ class Ideal:
 
     def _lead(self, missing: int) -> float:
         world = self._world
-        return world.start_s + world.warm_s + self.interval_s + max(0, missing) / world.creation_per_s
+        return world.start_s + world.warmup_s + self.interval_s + max(0, missing) / world.creation_per_s
 
     def _pods(self, demand: float) -> int:
-        return _within(self._world, demand / (self._world.capacity * self._world.target_utilisation))
+        return _within(self._world, demand / (self._world.capacity * self._world.target_utilization))
 
 
 class Bound:
@@ -66,12 +66,12 @@ class Bound:
         return max(self._pods(now - VISIBLE_S), deployment.asked if self._waiting else 0)
 
     def _pods(self, time: float) -> int:
-        return _within(self._world, self._demand.at(time) / (self._world.capacity * self._world.target_utilisation))
+        return _within(self._world, self._demand.at(time) / (self._world.capacity * self._world.target_utilization))
 
     @property
     def _lead_s(self) -> float:
         world = self._world
-        return VISIBLE_S + world.start_s + world.warm_s + world.max_replicas / world.creation_per_s
+        return VISIBLE_S + world.start_s + world.warmup_s + world.max_replicas / world.creation_per_s
 
 
 def climbs(demand: Curve) -> list[tuple[float, float, float]]:

@@ -25,7 +25,7 @@ class Usage:
     have no figure yet.
     """
 
-    utilisation: float
+    utilization: float
     counted: int
     unready: int = 0
     missing: int = 0
@@ -35,7 +35,7 @@ def recommended(current: int, usage: Usage, target: float) -> int:
     """Pods for a usage, before stabilisation and policies."""
     if usage.counted == 0:
         return current
-    ratio = usage.utilisation / target
+    ratio = usage.utilization / target
     if usage.missing == 0 and not (usage.unready and ratio > 1):
         return current if abs(1 - ratio) <= TOLERANCE else _ceil(ratio * usage.counted)
     total, pods = ratio * usage.counted, usage.counted + usage.missing
@@ -62,7 +62,7 @@ class Hpa:
 
     def __init__(self, world: World, down_window_s: float = DOWN_WINDOW_S, target: float | None = None) -> None:
         self._down_window_s = down_window_s
-        self._target = target or world.target_utilisation
+        self._target = target or world.target_utilization
         self.floor = world.min_replicas
         self._world = world
         self._busy = Series(world.hpa_lag_s + METRIC_WINDOW_S + SYNC_S)
@@ -71,7 +71,7 @@ class Hpa:
 
     def see(self, measure: Measure, deployment: Deployment) -> None:
         """CPU shows what is done, at most all of it."""
-        self._busy.add(measure.end, measure.utilisation)
+        self._busy.add(measure.end, measure.utilization)
 
     def ask(self, now: float, deployment: Deployment) -> int:
         """Replicas at a sync."""

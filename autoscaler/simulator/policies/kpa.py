@@ -65,6 +65,6 @@ class Kpa:
         """Replicas at a tick."""
         stable = self._concurrency.mean(now - STABLE_S, now)
         panic = self._concurrency.mean(now - PANIC_S, now)
-        target = CONCURRENCY * self._world.target_utilisation
+        target = CONCURRENCY * self._world.target_utilization
         found, self._mode = scaled(deployment.ready(now), stable, panic, target, self._mode, now)
         return max(self._world.min_replicas, min(self._world.max_replicas, found))

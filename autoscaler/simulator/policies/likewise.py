@@ -22,7 +22,7 @@ class Likewise:
     def __init__(self, world: World, tuning: Tuning) -> None:
         self._world = world
         self._tuning = tuning
-        self._state = State(began=-tuning.restart_hold_s)  # it has been running for a while
+        self._state = State(started_at=-tuning.restart_stabilization_s)  # it has been running for a while
         self._seen: Measure | None = None
         self._before: Measure | None = None
 
@@ -46,9 +46,9 @@ class Likewise:
             replicas=deployment.asked,
             expected=deployment.ready(now, self._tuning.stale_s),
             pods=self._samples(told, heard, now) if told else (),
-            floor=floor,
+            min_replicas=floor,
             posts=(PostRate("viral", told.post),) if told and told.post > 0 else (),
-            lead_s=self._world.start_s,  # the pods that run were timed when they started
+            pod_startup_s=self._world.start_s,  # the pods that run were timed when they started
         )
 
     def _told(self) -> Measure | None:
@@ -61,7 +61,7 @@ class Likewise:
         pods = max(1, sum(cohort.pods for cohort in heard))
         return tuple(
             PodSample(
-                "simulated", told.end, told.arrivals / pods, told.served / pods, told.utilisation, told.queue / pods,
+                "simulated", told.end, told.arrivals / pods, told.served / pods, told.utilization, told.queue / pods,
                 told.served / pods / self._world.capacity, now - cohort.ready_at, cohort.pods,
             )
             for cohort in heard

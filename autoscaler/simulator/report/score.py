@@ -51,7 +51,7 @@ def spikes(trace: Trace, world: World) -> int:
     """Peaks of the demand that stand out by a tenth from what is before and after, where the demand needs more than the
     least pods; a rise at the end counts.
     """
-    least = world.min_replicas * world.capacity * world.target_utilisation
+    least = world.min_replicas * world.capacity * world.target_utilization
     count, rising, extreme = 0, False, max(least, trace.demand.values[0])
     for raw in trace.demand.values:
         value = max(least, raw)

@@ -23,9 +23,9 @@ NAME = "likewise-api"
 LEASE = "likewise-autoscaler"
 ACCOUNT = "likewise-autoscaler"
 QUICK = {  # a spike and its end within some seconds
-    "MIN_REPLICAS": "2", "MAX_REPLICAS": "40", "POD_CAPACITY": "1000", "HOLD_S": "2", "RELEASE_EVERY_S": "1",
-    "RESTART_HOLD_S": "0", "LEASE_S": "5", "RENEW_S": "0.5", "REQUEST_S": "1.5", "YIELD_S": "4", "METRICS_PORT": "0",
-    "FLUSHERS": "",
+    "MIN_REPLICAS": "2", "MAX_REPLICAS": "40", "POD_CAPACITY": "1000", "STABILIZATION_S": "2",
+    "SCALE_DOWN_PERIOD_S": "1", "RESTART_STABILIZATION_S": "0", "LEASE_S": "5", "RENEW_S": "0.5",
+    "REQUEST_S": "1.5", "YIELD_S": "4", "METRICS_PORT": "0", "FLUSHERS": "",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ VALUES = {
     "flusher.replicas": 1,
     "autoscaler.replicas": 1,
     "autoscaler.resources.requests.cpu": "20m",
-    "autoscaler.settings.restart_hold_s": 0,
+    "autoscaler.settings.restart_stabilization_s": 0,
     "api.preStopSeconds": 2,
     "api.resources.requests.cpu": "50m",
     "api.resources.limits.cpu": "100m",  # so that a pod, not the machine, is what is full

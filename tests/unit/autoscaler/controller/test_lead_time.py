@@ -6,7 +6,7 @@ from autoscaler.errors import ConflictError, ForbiddenError, ThrottledError
 from tests.support.fake_kubernetes import API, TUNING, FakeApi, Rounds, failing
 
 SEEN_S = [4.0, 6.0, 20.0]  # their median is 6, and a first measurement counts for three tenths
-MIXED_S = TUNING.lead_s + 0.3 * (6.0 - TUNING.lead_s)
+MIXED_S = TUNING.pod_startup_s + 0.3 * (6.0 - TUNING.pod_startup_s)
 
 
 def raised(api: FakeApi | None = None) -> Rounds:
@@ -20,7 +20,7 @@ def raised(api: FakeApi | None = None) -> Rounds:
 
 
 def lead_s(rounds: Rounds) -> float:
-    return rounds.loop.steered[API]._state.lead_s
+    return rounds.loop.steered[API]._state.pod_startup_s
 
 
 def test_it_is_measured_once_after_a_raise_and_mixed_with_what_was_known():
@@ -67,7 +67,7 @@ def test_a_list_that_fails_stops_no_raise_and_is_not_tried_each_round(error):
     assert rounds.loop.trouble == ""
     rounds.go(5)
     assert rounds.api.lists == 2
-    assert lead_s(rounds) == TUNING.lead_s
+    assert lead_s(rounds) == TUNING.pod_startup_s
 
 
 def test_a_conflict_loses_no_measurement():

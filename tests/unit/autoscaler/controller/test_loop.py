@@ -208,9 +208,9 @@ def test_who_takes_over_touches_the_hpa_first(rounds):
 @pytest.mark.parametrize(
     ("blind", "why"),
     [
-        ({"unreadable": "Redis is away"}, "no pod has spoken"),
-        ({"told_ahead_s": 60.0}, "figures are from 60 s ahead"),
-        ({"told_ahead_s": -60.0}, "the newest figures are 60 s old"),
+        ({"unreadable": "Redis is away"}, "no pod has reported"),
+        ({"told_ahead_s": 60.0}, "the newest report is 60 s in the future"),
+        ({"told_ahead_s": -60.0}, "the newest report is 60 s old"),
     ],
 )
 def test_blind_it_keeps_what_is_there_and_says_so_once(rounds, blind, why):

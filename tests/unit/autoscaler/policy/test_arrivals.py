@@ -1,16 +1,16 @@
-"""Arrivals: level and growth told from chance."""
+"""ArrivalHistory: level and growth told from chance."""
 
 import random
 
 import pytest
 
-from autoscaler.policy.forecast.arrivals import SPANS_S, Arrivals
+from autoscaler.policy.forecast.arrivals import SPANS_S, ArrivalHistory
 
 
-def told(rates: list[float], step_s: float = 1.0) -> Arrivals:
-    arrivals = Arrivals()
+def told(rates: list[float], step_s: float = 1.0) -> ArrivalHistory:
+    arrivals = ArrivalHistory()
     for number, rate in enumerate(rates, 1):
-        arrivals = arrivals.after(number * step_s, rate)
+        arrivals = arrivals.add(number * step_s, rate)
     return arrivals
 
 
@@ -38,45 +38,45 @@ def test_a_few_requests_are_averaged_over_longer():
 def test_a_rise_is_seen_the_sooner_the_steeper_it_is(slope, within_s):
     rates = [chance(2_000, 1, second) for second in range(40)]
     rates += [chance(2_000 + slope * second, 1, second) for second in range(1, within_s + 1)]
-    assert 0.2 * slope < told(rates).growth() < 2 * slope
+    assert 0.2 * slope < told(rates).slope() < 2 * slope
 
 
 def test_a_step_is_no_growth_wherever_it_stands():
     for after_s in range(1, 40):
         rates = [2_000.0] * 40 + [9_000.0] * after_s
-        assert told(rates).growth() == 0
+        assert told(rates).slope() == 0
 
 
 def test_chance_after_a_step_is_little_growth():
     most = []
     for seed in range(60):
         draw = random.Random(seed)
-        arrivals, found = Arrivals(), 0.0
+        arrivals, found = ArrivalHistory(), 0.0
         for second in range(1, 75):
             rate = 4_000 if second <= 40 else 6_000
-            arrivals = arrivals.after(float(second), draw.gauss(rate, rate**0.5))
-            found = max(found, arrivals.growth())
+            arrivals = arrivals.add(float(second), draw.gauss(rate, rate**0.5))
+            found = max(found, arrivals.slope())
         most.append(found)
     assert sum(most) / len(most) < 0.003 * 6_000  # what would double it in five minutes
 
 
 def test_two_looks_that_are_far_apart_show_no_growth():
     arrivals = told([1_000.0] * 40)
-    assert arrivals.after(43.0, 9_000.0).growth() == 0
+    assert arrivals.add(43.0, 9_000.0).slope() == 0
 
 
 def test_chance_is_no_growth():
     for spread in (1, 4):
-        arrivals, grown = Arrivals(), 0
+        arrivals, grown = ArrivalHistory(), 0
         for second in range(1, 3_601):
-            arrivals = arrivals.after(float(second), chance(2_000, spread, second))
-            grown += arrivals.growth() > 0
+            arrivals = arrivals.add(float(second), chance(2_000, spread, second))
+            grown += arrivals.slope() > 0
         assert grown <= 4  # in an hour
-        assert arrivals.learned == pytest.approx(spread, rel=0.5)
+        assert arrivals.next_noise == pytest.approx(spread, rel=0.5)
 
 
 def test_a_steady_rise_is_no_noise():
-    assert told([1_000 + 100.0 * second for second in range(40)]).learned == 1
+    assert told([1_000 + 100.0 * second for second in range(40)]).next_noise == 1
 
 
 def test_only_what_the_longest_span_needs_is_kept():
@@ -85,4 +85,4 @@ def test_only_what_the_longest_span_needs_is_kept():
 
 
 def test_after_a_long_silence_it_begins_anew():
-    assert told([100.0] * 40).after(1_000.0, 7.0).level() == 7
+    assert told([100.0] * 40).add(1_000.0, 7.0).level() == 7

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoscaler.policy.forecast.backlog import on_top, waiting
+from autoscaler.policy.forecast.backlog import backlog_rate, future_queue
 from autoscaler.policy.policy import decide
 from tests.support.observations import TUNING, after, seen
 
@@ -20,12 +20,12 @@ CALM = [500.0] * 40  # half of what ten pods serve
     ],
 )
 def test_what_pods_have_to_spare_drains_first(growth, drain, expected):
-    assert on_top(1_000, growth, drain, 0.66) == pytest.approx(expected)
+    assert backlog_rate(1_000, growth, drain, 0.66) == pytest.approx(expected)
 
 
 def test_what_comes_beyond_what_pods_serve_will_wait():
-    assert waiting(50, 700, 5, 100, ahead_s=10) == 2_050  # 200 requests/s too many for 10 s
-    assert waiting(50, 400, 5, 100, ahead_s=10) == 50
+    assert future_queue(50, 700, 5, 100, horizon_s=10) == 2_050  # 200 requests/s too many for 10 s
+    assert future_queue(50, 400, 5, 100, horizon_s=10) == 50
 
 
 def test_a_queue_that_the_pods_work_off_themselves_asks_for_no_more():

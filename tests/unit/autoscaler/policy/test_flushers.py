@@ -10,7 +10,7 @@ from autoscaler.policy.observation import FlusherObservation
 from autoscaler.policy.tuning import Tuning
 
 TUNING = Tuning(flusher_capacity=1_000, min_flushers=1, max_flushers=8)
-RUNNING = State(began=-10_000.0)
+RUNNING = State(started_at=-10_000.0)
 
 
 def seen(
@@ -42,16 +42,16 @@ def test_likes_that_grow_old_double_the_flushers_up_to_the_most():
 @pytest.mark.parametrize(
     ("observation", "why"),
     [
-        (seen(4, None), "no flusher has spoken"),
-        (seen(4, 90.0), "the newest figures are 10 s old, more than 5 s"),
-        (seen(4, 110.0), "figures are from 10 s ahead"),
-        (seen(4, 100.0, pending=-1), "no flusher's figures can be right"),
-        (seen(4, 100.0, age_s=float("nan")), "no flusher's figures can be right"),
+        (seen(4, None), "no flusher has reported"),
+        (seen(4, 90.0), "the newest report is 10 s old, the limit is 5 s"),
+        (seen(4, 110.0), "the newest report is 10 s in the future"),
+        (seen(4, 100.0, pending=-1), "every report is invalid"),
+        (seen(4, 100.0, age_s=float("nan")), "every report is invalid"),
     ],
 )
 def test_without_sight_what_is_there_stays(observation, why):
     decision = decide_flushers(RUNNING, observation, 100.0, TUNING)
-    assert (decision.replicas, decision.reason) == (4, f"blind: {why}")
+    assert (decision.replicas, decision.reason) == (4, f"no data: {why}")
 
 
 def test_they_are_released_late_and_not_soon_after_a_start():

@@ -19,7 +19,7 @@ IMPOSSIBLE = st.sampled_from([math.inf, -math.inf, math.nan, -1.0])
 
 def lived(history: list[tuple[float, float, float, float]]) -> tuple[State, float, int]:
     """A state as a past leaves it, its time, and what was last asked for."""
-    state, now, count = State(began=-1_000.0), 0.0, 3
+    state, now, count = State(started_at=-1_000.0), 0.0, 3
     for passed, pending, age_s, settled in history:
         now += passed
         decision = decide_flushers(state, FlusherObservation(count, count, now, pending, age_s, settled), now, TUNING)
@@ -33,7 +33,7 @@ def test_never_out_of_bounds_and_more_to_do_never_asks_for_fewer(history, pendin
     state, now, count = lived(history)
     seen = FlusherObservation(count, count, now + 1, pending, age_s, settled)
     asked = decide_flushers(state, seen, now + 1, TUNING).replicas
-    more = replace(seen, pending=2 * pending, age_s=2 * age_s, settled=2 * settled)
+    more = replace(seen, pending=2 * pending, age_s=2 * age_s, stored_per_s=2 * settled)
     assert 2 <= asked <= decide_flushers(state, more, now + 1, TUNING).replicas <= 9
 
 

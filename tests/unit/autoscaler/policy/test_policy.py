@@ -15,13 +15,13 @@ CALM = [500.0] * 40  # half of what ten pods serve
 def test_pods_are_for_the_target_utilisation():
     decision, _ = after([800.0] * 40)
     assert (decision.replicas, decision.limit) == (13, "demand")  # 800 / (100 * 0.66) = 12.1
-    assert decision.candidates["raise"] == 12  # 800 / (100 * 0.71) = 11.3: more than the ten there are
+    assert decision.candidates["scale_up"] == 12  # 800 / (100 * 0.71) = 11.3: more than the ten there are
 
 
 def test_between_target_and_raise_nothing_changes():
     decision, _ = after([690.0] * 40)
     assert (decision.replicas, decision.limit) == (10, "none")
-    assert decision.candidates == {"demand": 11, "raise": 10, "prewarm": 0}
+    assert decision.candidates == {"demand": 11, "scale_up": 10, "prewarm": 0}
 
 
 def test_a_step_is_met_at_the_next_look_and_not_taken_for_a_rise_that_goes_on():
@@ -34,7 +34,7 @@ def test_a_step_is_met_at_the_next_look_and_not_taken_for_a_rise_that_goes_on():
 
 def test_a_ramp_is_met_ahead_by_its_slope_and_the_lead_time():
     decision, _ = after([*CALM, *(500.0 + 50.0 * second for second in range(1, 11))])
-    assert decision.demand.growth > 0.5 * 50 * decision.demand.ahead_s
+    assert decision.demand.growth > 0.5 * 50 * decision.demand.horizon_s
     assert decision.replicas > 1_000 / 66
 
 
@@ -51,16 +51,16 @@ def test_a_post_that_doubles_and_doubles_again_raises_before_the_total_does():
 @pytest.mark.parametrize(
     ("made", "why"),
     [
-        ((), "no pod has spoken"),
-        (pods(10, 100, now=90.0), "the newest figures are 10 s old, more than 5 s"),
-        (pods(10, 100, now=109.0), "figures are from 9 s ahead"),
-        (pods(10, float("nan"), now=100.0), "no pod's figures can be right"),
-        (pods(10, -1.0, now=100.0), "no pod's figures can be right"),
+        ((), "no pod has reported"),
+        (pods(10, 100, now=90.0), "the newest report is 10 s old, the limit is 5 s"),
+        (pods(10, 100, now=109.0), "the newest report is 9 s in the future"),
+        (pods(10, float("nan"), now=100.0), "every report is invalid"),
+        (pods(10, -1.0, now=100.0), "every report is invalid"),
     ],
 )
 def test_without_sight_what_is_there_stays(made, why):
     decision = decide(RUNNING, Observation(replicas=50, expected=10, pods=made), 100.0, TUNING)
-    assert (decision.replicas, decision.limit, decision.reason) == (50, "blind", f"blind: {why}")
+    assert (decision.replicas, decision.limit, decision.reason) == (50, "no_data", f"no data: {why}")
 
 
 def test_without_sight_the_minimum_and_a_persons_wish_still_count():
@@ -81,7 +81,7 @@ def released_after(state: State, **more: object) -> tuple[int, str]:
 
 
 def test_pods_are_released_late_and_a_third_at_a_time():
-    assert released_after(RUNNING) == (6, "release_share")
+    assert released_after(RUNNING) == (6, "max_scale_down_share")
     decision, _ = after([100.0] * 29)
     assert decision.replicas == 10
 
@@ -99,8 +99,8 @@ def test_releases_go_on_after_ten_seconds_down_to_the_minimum():
 @pytest.mark.parametrize(
     ("state", "more", "why"),
     [
-        (State(), {}, "nothing is released: this autoscaler started 119 s ago"),
-        (RUNNING, {"expected": 12}, "nothing is released: 2 of 12 pods are silent"),
+        (State(), {}, "no scale-down: this autoscaler started 119 s ago"),
+        (RUNNING, {"expected": 12}, "no scale-down: 2 of 12 pods are silent"),
     ],
 )
 def test_nothing_is_released(state, more, why):
@@ -112,21 +112,21 @@ def test_nothing_is_released_while_the_stream_grows():
     for second in range(1, 121):
         decision = decide(state, seen(10, 100, float(second), pending=100.0 * second), float(second), TUNING)
         state = decision.state
-    assert (decision.replicas, decision.limit) == (10, "hold")
-    assert decision.reason == "nothing is released: the stream of pending likes grows"
+    assert (decision.replicas, decision.limit) == (10, "blocked")
+    assert decision.reason == "no scale-down: the number of pending likes grows"
 
 
 def test_after_a_time_without_sight_holding_starts_anew():
     state = after([100.0] * 29)[0].state
     decision = decide(state, seen(10, 100, 80.0), 80.0, TUNING)
-    assert (decision.replicas, decision.state.needs.most) == (10, 10)
+    assert (decision.replicas, decision.state.recommendations.maximum) == (10, 10)
 
 
 @pytest.mark.parametrize(
     ("changes", "replicas", "limit"),
     [
-        ({}, 40, "raise_factor"),  # four times the ten there are, though 88 are needed
-        ({"raise_factor": 50}, 88, "demand"),
+        ({}, 40, "max_scale_up_factor"),  # four times the ten there are, though 88 are needed
+        ({"max_scale_up_factor": 50}, 88, "demand"),
         ({"max_replicas": 30}, 30, "max_replicas"),
         ({"postgres_slots": 80, "postgres_per_pod": 4}, 20, "postgres_slots"),
         ({"redis_clients": 60, "redis_per_pod": 4}, 15, "redis_clients"),
@@ -144,7 +144,7 @@ def test_more_than_the_maximum_comes_down_to_it():
 
 
 def test_with_an_hpa_the_floor_is_what_changes():
-    decision = decide(RUNNING, seen(60, 2_000, 1.0, floor=10), 1.0, TUNING)
+    decision = decide(RUNNING, seen(60, 2_000, 1.0, min_replicas=10), 1.0, TUNING)
     assert (decision.current, decision.replicas) == (10, 31)
 
 
@@ -175,5 +175,5 @@ def test_capacity_is_learned_from_warm_and_busy_pods_alone():
 def test_the_lead_time_is_the_measured_one():
     state = RUNNING
     for second in range(1, 20):
-        state = decide(state, seen(10, 500, float(second), lead_s=25.0), float(second), TUNING).state
-    assert state.lead_s == pytest.approx(25, rel=0.01)
+        state = decide(state, seen(10, 500, float(second), pod_startup_s=25.0), float(second), TUNING).state
+    assert state.pod_startup_s == pytest.approx(25, rel=0.01)

@@ -10,10 +10,10 @@ from autoscaler.policy.observation import Observation, PodSample, PostRate, Prew
 from autoscaler.policy.policy import decide
 from autoscaler.policy.tuning import Tuning
 
-TUNING = Tuning(pod_capacity=50, min_replicas=3, max_replicas=60, lead_s=10)
+TUNING = Tuning(pod_capacity=50, min_replicas=3, max_replicas=60, pod_startup_s=10)
 RATES = st.floats(0, 5_000)
 HISTORIES = st.lists(st.tuples(st.floats(0.2, 20), RATES, st.floats(0, 2_000), st.integers(1, 70)), max_size=50)
-STALE = st.one_of(st.floats(-1e6, -TUNING.stale_s - 0.1), st.floats(TUNING.future_s + 0.1, 1e6))
+STALE = st.one_of(st.floats(-1e6, -TUNING.stale_s - 0.1), st.floats(TUNING.max_clock_skew_s + 0.1, 1e6))
 PREWARMS = st.none() | st.builds(Prewarm, st.integers(0, 200), st.floats(0, 2_000))
 
 
@@ -25,7 +25,7 @@ def samples(count: int, arrivals: float, queue: float, at: float) -> tuple[PodSa
 
 def lived(history: list[tuple[float, float, float, int]], began: float = -1_000.0) -> tuple[State, float, int]:
     """A state as a past leaves it, its time, and what was last asked for."""
-    state, now, replicas = State(began=began), 0.0, 5
+    state, now, replicas = State(started_at=began), 0.0, 5
     for passed, arrivals, queue, count in history:
         now += passed
         posts = (PostRate("hot", arrivals / 2),)
@@ -60,7 +60,7 @@ def test_never_a_decrease_with_partial_metrics(history, arrivals, told, silent, 
     expected = told + silent
     seen = Observation(current, expected, samples(told, arrivals, 0, now + 1))
     decision = decide(state, seen, now + 1, TUNING)
-    assert decision.replicas >= current or silent <= TUNING.partial_share * expected
+    assert decision.replicas >= current or silent <= TUNING.max_missing_share * expected
 
 
 @given(HISTORIES, RATES, st.integers(1, 200))
@@ -69,7 +69,7 @@ def test_never_a_decrease_soon_after_a_start(history, arrivals, current):
     state, now, _ = lived(history, began=0.0)
     seen = Observation(current, 5, samples(5, arrivals, 0, now + 1))
     decision = decide(state, seen, now + 1, TUNING)
-    assert decision.replicas >= current or now + 1 >= TUNING.restart_hold_s
+    assert decision.replicas >= current or now + 1 >= TUNING.restart_stabilization_s
 
 
 @given(HISTORIES, RATES, st.floats(0, 1e6), st.floats(1.2, 10), st.integers(1, 200))
@@ -80,7 +80,7 @@ def test_never_a_decrease_while_the_stream_grows(history, arrivals, pending, fac
         seen = Observation(current, 5, samples(5, arrivals, 0, now + passed), pending=waiting)
         decision = decide(state, seen, now + passed, TUNING)
         state = decision.state
-    assume(waiting > state.level)  # more than a second's likes wait: less is but the next flush
+    assume(waiting > state.arrival_rate)  # more than a second's likes wait: less is but the next flush
     assert decision.replicas >= current
 
 

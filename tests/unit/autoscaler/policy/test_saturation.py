@@ -33,26 +33,26 @@ def looks(observation: Observation, seconds: int, state: State, now: float) -> D
 
 def test_full_pods_are_tripled_and_again_each_time_those_are_there():
     decision = looks(FULL, 3, after(CALM)[0].state, 40.0)
-    assert decision.demand.hidden == 2_000
+    assert decision.demand.censored == 2_000
     assert decision.replicas == 31  # 2,000 / 66: twice what they serve, at the target utilisation
     waited_for = replace(FULL, replicas=31)
     decision = looks(waited_for, 10, decision.state, 43.0)
     assert decision.replicas == 31
     there = seen(31, 3_100, 0.0, queue=15_500)
-    assert looks(there, 1, decision.state, 53.0).demand.hidden == 6_200
+    assert looks(there, 1, decision.state, 53.0).demand.censored == 6_200
 
 
 def test_two_looks_are_not_enough_to_be_taken_for_full():
-    assert looks(FULL, 2, after(CALM)[0].state, 40.0).demand.hidden == 0
+    assert looks(FULL, 2, after(CALM)[0].state, 40.0).demand.censored == 0
 
 
 def test_pods_that_take_in_more_than_they_serve_hide_nothing():
     over = seen(10, 1_200, 0.0, queue=5_000)
     decision = looks(over, 20, after(CALM)[0].state, 40.0)
-    assert decision.demand.hidden == 0
+    assert decision.demand.censored == 0
     drains = seen(12, 1_200, 0.0, queue=5_000)  # more pods: they just serve what comes
-    assert looks(drains, 4, decision.state, 60.0).demand.hidden == 0
-    assert looks(drains, 30, decision.state, 60.0).demand.hidden == 2_400
+    assert looks(drains, 4, decision.state, 60.0).demand.censored == 0
+    assert looks(drains, 30, decision.state, 60.0).demand.censored == 2_400
 
 
 def test_while_pods_are_saturated_arrivals_do_not_fall():
@@ -68,15 +68,15 @@ def test_what_full_pods_take_in_as_they_become_more_is_no_rise():
         now += 1
         told = pods(count, count * 100.5, now, queue=count * 500.0)
         state = decide(state, seen(count, 0, now, pods=told), now, TUNING).state
-    assert state.full
-    assert state.slope == 0
+    assert state.overloaded
+    assert state.arrival_slope == 0
 
 
 class Hidden(Likewise):
     """Sees pods that take in no more than they serve once they are saturated: what else comes waits unseen."""
 
     def see(self, measure: Measure, deployment: Deployment) -> None:
-        if measure.utilisation >= 0.95:
+        if measure.utilization >= 0.95:
             shown = min(measure.queue, 0.5 * SLOW.capacity * deployment.ready(measure.end))
             measure = replace(measure, arrivals=min(measure.arrivals, measure.served), queue=shown)
         super().see(measure, deployment)

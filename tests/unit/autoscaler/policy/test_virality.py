@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoscaler.policy.forecast.virality import follow
+from autoscaler.policy.forecast.virality import update_trends
 from autoscaler.policy.observation import PostRate
 
 
@@ -11,7 +11,7 @@ def extra_after(rates: list[float], capacity: float = 100.0, ahead_s: float = 10
     climbs, seen, extra = {}, None, 0.0
     for second, rate in enumerate(rates):
         posts = [PostRate("other", other), PostRate("a", rate)]
-        climbs, extra = follow(climbs, posts, seen, float(second), capacity, ahead_s)
+        climbs, extra = update_trends(climbs, posts, seen, float(second), capacity, ahead_s)
         seen = float(second)
     return extra
 
@@ -53,6 +53,6 @@ def test_posts_that_are_hot_at_the_first_look_are_not_new():
 
 def test_at_most_a_thousand_are_followed():
     posts = [PostRate(str(number), 100.0 + number) for number in range(1_500)]
-    climbs, _ = follow({}, posts, None, 0.0, 100.0, 10.0)
+    climbs, _ = update_trends({}, posts, None, 0.0, 100.0, 10.0)
     assert len(climbs) == 1_000
     assert "1499" in climbs

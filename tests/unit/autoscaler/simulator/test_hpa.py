@@ -29,15 +29,15 @@ def test_recommended(current, usage, target, pods):
     assert recommended(current, usage, target) == pods
 
 
-def told(hpa: Hpa, deployment: Deployment, end: float, utilisation: float, of_s: float = 15.0) -> None:
-    hpa.see(Measure(end - of_s, end, 0, 0, 0, 0, 0, utilisation, 0, 0, False), deployment)
+def told(hpa: Hpa, deployment: Deployment, end: float, utilization: float, of_s: float = 15.0) -> None:
+    hpa.see(Measure(end - of_s, end, 0, 0, 0, 0, 0, utilization, 0, 0, False), deployment)
 
 
 def synced(hpa: Hpa, deployment: Deployment, utilisations: list[float]) -> list[int]:
     """Replicas after each sync, 15 s apart; pods are ready at once."""
     asked = []
-    for number, utilisation in enumerate(utilisations, 1):
-        told(hpa, deployment, 15.0 * number, utilisation)
+    for number, utilization in enumerate(utilisations, 1):
+        told(hpa, deployment, 15.0 * number, utilization)
         deployment.asked = hpa.ask(15.0 * number, deployment)
         deployment.cohorts = [Cohort(-1e9, deployment.asked)]
         asked.append(deployment.asked)
@@ -45,24 +45,24 @@ def synced(hpa: Hpa, deployment: Deployment, utilisations: list[float]) -> list[
 
 
 def test_it_sees_what_was_27_seconds_ago():
-    world = World(target_utilisation=0.5)
+    world = World(target_utilization=0.5)
     asked = synced(Hpa(world), Deployment(world, 10), [0.5, 0.5, 0.5, 1.0, 1.0, 1.0])
     # at 75 s it sees 40.5 to 55.5 s: 4.5 s at a half and 10.5 s at all, 0.85: ratio 1.7
     assert asked == [10, 10, 10, 10, 17, 34]
 
 
 def test_pods_at_most_double_in_a_period():
-    world = World(target_utilisation=0.1, max_replicas=1_000)
+    world = World(target_utilization=0.1, max_replicas=1_000)
     assert synced(Hpa(world), Deployment(world, 10), [1.0] * 5) == [10, 10, 20, 40, 80]
 
 
 def test_few_pods_grow_by_four():
-    world = World(target_utilisation=0.1, min_replicas=1)
+    world = World(target_utilization=0.1, min_replicas=1)
     assert synced(Hpa(world), Deployment(world, 2), [1.0] * 4) == [2, 2, 6, 12]
 
 
 def test_less_waits_until_five_minutes_agree():
-    world = World(target_utilisation=0.5)
+    world = World(target_utilization=0.5)
     asked = synced(Hpa(world), Deployment(world, 10), [0.5] * 3 + [0.25] * 24)
     # at 60 s it sees a half, at 75 s 0.325 (7 pods), from then on a quarter (5); each counts for 300 s
     assert asked[:23] == [10] * 23

@@ -23,7 +23,7 @@ TUNING = Tuning(pod_capacity=30)
 
 
 def test_pods_are_made_at_the_controllers_rate_and_start_and_warm_up():
-    world = World(creation_per_s=20, creation_burst=0, start_s=3, warm_s=5, cold_share=0.5, capacity=30)
+    world = World(creation_per_s=20, creation_burst=0, start_s=3, warmup_s=5, cold_share=0.5, capacity=30)
     deployment = Deployment(world, 10)
     deployment.ask(50)
     deployment.advance(1.0, 1.0)
@@ -64,7 +64,7 @@ def test_pods_queue_refuse_and_see_no_more_than_they_take_in():
     first = traffic.step(0, 1, 1_000, 0, pods=10, capacity=100)
     second = traffic.step(1, 2, 1_000, 0, pods=10, capacity=100)
     assert (first.queue, first.served, first.arrivals) == (200, 100, 300)
-    assert (second.arrivals, second.utilisation, second.wait_s) == (100, 1.0, 2.0)  # a tenth of the true demand
+    assert (second.arrivals, second.utilization, second.wait_s) == (100, 1.0, 2.0)  # a tenth of the true demand
     assert second.lost == pytest.approx(900, abs=150)  # chance
     assert first.violated
     assert second.violated
@@ -85,7 +85,7 @@ def test_a_turn_is_a_rise_that_is_followed_by_a_fall():
 
 
 def test_spikes_stand_out_by_a_tenth_and_need_more_than_the_least_pods():
-    world = World(min_replicas=2, capacity=30, target_utilisation=0.7)  # 42 requests/s
+    world = World(min_replicas=2, capacity=30, target_utilization=0.7)  # 42 requests/s
     values = (100.0, 150.0, 100.0, 105.0, 100.0, 200.0, 10.0, 30.0, 10.0)
     assert spikes(Trace("t", Curve(tuple(map(float, range(9))), values)), world) == 2
 

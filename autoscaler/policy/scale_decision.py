@@ -1,0 +1,82 @@
+"""Turn the needed number of pods into the number to ask for: up at once, down late, within bounds. Pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autoscaler.policy.bounds import Bounds
+from autoscaler.policy.decision import Decision, State
+from autoscaler.policy.forecast.demand import Demand
+from autoscaler.policy.scale_down import scale_down
+from autoscaler.policy.tuning import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A number of pods to ask for, the name of what bound it, and a sentence that explains it."""
+
+    replicas: int
+    limit: str
+    reason: str
+
+
+def hold(current: int, at_least: int, no_data: str) -> Target:
+    """Return the target without data: the current number, or `at_least` if that is more.
+
+    `at_least` is the minimum or a prewarm request. `no_data` says why there is no data.
+    """
+    return Target(max(current, at_least), "min_replicas" if at_least > current else "no_data", f"no data: {no_data}")
+
+
+def clamp(
+    state: State, current: int, candidates: Mapping[str, int], blocked: str, bounds: Bounds, now: float, tuning: Tuning
+) -> Target:
+    """Return the target with data.
+
+    `candidates` holds the pods for the `demand`, the `scale_up` threshold (pods are added if it is above the current
+    number), and optionally the pods of a `prewarm` request. `blocked` says why no scale-down is allowed; it is empty if
+    one is.
+    """
+    prewarm = candidates.get("prewarm", 0)
+    if max(candidates["scale_up"], prewarm, bounds.min_replicas) > current:
+        return _clamp_up(current, max(candidates["demand"], prewarm), bounds, tuning)
+    return _clamp_down(state, current, blocked, bounds, now, tuning)
+
+
+def build(
+    target: Target,
+    state: State,
+    current: int,
+    now: float,
+    candidates: Mapping[str, int],
+    demand: Demand,
+    capacity: float,
+) -> Decision:
+    """Return the decision. Its state records the time of a change."""
+    if target.replicas != current:
+        state = replace(state, changed_at=now)
+    return Decision(target.replicas, current, target.reason, target.limit, candidates, demand, capacity, state)
+
+
+def _clamp_up(current: int, needed: int, bounds: Bounds, tuning: Tuning) -> Target:
+    step = math.ceil(max(1, current) * tuning.max_scale_up_factor)
+    limits = [(needed, "demand"), (step, "max_scale_up_factor"), (bounds.max_replicas, bounds.max_limit)]
+    replicas, limit = min(limits, key=lambda pair: pair[0])
+    if replicas < bounds.min_replicas:
+        return Target(bounds.min_replicas, "min_replicas", f"the minimum is {bounds.min_replicas} pods")
+    if replicas <= current:
+        return Target(current, limit, f"{needed} pods are needed, {limit} allows {replicas}")
+    return Target(replicas, limit, f"{needed} pods are needed")
+
+
+def _clamp_down(state: State, current: int, blocked: str, bounds: Bounds, now: float, tuning: Tuning) -> Target:
+    since_change_s = math.inf if state.changed_at is None else now - state.changed_at
+    window = state.recommendations
+    kept = scale_down(current, window, since_change_s, tuning)
+    kept = min(bounds.max_replicas, max(bounds.min_replicas, kept))
+    if kept >= current:
+        return Target(current, "none", "enough pods, and no lasting surplus")
+    if blocked:
+        return Target(current, "blocked", f"no scale-down: {blocked}")
+    limit = "max_scale_down_share" if kept > max(bounds.min_replicas, window.maximum) else "demand"
+    return Target(kept, limit, f"{window.maximum} pods were needed in the last {tuning.stabilization_s:g} s")
