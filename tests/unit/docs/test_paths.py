@@ -1,0 +1,58 @@
+"""Every path and link that a page names exists, as does every page that a source file names."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.code_blocks import ROOT, pages
+
+FOLDERS = "service|autoscaler|helm|k8s|tests|bench|docs|examples"
+PATH = re.compile(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./*@-]+|[A-Z]{{4,}}\.md)(?![\w/])")
+LINK = re.compile(r"\]\(([^)#\s:]+)(?:#([^)\s]*))?\)")
+CODE = re.compile(r"```.*?```", re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+
+
+def exists(path: str) -> bool:
+    """Return whether a path of the repository exists; `*` matches as in a shell."""
+    path = path.rstrip(".")
+    # Decision records are often named by their number alone.
+    pattern = path + "*" if path.startswith("docs/adr/0") else path
+    return any(ROOT.glob(pattern)) if "*" in pattern else (ROOT / path).exists()
+
+
+def _unless_command(span: re.Match[str]) -> str:
+    """Drop commands, in which `service/likewise` is a Kubernetes object."""
+    return "" if " " in span[1] else span[0]
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_paths_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    prose = SPAN.sub(_unless_command, re.sub(r"\]\([^)]*\)", "]", CODE.sub("", text)))
+    assert not {path for path in PATH.findall(prose) if not exists(path)}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_links_of_a_page_lead_to_files_and_headings(page: str) -> None:
+    for path, anchor in LINK.findall(CODE.sub("", (ROOT / page).read_text("utf-8"))):
+        target = (ROOT / page).parent / path
+        assert target.exists(), path
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{path}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_pages_that_source_files_name_exist() -> None:
+    argv = ["git", "grep", "-noE", r"docs/[a-z-]+/[A-Za-z0-9/_-]+(\.md|\.svg|\.png)", "--", ":!*.md", ":!*.lock"]
+    found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    named = {line.rpartition(":")[2]: line for line in found if not re.search(r"https?://\S*docs/", line)}
+    assert len(named) > 10
+    assert not [line for path, line in named.items() if not exists(path)]
