@@ -31,7 +31,7 @@ def manifests(text: str) -> dict[Path, str]:
     """Each file of the base, by its path below it."""
     files: dict[Path, list[str]] = defaultdict(list)
     for document in text.split("\n---\n"):
-        source = re.search(r"^# Source: likewise/templates/(\w+)/(\w+)\.yaml\n", document, re.MULTILINE)
+        source = re.search(r"^# Source: likewise/templates/([\w-]+)/([\w-]+)\.yaml\n", document, re.MULTILINE)
         if source and (path := _path(source[1], source[2], document)):
             files[path].append(_plain(document[source.end() :]))
     whole = {path: "---\n".join(documents) for path, documents in files.items()}
@@ -43,7 +43,7 @@ def _path(folder: str, name: str, document: str) -> Path | None:
     if (
         kind is None
         or kind[1] == "Secret"
-        or (folder, name) == ("migration", "account")
+        or (folder, name) == ("migration", "rbac")
         or "component: test" in document
     ):
         return None

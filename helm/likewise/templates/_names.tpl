@@ -1,17 +1,17 @@
-{{/* Names, labels and what each pod has in common. Templates of one component take (dict "root" $ "component" "api"). */}}
+{{/* Names, labels and parts that all pods share. Templates about one component take (dict "root" $ "component" "api"). */}}
 
 {{- define "likewise.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 40 characters: objects of the release add up to 23 more. */}}
+{{/* At most 40 characters, because names of objects append up to 23 more. */}}
 {{- define "likewise.fullname" -}}
 {{- $name := include "likewise.name" . -}}
-{{- $whole := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- default $whole .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- default $full .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* What selects a component's pods: never changed, as selectors can't be. */}}
+{{/* Labels that select a component's pods. Never change them: selectors are immutable. */}}
 {{- define "likewise.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "likewise.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -26,7 +26,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* (dict "root" $ "image" .Values.image): by digest where there is one; the tag defaults to the chart's appVersion. */}}
+{{/* (dict "root" $ "image" .Values.image): the digest if it is set, else the tag, else the chart's appVersion. */}}
 {{- define "likewise.image" -}}
 {{- $tag := default .root.Chart.AppVersion .image.tag -}}
 {{- if .image.digest -}}{{ .image.repository }}@{{ .image.digest }}{{- else -}}{{ .image.repository }}:{{ $tag }}{{- end -}}
@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* A pod's securityContext, as Pod Security `restricted` wants it; the argument is the numeric user and group. */}}
+{{/* The securityContext of a pod, for the Pod Security level `restricted`. The argument is the numeric user and group. */}}
 {{- define "likewise.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ . }}
@@ -50,7 +50,7 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Each container's securityContext. */}}
+{{/* The securityContext of every container. */}}
 {{- define "likewise.containerSecurity" -}}
 allowPrivilegeEscalation: false
 privileged: false
@@ -58,7 +58,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Where pods of a section of the values may run, and what they are worth; the argument is the section. */}}
+{{/* Scheduling constraints and priority. The argument is a section of the values, such as .Values.api. */}}
 {{- define "likewise.scheduling" -}}
 {{- with .nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -74,7 +74,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* (dict "root" $ "component" "api" "spread" list): each constraint with the component's pods as its own. */}}
+{{/* (dict "root" $ "component" "api" "spread" list): topology spread constraints, which select the component's pods by default. */}}
 {{- define "likewise.spread" -}}
 {{- with .spread }}
 topologySpreadConstraints:

@@ -1,13 +1,13 @@
-{{/* What our own pods get: settings, secrets, addresses, and a place for temporary files. */}}
+{{/* Environment and volumes of the pods that run the image of Likewise. */}}
 
-{{/* A setting's value as an environment variable has it. Numbers come as floats: 268435456 would be 2.68435456e+08. */}}
+{{/* The text of a setting in an environment variable. Helm parses numbers as floats, and 268435456 would become 2.68435456e+08. */}}
 {{- define "likewise.setting" -}}
 {{- if kindIs "slice" . -}}{{ join "," . }}
 {{- else if kindIs "float64" . -}}{{ eq (floor .) . | ternary (int64 .) . }}
 {{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
-{{/* Everything that is no secret and no address: the ConfigMap, and the env of a hook, which runs before there is one. */}}
+{{/* All settings except secrets and addresses: for the ConfigMap, and for hooks, which run before the ConfigMap exists. */}}
 {{- define "likewise.settings" -}}
 {{- range $name, $value := .Values.settings }}
 LIKEWISE_{{ upper $name }}: {{ include "likewise.setting" $value | quote }}
@@ -42,7 +42,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* The root file system is read-only: metrics of workers and the like go to memory. */}}
+{{/* The root filesystem is read-only. Temporary files, such as the metrics of gunicorn workers, are kept in memory. */}}
 {{- define "likewise.tmpVolume" -}}
 - name: tmp
   emptyDir: {medium: Memory, sizeLimit: 64Mi}

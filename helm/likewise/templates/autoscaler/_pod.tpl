@@ -1,4 +1,7 @@
-{{/* What the autoscaler's own pods have in common: (dict "root" $ "args" list-of-words "account" name "serves" bool): what serves also asks Redis. */}}
+{{/*
+The pods of the autoscaler and of its CronJob: (dict "root" $ "args" list-of-words "account" name "serves" bool).
+"serves": the pod serves metrics and reads Redis.
+*/}}
 {{- define "likewise.autoscaler.name" -}}
 {{ include "likewise.fullname" . }}-autoscaler
 {{- end -}}
@@ -16,7 +19,7 @@
 - {name: LIKEWISE_AUTOSCALER_MAX_REPLICAS, value: {{ .Values.hpa.maxReplicas | quote }}}
 - {name: LIKEWISE_AUTOSCALER_MIN_FLUSHERS, value: {{ .Values.flusher.replicas | quote }}}
 {{- if not (hasKey .Values.autoscaler.settings "max_flushers") }}
-- {name: LIKEWISE_AUTOSCALER_MAX_FLUSHERS, value: {{ include "likewise.flusher.most" . | quote }}}
+- {name: LIKEWISE_AUTOSCALER_MAX_FLUSHERS, value: {{ include "likewise.flusher.maxReplicas" . | quote }}}
 {{- end }}
 {{- range $name, $value := .Values.autoscaler.settings }}
 - {name: LIKEWISE_AUTOSCALER_{{ upper $name }}, value: {{ include "likewise.setting" $value | quote }}}
@@ -27,7 +30,8 @@
 {{- $root := .root -}}
 {{- with $root.Values.autoscaler -}}
 serviceAccountName: {{ $.account }}
-automountServiceAccountToken: true # it asks the API server, by the rights of its account
+# It calls the API server with the permissions of its account.
+automountServiceAccountToken: true
 enableServiceLinks: false
 {{- include "likewise.pullSecrets" $root }}
 securityContext: {{- include "likewise.podSecurity" 10001 | nindent 2 }}

@@ -1,21 +1,23 @@
 {{/*
-A Job's spec that migrates: (dict "root" $ "command" list-of-words "backoffLimit" 0), and where wanted "account" (a name),
-"init" (containers), "env", "mounts" and "volumes" as text.
-The settings stand in the Job: before the first install, and before an upgrade, the ConfigMap is not there or not yet ours.
+The spec of a migration Job: (dict "root" $ "command" list-of-words "backoffLimit" 0). Optional: "account" (a name), and
+"init" (containers), "env", "mounts" and "volumes" as YAML text.
+The Job contains the settings, because a hook runs before the ConfigMap exists or before it is updated.
 */}}
 {{- define "likewise.migration.job" -}}
 {{- $migration := .root.Values.migration -}}
 backoffLimit: {{ .backoffLimit }}
 activeDeadlineSeconds: {{ $migration.activeDeadlineSeconds }}
 podFailurePolicy:
-  rules: # a drained node is no failed migration
+  # A drained node does not count as a failed migration.
+  rules:
     - action: Ignore
       onPodConditions: [{type: DisruptionTarget, status: "True"}]
 template:
   metadata:
     labels: {{- include "likewise.selectorLabels" (dict "root" .root "component" "migration") | nindent 6 }}
   spec:
-    restartPolicy: Never # its logs stay
+    # Keeps the logs of a failed pod.
+    restartPolicy: Never
     {{- with .account }}
     serviceAccountName: {{ . }}
     {{- end }}
@@ -54,12 +56,13 @@ template:
       {{- end }}
 {{- end -}}
 
-{{/* Hooks run before this release's account is there, or with an older one's: theirs needs no name and no token. */}}
+{{/* The account of hooks: the default one, because hooks may run before the release's account exists. They need no token. */}}
 {{- define "likewise.migration.account" -}}
 {{- if not .Values.serviceAccount.create }}{{ include "likewise.serviceAccountName" . }}{{ end -}}
 {{- end -}}
 
 {{- define "likewise.migration.hook" -}}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
-helm.sh/hook-output-log-policy: hook-failed # the sentence that says why
+# Helm prints the log, which says why the migration failed.
+helm.sh/hook-output-log-policy: hook-failed
 {{- end -}}

@@ -1,17 +1,17 @@
-{{/* Values of Postgres that can't be: refused with a sentence. */}}
+{{/* Refuses invalid values of Postgres with a message. */}}
 
 {{- define "likewise.postgres.checks" -}}
 {{- with .Values.postgres -}}
 {{- if and .enabled .external.existingSecret -}}
-{{ fail "postgres.external.existingSecret is set and postgres.enabled too: set postgres.enabled=false to use the databases outside" }}
+{{ fail "postgres.external.existingSecret is set and postgres.enabled too: set postgres.enabled=false to use the external databases" }}
 {{- end -}}
 {{- if and (not .enabled) (not .external.existingSecret) -}}
-{{ fail "postgres.enabled is false and postgres.external.existingSecret is empty: name the Secret that holds the shard map" }}
+{{ fail "postgres.enabled is false and postgres.external.existingSecret is empty: set the name of the Secret that holds the shard map" }}
 {{- end -}}
 {{- if .enabled -}}
 {{- range list "fsync" "full_page_writes" "synchronous_commit" "max_connections" "listen_addresses" "port" -}}
 {{- if hasKey $.Values.postgres.parameters . -}}
-{{ fail (printf "postgres.parameters.%s can't be set: the chart answers for it" .) }}
+{{ fail (printf "postgres.parameters.%s can't be set, because the chart sets it" .) }}
 {{- end -}}
 {{- end -}}
 {{- include "likewise.postgres.checkConnections" $ -}}
@@ -20,7 +20,10 @@
 {{- end -}}
 {{- end -}}
 
-{{/* All pods at their most, those of a rolling update too; 13 are for migrations, tests, people and superusers. */}}
+{{/*
+Compares maxConnections with the connections of all pods at their maximum number, including those of a rolling update. 13
+more are reserved for migrations, tests, operators and superusers.
+*/}}
 {{- define "likewise.postgres.checkConnections" -}}
 {{- $fixed := ternary 2 .Values.replicas (eq .Values.replicas nil) -}}
 {{- $pods := int (ternary .Values.hpa.maxReplicas $fixed (or .Values.hpa.enabled .Values.autoscaler.enabled)) -}}
@@ -28,25 +31,28 @@
 {{- if hasSuffix "%" $surge -}}
 {{- $surge = divf (mulf $pods (trimSuffix "%" $surge | float64)) 100 | ceil -}}
 {{- end -}}
-{{- $processes := add (mul (add $pods (int $surge)) .Values.api.workers) (include "likewise.flusher.most" $ | int) 1 -}}
+{{- $processes := add (mul (add $pods (int $surge)) .Values.api.workers) (include "likewise.flusher.maxReplicas" $ | int) 1 -}}
 {{- $pool := int (default 2 .Values.settings.postgres_pool) -}}
-{{- $wanted := add (mul $processes $pool) 13 -}}
-{{- if gt $wanted (int64 .Values.postgres.maxConnections) -}}
-{{ fail (printf "postgres.maxConnections (%d) is too low: %d API and flusher processes of %d connections (settings.postgres_pool) and 13 in reserve want %d" (int .Values.postgres.maxConnections) $processes $pool $wanted) }}
+{{- $needed := add (mul $processes $pool) 13 -}}
+{{- if gt $needed (int64 .Values.postgres.maxConnections) -}}
+{{ fail (printf "postgres.maxConnections (%d) is too low: %d API and flusher processes of %d connections (settings.postgres_pool) and 13 reserved ones need %d" (int .Values.postgres.maxConnections) $processes $pool $needed) }}
 {{- end -}}
 {{- end -}}
 
-{{/* With another number of databases posts would be looked for where they are not. Volumes outlive an uninstall, so they count too. */}}
+{{/*
+Refuses another number of databases, because posts would then be looked up in the wrong one. Volumes are kept by an uninstall,
+so they count too.
+*/}}
 {{- define "likewise.postgres.checkDatabases" -}}
 {{- $pattern := printf "^(data-)?%s-[0-9]+(-0)?$" (include "likewise.postgres.name" .) -}}
-{{- $asked := int .Values.postgres.databases -}}
+{{- $databases := int .Values.postgres.databases -}}
 {{- range list (list "apps/v1" "StatefulSet") (list "v1" "PersistentVolumeClaim") -}}
-{{- $present := 0 -}}
+{{- $found := 0 -}}
 {{- range (lookup (index . 0) (index . 1) $.Release.Namespace "").items | default list -}}
-{{- if regexMatch $pattern .metadata.name -}}{{- $present = add1 $present -}}{{- end -}}
+{{- if regexMatch $pattern .metadata.name -}}{{- $found = add1 $found -}}{{- end -}}
 {{- end -}}
-{{- if and $present (ne (int $present) $asked) -}}
-{{ fail (printf "postgres.databases is %d, but this installation has %d (%ss named %s-N): their number can't change, as the rows would have to move" $asked $present (index . 1) (include "likewise.postgres.name" $)) }}
+{{- if and $found (ne (int $found) $databases) -}}
+{{ fail (printf "postgres.databases is %d, but this installation has %d (%ss named %s-N): their number can't change, as the rows would have to move" $databases $found (index . 1) (include "likewise.postgres.name" $)) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

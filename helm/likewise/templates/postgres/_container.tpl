@@ -13,15 +13,18 @@ ports:
 env:
   - {name: POSTGRES_USER, value: likewise}
   - {name: POSTGRES_DB, value: likewise}
-  - {name: PGDATA, value: /var/lib/postgresql/data/pgdata} # below the volume's root, which may hold lost+found
+  # Not the volume's root, which may contain lost+found.
+  - {name: PGDATA, value: /var/lib/postgresql/data/pgdata}
   - {name: POSTGRES_INITDB_ARGS, value: --data-checksums --encoding=UTF8 --locale=C.UTF-8}
   - name: POSTGRES_PASSWORD
     valueFrom: {secretKeyRef: {name: {{ include "likewise.postgres.secretName" . }}, key: password}}
 lifecycle:
-  preStop: # SIGINT is a fast shutdown; SIGTERM would wait for every client to leave
+  # SIGINT requests a fast shutdown. SIGTERM would wait until every client disconnects.
+  preStop:
     exec: {command: [sh, -c, 'kill -INT "$(head -n 1 "$PGDATA/postmaster.pid")"']}
-# By TCP: while the database is made for the first time, its server listens on a socket only.
-startupProbe: # a database that recovers from a crash answers late
+# Probes use TCP, because the server listens on a Unix socket only while it initializes the database. The start-up probe allows
+# ten minutes for recovery after a crash.
+startupProbe:
   exec: {command: &ask [pg_isready, --quiet, --host=127.0.0.1, --username=likewise, --dbname=likewise]}
   periodSeconds: 2
   timeoutSeconds: 5
@@ -30,7 +33,8 @@ readinessProbe:
   exec: {command: *ask}
   periodSeconds: 5
   timeoutSeconds: 5
-livenessProbe: # 1 is an answer too: it takes no connections just now
+# Exit code 1 means that the server is alive and rejects connections, for example during recovery.
+livenessProbe:
   exec: {command: [sh, -c, 'pg_isready --quiet --host=127.0.0.1 --username=likewise --dbname=likewise || [ $? -eq 1 ]']}
   periodSeconds: 10
   timeoutSeconds: 5
@@ -43,7 +47,7 @@ volumeMounts:
   - {name: shm, mountPath: /dev/shm}
 {{- end -}}
 
-{{/* What a committed like stands on. */}}
+{{/* The durability of committed likes depends on these. */}}
 {{- define "likewise.postgres.parameters" -}}
 max_connections: {{ .Values.postgres.maxConnections }}
 fsync: "on"

@@ -1,4 +1,4 @@
-{{/* How our own pods reach Postgres. */}}
+{{/* The addresses and credentials of Postgres in pods of Likewise. */}}
 
 {{- define "likewise.postgres.name" -}}
 {{ include "likewise.fullname" . }}-postgres
@@ -20,7 +20,7 @@
 {{ join " " $ranges }}
 {{- end -}}
 
-{{/* libpq takes the password of the databases in the chart from PGPASSWORD, so it may hold any character. */}}
+{{/* The password is passed in PGPASSWORD, which libpq reads. So it may contain characters that a URL would need to escape. */}}
 {{- define "likewise.postgres.env" -}}
 {{- if .Values.postgres.enabled }}
 - {name: LIKEWISE_SHARD_MAP, value: {{ include "likewise.postgres.shardMap" . | quote }}}

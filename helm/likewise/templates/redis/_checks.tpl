@@ -1,10 +1,10 @@
-{{/* Values of Redis that can't be: refused with a sentence. */}}
+{{/* Refuses invalid values of Redis with a message. */}}
 
-{{/* Bytes of `512mb` as Valkey writes it, and of `1Gi` as Kubernetes does. */}}
+{{/* Bytes of an amount in the notation of Valkey (512mb) or of Kubernetes (1Gi). */}}
 {{- define "likewise.bytes" -}}
 {{- $units := dict "" 1 "kb" 1024 "ki" 1024 "k" 1000 "mb" 1048576 "mi" 1048576 "m" 1000000 "gb" 1073741824 "gi" 1073741824 "g" 1000000000 -}}
 {{- $unit := regexFind "[A-Za-z]*$" (toString .) | lower -}}
-{{- if not (hasKey $units $unit) -}}{{ fail (printf "%v is no amount of memory: give it as 512Mi or 1Gi" .) }}{{- end -}}
+{{- if not (hasKey $units $unit) -}}{{ fail (printf "%v is not an amount of memory: write it as 512Mi or 1Gi" .) }}{{- end -}}
 {{ mulf (regexFind "^[0-9.]+" (toString .) | float64) (get $units $unit) | int64 }}
 {{- end -}}
 
@@ -12,7 +12,7 @@
 {{- with .Values.redis -}}
 {{- if .enabled -}}
 {{- if .external.urls -}}
-{{ fail "redis.external.urls is set and redis.enabled too: set redis.enabled=false to use the cluster outside" }}
+{{ fail "redis.external.urls is set and redis.enabled too: set redis.enabled=false to use the external cluster" }}
 {{- end -}}
 {{- if lt (int .replicas) (int .primaries) -}}
 {{ fail (printf "redis.replicas (%d) counts all pods: it must be at least redis.primaries (%d)" (int .replicas) (int .primaries)) }}
@@ -21,21 +21,21 @@
 {{- include "likewise.redis.checkPrimaries" $ -}}
 {{- else -}}
 {{- if not .external.urls -}}
-{{ fail "redis.enabled is false and redis.external.urls is empty: give the addresses of some nodes of the Redis Cluster" }}
+{{ fail "redis.enabled is false and redis.external.urls is empty: set the addresses of some nodes of the Redis Cluster" }}
 {{- end -}}
 {{- range .external.urls -}}
 {{- if ne (hasPrefix "rediss://" .) $.Values.redis.external.tls.enabled -}}
-{{ fail (printf "redis.external.urls has %s while redis.external.tls.enabled is %t: rediss:// goes with true, redis:// with false" . $.Values.redis.external.tls.enabled) }}
+{{ fail (printf "redis.external.urls has %s while redis.external.tls.enabled is %t: use rediss:// with true and redis:// with false" . $.Values.redis.external.tls.enabled) }}
 {{- end -}}
 {{- end -}}
 {{- if and .external.tls.caSecret (not .external.tls.enabled) -}}
-{{ fail "redis.external.tls.caSecret is set while redis.external.tls.enabled is false: nothing would check it" }}
+{{ fail "redis.external.tls.caSecret has no effect while redis.external.tls.enabled is false" }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* A full node refuses likes at the queue's bound; were that above its memory, it would refuse settling too. */}}
+{{/* A node refuses likes at queue_bytes. If it reached maxmemory first, it would refuse to acknowledge stored likes too. */}}
 {{- define "likewise.redis.checkMemory" -}}
 {{- $max := include "likewise.bytes" .Values.redis.maxmemory | int64 -}}
 {{- $backlog := include "likewise.bytes" .Values.redis.replicationBacklog | int64 -}}
@@ -45,18 +45,18 @@
 {{- end -}}
 {{- with dig "limits" "memory" "" .Values.redis.resources -}}
 {{- if le (include "likewise.bytes" . | int64) $max -}}
-{{ fail (printf "redis.resources.limits.memory (%s) must be above redis.maxmemory (%s): rewriting the log and the replicas' buffers come on top" . $.Values.redis.maxmemory) }}
+{{ fail (printf "redis.resources.limits.memory (%s) must be above redis.maxmemory (%s): rewrites of the append-only file and the replicas' buffers need more" . $.Values.redis.maxmemory) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* More primaries need slots to move, which the chart does not do. */}}
+{{/* Refuses another number of primaries, because the chart does not move slots. */}}
 {{- define "likewise.redis.checkPrimaries" -}}
 {{- $present := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "likewise.redis.name" .) -}}
 {{- if $present -}}
 {{- range (index $present.spec.template.spec.containers 0).env -}}
 {{- if and (eq .name "PRIMARIES") (ne .value (toString $.Values.redis.primaries)) -}}
-{{ fail (printf "redis.primaries is %s in this installation and can't become %v: slots would have to move" .value $.Values.redis.primaries) }}
+{{ fail (printf "redis.primaries is %s in this installation and can't be changed to %v, because the chart does not move slots" .value $.Values.redis.primaries) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

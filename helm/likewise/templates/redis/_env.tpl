@@ -1,10 +1,10 @@
-{{/* How our own pods reach Redis. */}}
+{{/* The addresses and credentials of Redis in pods of Likewise. */}}
 
 {{- define "likewise.redis.name" -}}
 {{ include "likewise.fullname" . }}-redis
 {{- end -}}
 
-{{/* The Secret with the password, and for a cluster outside with the ACL user's name; empty where there is none. */}}
+{{/* The Secret with the password and, for an external cluster, the name of the ACL user. Empty: no credentials. */}}
 {{- define "likewise.redis.secretName" -}}
 {{- if .Values.redis.enabled -}}
 {{ default (include "likewise.redis.name" .) .Values.redis.existingSecret }}
@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Each pod by its own name: any of them tells where the slots are, whichever is away. */}}
+{{/* The names of all pods, because any of them can report the slot map if others are down. */}}
 {{- define "likewise.redis.urls" -}}
 {{- if .Values.redis.enabled -}}
 {{- $name := include "likewise.redis.name" . -}}

@@ -1,4 +1,4 @@
-{{/* What the cluster's pods and the join Job have in common: the same image, scripts and environment. */}}
+{{/* Parts shared by the cluster's pods and the join Job: image, scripts and environment. */}}
 
 {{- define "likewise.redis.container" -}}
 image: {{ include "likewise.image" (dict "root" . "image" .Values.redis.image) }}
@@ -25,14 +25,15 @@ securityContext: {{- include "likewise.podSecurity" 999 | nindent 2 }}
 {{- include "likewise.scheduling" .Values.redis }}
 {{- end -}}
 
-{{- define "likewise.redis.volumesOfPod" -}}
+{{- define "likewise.redis.podVolumes" -}}
 - name: scripts
   configMap: {name: {{ include "likewise.redis.name" . }}}
-- name: tmp # the server's configuration, as it holds the password
+# In memory, because the server's configuration contains the password.
+- name: tmp
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end -}}
 
-{{- define "likewise.redis.mountsOfPod" -}}
+{{- define "likewise.redis.podMounts" -}}
 - {name: scripts, mountPath: /etc/valkey, readOnly: true}
 - {name: tmp, mountPath: /tmp}
 {{- end -}}
@@ -42,10 +43,11 @@ securityContext: {{- include "likewise.podSecurity" 999 | nindent 2 }}
 {{ base $path }}: |
   {{- $.Files.Get $path | nindent 2 }}
 {{- if eq (base $path) "valkey.conf" }}
-  # A stall of a second or two, as for a fork or a slow disk, is no failover: that would cost what is not replicated yet.
+  # Longer than a stall of one or two seconds, such as a fork or a slow disk. A failover would lose writes that are not
+  # replicated yet.
   cluster-node-timeout {{ int $.Values.redis.nodeTimeoutMs }}
   maxmemory {{ $.Values.redis.maxmemory }}
-  # So long may a replica be away and catch up without a whole transfer; it counts toward maxmemory.
+  # A replica whose disconnection fits into the backlog catches up without a full synchronization. It counts toward maxmemory.
   repl-backlog-size {{ $.Values.redis.replicationBacklog }}
 {{- end }}
 {{- end }}
