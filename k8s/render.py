@@ -1,7 +1,8 @@
-"""`make manifests`: writes k8s/base from the chart with its default values, so that both are one.
+"""Render k8s/base from the chart's default values, so that both have the same objects. `make manifests` runs this.
 
-Left out is what only Helm does: hooks, its labels and checksums, the Secrets it makes. A Job keeps one name, and
-migrates by `pre` alone: plain manifests have no moment at which the last old pod is known to be gone.
+Everything that only Helm uses is left out: hooks, Helm's labels and checksums, and generated Secrets. Jobs get a constant
+name. The migration Job runs the phase `pre` only, because with plain manifests nothing tells when the last old pod is
+gone.
 """
 
 import re
@@ -12,54 +13,55 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "k8s" / "base"
-_FOLDERS = {"redis": "redis", "postgres": "postgres"}  # each its own: an overlay may leave it out
+# Components with a folder of their own, so that an overlay can leave them out.
+_OWN_FOLDERS = {"redis", "postgres"}
+_SOURCE = re.compile(r"^# Source: likewise/templates/([\w-]+)/([\w-]+)\.yaml\n", re.MULTILINE)
+_KIND = re.compile(r"^kind: (\w+)$", re.MULTILINE)
 _HELM_ONLY = re.compile(
-    r"^ +(?:helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n|^ +annotations:\n +checksum/config: .*\n", re.MULTILINE
+    r"^ +(?:helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n"
+    r"|^ +annotations:\n +# A changed setting restarts the pods\.\n +checksum/config: .*\n"
+    r"|^ +annotations:\n +checksum/config: .*\n",
+    re.MULTILINE,
 )
 _EMPTY_LINE = re.compile(r"^ *\n", re.MULTILINE)
 _PHASE = re.compile(r"(- --phase\n +- )all$", re.MULTILINE)
-_JOB = re.compile(r"^(  name: likewise-(?:migration|redis-join))-[0-9a-f]{8}$", re.MULTILINE)
+_JOB_NAME = re.compile(r"^(  name: likewise-(?:migration|redis-join))-[0-9a-f]{8}$", re.MULTILINE)
 
 
-def rendered() -> str:
-    """The chart's default, as Helm renders it for a first install."""
+def render_chart() -> str:
+    """Return the chart with default values, rendered for a first install."""
     command = ["helm", "template", "likewise", str(ROOT / "helm" / "likewise"), "--no-hooks"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def manifests(text: str) -> dict[Path, str]:
-    """Each file of the base, by its path below it."""
-    files: dict[Path, list[str]] = defaultdict(list)
-    for document in text.split("\n---\n"):
-        source = re.search(r"^# Source: likewise/templates/([\w-]+)/([\w-]+)\.yaml\n", document, re.MULTILINE)
+def build_manifests(rendered: str) -> dict[Path, str]:
+    """Return the text of each file, by its path below `BASE`."""
+    documents: dict[Path, list[str]] = defaultdict(list)
+    for document in rendered.split("\n---\n"):
+        source = _SOURCE.search(document)
         if source and (path := _path(source[1], source[2], document)):
-            files[path].append(_plain(document[source.end() :]))
-    whole = {path: "---\n".join(documents) for path, documents in files.items()}
-    return whole | {folder / "kustomization.yaml": _kustomization(folder, whole) for folder in _folders(whole)}
+            documents[path].append(_strip_helm_parts(document[source.end() :]))
+    files = {path: "---\n".join(texts) for path, texts in documents.items()}
+    folders = sorted({path.parent for path in files})
+    return files | {folder / "kustomization.yaml": _kustomization(folder, files) for folder in folders}
 
 
 def _path(folder: str, name: str, document: str) -> Path | None:
-    kind = re.search(r"^kind: (\w+)$", document, re.MULTILINE)
-    if (
-        kind is None
-        or kind[1] == "Secret"
-        or (folder, name) == ("migration", "rbac")
-        or "component: test" in document
-    ):
+    """Return the file that the document belongs to, or None if only Helm uses it."""
+    kind = _KIND.search(document)
+    hook_account = (folder, name) == ("migration", "rbac")
+    if kind is None or kind[1] == "Secret" or hook_account or "component: test" in document:
         return None
-    return Path(_FOLDERS.get(folder, "likewise")) / f"{name if folder in _FOLDERS else folder}.yaml"
+    return Path(folder) / f"{name}.yaml" if folder in _OWN_FOLDERS else Path("likewise") / f"{folder}.yaml"
 
 
-def _plain(document: str) -> str:
-    document = _PHASE.sub(r"\1pre", _JOB.sub(r"\1", document))
+def _strip_helm_parts(document: str) -> str:
+    document = _PHASE.sub(r"\1pre", _JOB_NAME.sub(r"\1", document))
     document = _HELM_ONLY.sub("", document)
-    if "kind: ConfigMap" not in document:  # those hold scripts, word for word
+    # Empty lines in a ConfigMap belong to the scripts that it holds.
+    if "kind: ConfigMap" not in document:
         document = _EMPTY_LINE.sub("", document)
     return document.strip() + "\n"
-
-
-def _folders(files: dict[Path, str]) -> list[Path]:
-    return sorted({path.parent for path in files})
 
 
 def _kustomization(folder: Path, files: dict[Path, str]) -> str:
@@ -69,15 +71,15 @@ def _kustomization(folder: Path, files: dict[Path, str]) -> str:
 
 
 def main() -> None:
-    """Write the base; files that are no longer in it go."""
-    wanted = manifests(rendered())
+    """Write the manifests, and delete files that are no longer rendered."""
+    manifests = build_manifests(render_chart())
     for path in sorted(BASE.glob("*/*.yaml")):
-        if path.relative_to(BASE) not in wanted:
+        if path.relative_to(BASE) not in manifests:
             path.unlink()
-    for path, text in wanted.items():
+    for path, text in manifests.items():
         (BASE / path).parent.mkdir(parents=True, exist_ok=True)
         (BASE / path).write_text(text)
-    sys.stdout.write(f"{len(wanted)} files in {BASE.relative_to(ROOT)}\n")
+    sys.stdout.write(f"{len(manifests)} files in {BASE.relative_to(ROOT)}\n")
 
 
 if __name__ == "__main__":

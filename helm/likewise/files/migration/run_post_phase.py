@@ -1,4 +1,7 @@
-"""Runs the migrations of the phase `post` once the last old pod is gone; where none is left to do, without waiting."""
+"""Run the migrations of the phase `post` once the last pod of the previous release is gone.
+
+Exit at once if no such migration is pending.
+"""
 
 import json
 import os
@@ -11,70 +14,80 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-ACCOUNT = Path(os.environ["ACCOUNT"])  # token, ca.crt and namespace
+# Holds token, ca.crt and namespace.
+ACCOUNT = Path(os.environ["ACCOUNT"])
 DEPLOYMENTS = os.environ["DEPLOYMENTS"].split()
-SELECTOR = os.environ["SELECTOR"]  # their pods
+# The label selector of the Deployments' pods.
+SELECTOR = os.environ["SELECTOR"]
 MIGRATE = ["likewise", "migrate", "--phase", "post"]
-EVERY_S = 1
+POLL_INTERVAL_S = 1
 
 
-def kubernetes(path):
-    """What the API server answers. Raises OSError where it does not answer; a refusal ends the program."""
+def get_from_api_server(path):
+    """Return the JSON that the API server answers.
+
+    Raise OSError if it does not answer. Exit if it refuses the request.
+    """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     url = f"https://{f'[{host}]' if ':' in host else host}:{port}{path}"
-    trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT  # many clusters' authorities lack extensions that it wants
+    tls = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    # The certificate authorities of many clusters lack extensions that strict verification requires.
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
     token = (ACCOUNT / "token").read_text()
     try:
-        with urlopen(Request(url, headers={"Authorization": f"Bearer {token}"}), timeout=10, context=trusted) as answer:
-            return json.load(answer)
+        with urlopen(Request(url, headers={"Authorization": f"Bearer {token}"}), timeout=10, context=tls) as response:
+            return json.load(response)
     except HTTPError as error:
         if error.code in (401, 403, 404):
             sys.exit(f"Error: can't see whether old pods are gone: {json.load(error)['message']}")
         raise
 
 
-def unfinished(deployment):
-    """Why a Deployment's new pods have not all taken over; empty where they have."""
+def describe_rollout(deployment):
+    """Return why the rollout of a Deployment is not complete, or an empty string if it is."""
     wanted, status = deployment["spec"]["replicas"], deployment["status"]
-    new, every = status.get("updatedReplicas", 0), status.get("replicas", 0)
+    new, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
     available = status.get("availableReplicas", 0)
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-    if seen and new == every == available == wanted:
+    observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    if observed and new == total == available == wanted:
         return ""
     name = deployment["metadata"]["name"]
-    return f"{name} has {new} new pods of {wanted} and {every - new} old ones, {available} of them all available"
+    return f"{name} has {new} of {wanted} new pods and {total - new} old pods; {available} pods are available"
 
 
-def waited_for():
-    """What the last old pod's end still needs, in words."""
+def describe_old_pods():
+    """Return what keeps old pods alive, or an empty string if all are gone."""
     try:
-        space = (ACCOUNT / "namespace").read_text()
-        deployments = [kubernetes(f"/apis/apps/v1/namespaces/{space}/deployments/{name}") for name in DEPLOYMENTS]
-        pods = kubernetes(f"/api/v1/namespaces/{space}/pods?labelSelector={quote(SELECTOR)}")["items"]
+        namespace = (ACCOUNT / "namespace").read_text()
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        deployments = [get_from_api_server(f"{path}/{name}") for name in DEPLOYMENTS]
+        pods = get_from_api_server(f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(SELECTOR)}")["items"]
     except OSError as error:
-        return f"the API server to answer ({error})"
+        return f"the API server does not answer ({error})"
     ending = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
-    return "; ".join(filter(None, [*map(unfinished, deployments), ending and f"ending: {', '.join(sorted(ending))}"]))
+    terminating = ending and f"terminating: {', '.join(sorted(ending))}"
+    return "; ".join(filter(None, [*map(describe_rollout, deployments), terminating]))
 
 
-def left_to_do():
+def list_pending():
+    """Return the pending migrations as text, one per line. Exit if they can't be listed."""
     listed = subprocess.run([*MIGRATE, "--list"], capture_output=True, text=True)
     if listed.returncode:
         sys.exit(listed.stderr.strip())
     return listed.stdout.strip()
 
 
-def wait():
-    said = None
-    while what := waited_for():
-        if what != said:
-            print(f"waiting: {what}", flush=True)
-        said = what
-        time.sleep(EVERY_S)
+def wait_for_old_pods():
+    """Wait until all old pods are gone. Print each change of what is waited for."""
+    printed = None
+    while reason := describe_old_pods():
+        if reason != printed:
+            print(f"waiting: {reason}", flush=True)
+        printed = reason
+        time.sleep(POLL_INTERVAL_S)
 
 
-if left_to_do():
-    wait()
+if list_pending():
+    wait_for_old_pods()
     os.execvp(MIGRATE[0], MIGRATE)
-print("nothing is left to do after the last old pod")
+print("no migration of the phase post is pending")

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Before the server stops: a primary has its replica take over, so that no like waits for a failover.
+# Runs before the server stops. A primary makes its replica take over, so that no like waits for a failover.
 set -u
 SCRIPTS=$(dirname "$0")
 . "$SCRIPTS/nodes.sh"
 
-heir() { # the address of a replica in sight, where this node is a primary with slots
+# Prints the address of a connected replica, if this node is a primary with slots.
+replica_of_self() {
   table_of "$local_address" | awk '
     $3 ~ /myself/ && $3 ~ /master/ && NF > 8 { me = $1 }
     $3 ~ /slave/ && $3 !~ /fail/ && $8 == "connected" { at[$4] = $2 }
@@ -12,7 +13,7 @@ heir() { # the address of a replica in sight, where this node is a primary with 
 }
 
 for attempt in $(seq 20); do
-  to=$(heir)
+  to=$(replica_of_self)
   [ -n "$to" ] || exit 0
   [ $((attempt % 5)) -ne 1 ] || ask "$to" CLUSTER FAILOVER
   sleep 1

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Beside the server in each pod: keeps the pod's node a member of the cluster, whatever address the others have.
+# Runs beside the server in each pod. Keeps the pod's node in the cluster, even if the addresses of other pods change.
 set -u
 SCRIPTS=$(dirname "$0")
 . "$SCRIPTS/nodes.sh"
 trap 'exit 0' TERM INT
 
-pause() { # SECONDS, ended by a signal
+# SECONDS: sleeps in the background, so that a signal ends the wait at once.
+pause() {
   sleep "$1" &
   wait $!
 }

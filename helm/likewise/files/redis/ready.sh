@@ -1,6 +1,7 @@
 #!/bin/sh
-# Ready: a replica in step with its primary, or a primary that serves. A rolling restart waits for it, pod by pod.
-# Before the first join nobody serves, and members that know each other are ready: nothing waits for the Job.
+# The readiness probe. A replica is ready if it is in sync with its primary, a primary if it serves slots. A rolling
+# restart waits for this, pod by pod. Before the first join no node serves slots, and nodes that know each other are
+# ready, so that nothing waits for the Job.
 set -u
 SCRIPTS=$(dirname "$0")
 . "$SCRIPTS/nodes.sh"

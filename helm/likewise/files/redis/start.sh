@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the server under the pod's present address.
+# Starts the server with the pod's present address.
 set -eu
 SCRIPTS=$(dirname "$0")
 . "$SCRIPTS/nodes.sh"
@@ -14,37 +14,40 @@ configuration() {
   echo "masterauth $(quoted "$REDISCLI_AUTH")"
 }
 
-served() { # the node's id, if it served slots when it went
+# Prints the node's id, if it was a primary with slots when it stopped.
+former_primary() {
   [ ! -s /data/nodes.conf ] || awk '$3 ~ /myself/ && $3 ~ /master/ && NF > 8 { print $1 }' /data/nodes.conf
 }
 
-heir_of() { # ID: the address of its replica, where some pod sees one that the others can elect
+# ID: prints the address of a replica of that primary, if some pod sees one that the other primaries can elect.
+electable_replica() {
   for ordinal in $(ordinals); do
     at=$(address_of "$ordinal")
     [ -n "$at" ] && [ "$at" != "$POD_IP" ] || continue
     table_of "$at" | awk -v id="$1" '
       $1 == id { primary = $3 ~ /master/ && NF > 8 }
-      $4 == id && $8 == "connected" && $3 !~ /fail/ { heir = $2; sub(/@.*/, "", heir); sub(/:[0-9]+$/, "", heir) }
+      $4 == id && $8 == "connected" && $3 !~ /fail/ { replica = $2; sub(/@.*/, "", replica); sub(/:[0-9]+$/, "", replica) }
       $1 != id && $3 ~ /master/ && NF > 8 { others++; if ($8 == "connected" && $3 !~ /fail/) voters++ }
-      END { if (primary && heir && voters > (others + 1) / 2) print heir }' &
+      END { if (primary && replica && voters > (others + 1) / 2) print replica }' &
   done
   wait
 }
 
-# A primary that died and is back before anyone noticed would go on with its log, which may lack the last moments,
-# and take them from its replica too. So it has its replica take over first, and starts as that one's replica.
-yield() {
-  id=$(served)
+# A primary that crashes and restarts before the others notice would continue with its append-only file. That may lack
+# the last writes, and its replica would then lose them too. So the replica takes over first, and this node starts as
+# its replica.
+hand_over_after_crash() {
+  id=$(former_primary)
   [ -n "$id" ] || return 0
   for attempt in $(seq $((3 * NODE_TIMEOUT_MS / 1000))); do
-    heir=$(heir_of "$id" | head -n 1)
-    [ -n "$heir" ] || return 0
-    [ $((attempt % 5)) -ne 1 ] || say "$heir takes over: $(ask "$heir" CLUSTER FAILOVER FORCE)"
+    replica=$(electable_replica "$id" | head -n 1)
+    [ -n "$replica" ] || return 0
+    [ $((attempt % 5)) -ne 1 ] || say "$replica takes over: $(ask "$replica" CLUSTER FAILOVER FORCE)"
     sleep 1
   done
 }
 
 umask 077
 configuration >/tmp/valkey.conf
-yield
+hand_over_after_crash
 exec valkey-server /tmp/valkey.conf

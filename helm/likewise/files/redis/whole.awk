@@ -1,5 +1,5 @@
-# Reads a node's CLUSTER NODES; succeeds if, as far as that node knows, nothing is left to do: every pod is a member,
-# every slot is served, and every primary has its replica. Variables: pods, primaries.
+# Reads a node's CLUSTER NODES. Succeeds if, as far as the node knows, the cluster is complete: every pod is a member,
+# every slot is served, and every primary has a replica. Variables: pods, primaries.
 {
   members++
   if ($3 ~ /fail|noaddr|handshake/ || $8 != "connected") broken = 1

@@ -1,4 +1,4 @@
-"""Likes a post of its own through the Service, likes it again, counts, and takes the like back."""
+"""Like a new post through the Service, like it again, read the count, and unlike it."""
 
 import json
 import os
@@ -10,44 +10,48 @@ from urllib.request import Request, urlopen
 
 URL = os.environ["LIKEWISE_URL"]
 POST = f"helm-test/{uuid.uuid4()}"
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
-def ask(method, what, headers):
-    """What is answered, once something else than a 503 is."""
-    give_up = time.monotonic() + PATIENCE_S
+def request(method, resource, headers):
+    """Return status, headers and JSON body. Retry connection errors and 503 until the timeout, then exit."""
+    deadline = time.monotonic() + TIMEOUT_S
+    url = f"{URL}/v1/posts/{POST}/{resource}"
     while True:
         try:
-            with urlopen(Request(f"{URL}/v1/posts/{POST}/{what}", method=method, headers=headers), timeout=5) as answer:
-                return answer.status, answer.headers, json.load(answer)
+            with urlopen(Request(url, method=method, headers=headers), timeout=5) as response:
+                return response.status, response.headers, json.load(response)
         except (HTTPError, URLError, TimeoutError) as error:
-            passing = not isinstance(error, HTTPError) or error.code == 503
-            if not passing or time.monotonic() > give_up:
+            temporary = not isinstance(error, HTTPError) or error.code == 503
+            if not temporary or time.monotonic() > deadline:
                 reason = error.read().decode(errors="replace") if isinstance(error, HTTPError) else error
-                sys.exit(f"{method} {URL}/v1/posts/{POST}/{what}: {reason}")
+                sys.exit(f"{method} {url}: {reason}")
             time.sleep(1)
 
 
 def check(step, found, expected):
+    """Print the result of a step. Exit if it is not the expected one."""
     if found != expected:
         sys.exit(f"{step}: {found}, expected {expected}")
     print(f"{step}: {found}")
 
 
-def standing(answer):
-    return answer["liked"], answer["count"]
+def like_state(body):
+    """Return whether the post is liked, and its count."""
+    return body["liked"], body["count"]
 
 
 def main():
-    _, headers, liked = ask("PUT", "like", {})
+    """Run the test."""
+    _, headers, liked = request("PUT", "like", {})
     visitor = {"Likewise-Visitor": headers["Likewise-Visitor"]}
     try:
-        check("liked, count", standing(liked), (True, 1))
-        check("liked again, count", standing(ask("PUT", "like", visitor)[2]), (True, 1))
-        check("own state, count", standing(ask("GET", "like", visitor)[2]), (True, 1))
+        check("liked, count", like_state(liked), (True, 1))
+        check("liked again, count", like_state(request("PUT", "like", visitor)[2]), (True, 1))
+        check("own state, count", like_state(request("GET", "like", visitor)[2]), (True, 1))
     finally:
-        _, _, taken = ask("DELETE", "like", visitor)
-    check("taken back, count", standing(taken), (False, 0))
+        _, _, unliked = request("DELETE", "like", visitor)
+    check("unliked, count", like_state(unliked), (False, 0))
 
 
 main()

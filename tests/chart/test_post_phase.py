@@ -1,4 +1,4 @@
-"""files/migration/after.py: the Job that waits for the last old pod, against an API server of its own."""
+"""files/migration/run_post_phase.py: the Job that waits for the last old pod, against an API server of its own."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.support.chart import CHART
 
-SCRIPT = CHART / "files/migration/after.py"
+SCRIPT = CHART / "files/migration/run_post_phase.py"
 LIKEWISE = """#!/bin/sh
 echo "$@" >>"$CALLS"
 case "$*" in *--list) printf "$LEFT" ;; *) echo migrated ;; esac
