@@ -1,4 +1,4 @@
-"""The API of the chart: its pods, how they scale and go, and how requests reach them."""
+"""Tests of the chart's API: pods, scaling, shutdown and routing."""
 
 import subprocess
 import sys
@@ -6,25 +6,25 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import Object, named, of_component, pod, render
+from tests.support.chart import Object, find_object, of_component, pod_spec, render
 
 NAME = "likewise-api"
 DOWN = "hpa.behavior.scaleDown"
 
 
 def deployment(**values: object) -> Object:
-    return named(render(**values), "Deployment", NAME)
+    return find_object(render(**values), "Deployment", NAME)
 
 
 def container(**values: object) -> Any:
-    [only] = pod(deployment(**values))["containers"]
-    return only
+    [found] = pod_spec(deployment(**values))["containers"]
+    return found
 
 
-def test_the_hpa_alone_says_how_many_pods_there_are() -> None:
+def test_without_the_autoscaler_the_hpa_controls_the_number_of_pods() -> None:
     objects = render(**{"autoscaler.enabled": False})
-    assert "replicas" not in named(objects, "Deployment", NAME)["spec"]
-    hpa = named(objects, "HorizontalPodAutoscaler", NAME)["spec"]
+    assert "replicas" not in find_object(objects, "Deployment", NAME)["spec"]
+    hpa = find_object(objects, "HorizontalPodAutoscaler", NAME)["spec"]
     assert hpa["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
     assert (hpa["minReplicas"], hpa["maxReplicas"]) == (2, 10)
     assert hpa["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
@@ -32,15 +32,15 @@ def test_the_hpa_alone_says_how_many_pods_there_are() -> None:
     assert hpa["behavior"]["scaleDown"]["selectPolicy"] == "Min"
 
 
-@pytest.mark.parametrize(("asked", "window_s"), [({}, 30), ({f"{DOWN}.stabilizationWindowSeconds": 90}, 90)])
-def test_beside_the_autoscaler_the_hpa_holds_nothing_twice(asked: dict[str, object], window_s: int) -> None:
-    down = named(render(**asked), "HorizontalPodAutoscaler", NAME)["spec"]["behavior"]["scaleDown"]
+@pytest.mark.parametrize(("values", "window_s"), [({}, 30), ({f"{DOWN}.stabilizationWindowSeconds": 90}, 90)])
+def test_with_the_autoscaler_the_hpa_scales_down_quickly(values: dict[str, object], window_s: int) -> None:
+    down = find_object(render(**values), "HorizontalPodAutoscaler", NAME)["spec"]["behavior"]["scaleDown"]
     assert down["stabilizationWindowSeconds"] == window_s
     assert down["policies"] == [{"type": "Percent", "value": 100, "periodSeconds": 15}]
 
 
 @pytest.mark.parametrize(
-    ("asked", "target"),
+    ("values", "target"),
     [
         ({}, {"type": "AverageValue", "averageValue": "800m"}),
         ({"api.workers": 2}, {"type": "AverageValue", "averageValue": "1600m"}),
@@ -49,20 +49,20 @@ def test_beside_the_autoscaler_the_hpa_holds_nothing_twice(asked: dict[str, obje
         ({"hpa.targetCPUUtilizationPercentage": 120}, {"type": "Utilization", "averageUtilization": 120}),
     ],
 )
-def test_the_hpa_adds_to_what_the_autoscaler_keeps(asked: dict[str, object], target: dict[str, object]) -> None:
-    [cpu] = named(render(**asked), "HorizontalPodAutoscaler", NAME)["spec"]["metrics"]
+def test_cpu_target_of_the_hpa(values: dict[str, object], target: dict[str, object]) -> None:
+    [cpu] = find_object(render(**values), "HorizontalPodAutoscaler", NAME)["spec"]["metrics"]
     assert cpu["resource"]["target"] == target
 
 
-@pytest.mark.parametrize(("asked", "given"), [({}, 2), ({"replicas": 5}, 5), ({"replicas": 0}, 0)])
-def test_without_an_hpa_the_deployment_does(asked: dict[str, object], given: int) -> None:
-    objects = render(**{"hpa.enabled": False, "autoscaler.enabled": False, **asked})
-    assert named(objects, "Deployment", NAME)["spec"]["replicas"] == given
+@pytest.mark.parametrize(("values", "replicas"), [({}, 2), ({"replicas": 5}, 5), ({"replicas": 0}, 0)])
+def test_without_hpa_and_autoscaler_the_deployment_has_fixed_replicas(values: dict[str, object], replicas: int) -> None:
+    objects = render(**{"hpa.enabled": False, "autoscaler.enabled": False, **values})
+    assert find_object(objects, "Deployment", NAME)["spec"]["replicas"] == replicas
     assert not [one for one in objects if one["kind"] == "HorizontalPodAutoscaler"]
 
 
-def test_requests_of_a_pod_scale_too_where_asked() -> None:
-    hpa = named(render(**{"hpa.requestsPerPod.enabled": True}), "HorizontalPodAutoscaler", NAME)
+def test_hpa_can_scale_by_requests_per_pod() -> None:
+    hpa = find_object(render(**{"hpa.requestsPerPod.enabled": True}), "HorizontalPodAutoscaler", NAME)
     cpu, requests = hpa["spec"]["metrics"]
     assert cpu["resource"]["name"] == "cpu"
     assert requests["pods"] == {
@@ -71,31 +71,34 @@ def test_requests_of_a_pod_scale_too_where_asked() -> None:
     }
 
 
-def test_a_pod_is_gone_from_proxies_before_it_is_told_to_stop_and_has_time_to_finish() -> None:
-    spec = pod(deployment())
-    sleeps = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert sleeps == 10
-    assert spec["terminationGracePeriodSeconds"] > sleeps + graceful_timeout_s()
+def test_a_pod_leaves_the_endpoints_before_sigterm_and_has_time_to_finish() -> None:
+    spec = pod_spec(deployment())
+    sleep_s = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert sleep_s == 10
+    assert spec["terminationGracePeriodSeconds"] > sleep_s + gunicorn_graceful_timeout_s()
 
 
-def graceful_timeout_s() -> int:
-    """gunicorn's, by a process of its own: who imports its settings keeps metrics where they say from then on."""
+def gunicorn_graceful_timeout_s() -> int:
+    """Return gunicorn's graceful timeout.
+
+    Run in a subprocess, because importing gunicorn_conf changes where this process keeps its metrics.
+    """
     program = "from service.server.gunicorn_conf import graceful_timeout; print(graceful_timeout)"
     return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
 
 
-def test_only_readiness_asks_for_redis() -> None:
+def test_only_the_readiness_probe_depends_on_redis() -> None:
     probes = container()
     assert probes["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
     for probe in ("startupProbe", "livenessProbe"):
         assert probes[probe]["httpGet"] == {"path": "/livez", "port": "http"}
 
 
-def test_a_rolling_update_takes_no_pod_away_before_another_is_ready() -> None:
+def test_a_rolling_update_removes_no_pod_before_another_is_ready() -> None:
     assert deployment()["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": 0}
 
 
-def test_changed_settings_roll_the_pods_and_nothing_else_does() -> None:
+def test_only_changed_settings_restart_the_pods() -> None:
     def checksum(**values: object) -> str:
         return str(deployment(**values)["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
 
@@ -103,8 +106,8 @@ def test_changed_settings_roll_the_pods_and_nothing_else_does() -> None:
     assert len({checksum(), checksum(**{"settings.ack": "replicated"}), checksum(**{"metrics.port": 9200})}) == 3
 
 
-def test_pods_of_the_component_are_spread_over_zones_and_nodes() -> None:
-    spec = pod(deployment())
+def test_pods_are_spread_over_zones_and_nodes() -> None:
+    spec = pod_spec(deployment())
     labels = deployment()["spec"]["selector"]["matchLabels"]
     assert {one["topologyKey"] for one in spec["topologySpreadConstraints"]} == {
         "topology.kubernetes.io/zone",
@@ -113,77 +116,80 @@ def test_pods_of_the_component_are_spread_over_zones_and_nodes() -> None:
     assert all(one["labelSelector"]["matchLabels"] == labels for one in spec["topologySpreadConstraints"])
 
 
-def test_a_drained_node_takes_a_quarter_of_the_pods_at_most() -> None:
-    budget = named(render(), "PodDisruptionBudget", NAME)["spec"]
+def test_a_drain_evicts_at_most_a_quarter_of_the_pods() -> None:
+    budget = find_object(render(), "PodDisruptionBudget", NAME)["spec"]
     assert budget["maxUnavailable"] == "25%"
     assert budget["selector"] == {"matchLabels": deployment()["spec"]["selector"]["matchLabels"]}
 
 
-def test_the_service_and_the_ingress_lead_to_the_api_and_never_to_its_metrics() -> None:
+def test_service_and_ingress_expose_the_api_but_not_its_metrics() -> None:
     objects = render()
-    service = named(objects, "Service", "likewise")["spec"]
+    service = find_object(objects, "Service", "likewise")["spec"]
     assert service["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]
     assert service["selector"] == deployment()["spec"]["selector"]["matchLabels"]
-    [rule] = named(objects, "Ingress", "likewise")["spec"]["rules"]
+    [rule] = find_object(objects, "Ingress", "likewise")["spec"]["rules"]
     [path] = rule["http"]["paths"]
     assert path["backend"] == {"service": {"name": "likewise", "port": {"name": "http"}}}
     assert {port["name"]: port["containerPort"] for port in container()["ports"]} == {"http": 8000, "metrics": 9100}
 
 
-def test_the_ingress_balances_by_load_and_bounds_bodies_and_rates() -> None:
-    notes = named(render(), "Ingress", "likewise")["metadata"]["annotations"]
+def test_the_ingress_balances_by_load_and_limits_bodies_and_rates() -> None:
+    annotations = find_object(render(), "Ingress", "likewise")["metadata"]["annotations"]
     for prefix, expected in {
         "nginx.ingress.kubernetes.io": {"load-balance": "ewma", "proxy-body-size": "16k", "limit-rps": "100"},
         "nginx.org": {"lb-method": "least_conn", "client-max-body-size": "16k", "limit-req-rate": "100r/s"},
     }.items():
         assert (
-            expected.items() <= {name.partition("/")[2]: text for name, text in notes.items() if prefix in name}.items()
+            expected.items()
+            <= {name.partition("/")[2]: text for name, text in annotations.items() if prefix in name}.items()
         )
-    mine = named(render(**{r"ingress.annotations.a\.b/c": "d"}), "Ingress", "likewise")["metadata"]["annotations"]
-    assert mine == {**notes, "a.b/c": "d"}
+    with_own = find_object(render(**{r"ingress.annotations.a\.b/c": "d"}), "Ingress", "likewise")["metadata"][
+        "annotations"
+    ]
+    assert with_own == {**annotations, "a.b/c": "d"}
 
 
-def test_the_ingress_has_a_host_and_a_certificate_where_given() -> None:
+def test_ingress_host_and_tls() -> None:
     values = {
         "ingress.host": "likes.example",
         "ingress.className": "public",
         "ingress.tls.enabled": True,
         "ingress.tls.secretName": "c",
     }
-    spec = named(render(**values), "Ingress", "likewise")["spec"]
+    spec = find_object(render(**values), "Ingress", "likewise")["spec"]
     assert spec["ingressClassName"] == "public"
     assert spec["tls"] == [{"secretName": "c", "hosts": ["likes.example"]}]
     assert [rule["host"] for rule in spec["rules"]] == ["likes.example"]
     assert not [one for one in render(**{"ingress.enabled": False}) if one["kind"] == "Ingress"]
 
 
-def test_a_gateway_routes_where_asked() -> None:
+def test_http_route() -> None:
     values = {
         "httpRoute.enabled": True,
         "httpRoute.parentRefs[0].name": "public",
         "httpRoute.hostnames[0]": "a.example",
     }
-    spec = named(render(**values), "HTTPRoute", "likewise")["spec"]
+    spec = find_object(render(**values), "HTTPRoute", "likewise")["spec"]
     assert spec["parentRefs"] == [{"name": "public"}]
     assert spec["hostnames"] == ["a.example"]
     assert spec["rules"][0]["backendRefs"] == [{"name": "likewise", "port": 80}]
 
 
-def test_each_setting_is_an_environment_variable_in_whole_digits() -> None:
+def test_settings_become_environment_variables_without_exponents() -> None:
     values = {"settings.queue_bytes": 268435456, "settings.sites": "{https://a.example,https://b.example}"}
-    data = named(render(**values), "ConfigMap", "likewise")["data"]
+    data = find_object(render(**values), "ConfigMap", "likewise")["data"]
     assert data["LIKEWISE_QUEUE_BYTES"] == "268435456"
-    data = named(
+    data = find_object(
         render("--set-json", 'settings.sites=["https://a.example","https://b.example"]'), "ConfigMap", "likewise"
     )
     assert data["data"]["LIKEWISE_SITES"] == "https://a.example,https://b.example"
 
 
-def test_the_api_alone_gets_the_secrets_that_sign() -> None:
-    def named_in(component: str) -> set[str]:
-        specs = [pod(one) for one in of_component(render(), component) if one["kind"] in ("Deployment", "Job")]
+def test_only_the_api_gets_signing_secrets() -> None:
+    def variables_of(component: str) -> set[str]:
+        specs = [pod_spec(one) for one in of_component(render(), component) if one["kind"] in ("Deployment", "Job")]
         return {env["name"] for spec in specs for one in spec["containers"] for env in one.get("env", [])}
 
     signing = {"LIKEWISE_SECRET", "LIKEWISE_PREVIOUS_SECRET", "LIKEWISE_API_KEYS", "LIKEWISE_JWT_KEYS"}
-    assert signing <= named_in("api")
-    assert not signing & (named_in("flusher") | named_in("migration"))
+    assert signing <= variables_of("api")
+    assert not signing & (variables_of("flusher") | variables_of("migration"))

@@ -1,11 +1,11 @@
-"""When the chart migrates: docs/adr/0008-migrations-in-the-chart.md."""
+"""Tests of when the chart migrates, see docs/adr/0008-migrations-in-the-chart.md."""
 
 import re
 
-from tests.support.chart import Object, named, pod, render
+from tests.support.chart import Object, find_object, pod_spec, render
 
-OUTSIDE = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}
-BEFORE, AFTER = "likewise-migration-before", "likewise-migration-after"
+EXTERNAL = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}
+PRE_UPGRADE, POST_UPGRADE = "likewise-migration-before", "likewise-migration-after"
 
 
 def hooks(job: Object) -> set[str]:
@@ -17,51 +17,52 @@ def plain_jobs(objects: list[Object]) -> list[Object]:
 
 
 def command(job: Object) -> list[str]:
-    [container] = pod(job)["containers"]
+    [container] = pod_spec(job)["containers"]
     return list(container["command"])
 
 
-def test_the_first_install_with_its_own_postgres_migrates_beside_the_pods_that_wait_for_it() -> None:
+def test_the_first_install_migrates_own_postgres_in_a_plain_job() -> None:
     objects = render()
     [job] = plain_jobs(objects)
     assert not hooks(job)
     assert command(job) == ["likewise", "migrate", "--phase", "all"]
-    [waits] = pod(job)["initContainers"]
-    assert waits["command"][-1] == "likewise-postgres-0"
-    assert hooks(named(objects, "Job", BEFORE)) == {"pre-upgrade", "pre-rollback"}
+    [init] = pod_spec(job)["initContainers"]
+    assert init["command"][-1] == "likewise-postgres-0"
+    assert hooks(find_object(objects, "Job", PRE_UPGRADE)) == {"pre-upgrade", "pre-rollback"}
 
 
-def test_a_database_outside_is_prepared_before_anything_is_installed() -> None:
-    objects = render(**OUTSIDE)
+def test_an_external_database_is_migrated_before_the_install() -> None:
+    objects = render(**EXTERNAL)
     assert not plain_jobs(objects)
-    job = named(objects, "Job", BEFORE)
+    job = find_object(objects, "Job", PRE_UPGRADE)
     assert hooks(job) == {"pre-install", "pre-upgrade", "pre-rollback"}
     assert command(job)[-1] == "all"
-    assert "serviceAccountName" not in pod(job)  # it is not there yet
+    # The release's account does not exist yet.
+    assert "serviceAccountName" not in pod_spec(job)
 
 
-def test_an_upgrade_adds_before_and_takes_away_after() -> None:
+def test_an_upgrade_runs_pre_before_and_post_after() -> None:
     objects = render("--is-upgrade")
     assert not plain_jobs(objects)
-    before, after = named(objects, "Job", BEFORE), named(objects, "Job", AFTER)
-    assert command(before) == ["likewise", "migrate", "--phase", "pre"]
-    assert hooks(after) == {"post-upgrade"}
-    assert command(after)[:2] == ["python", "-c"]
-    for job in (before, after):
+    pre_upgrade, post_upgrade = find_object(objects, "Job", PRE_UPGRADE), find_object(objects, "Job", POST_UPGRADE)
+    assert command(pre_upgrade) == ["likewise", "migrate", "--phase", "pre"]
+    assert hooks(post_upgrade) == {"post-upgrade"}
+    assert command(post_upgrade)[:2] == ["python", "-c"]
+    for job in (pre_upgrade, post_upgrade):
         assert job["metadata"]["annotations"]["helm.sh/hook-output-log-policy"] == "hook-failed"
         assert job["spec"]["backoffLimit"] == 0
 
 
-def test_a_hook_needs_nothing_that_is_not_there_yet() -> None:
+def test_hooks_do_not_use_the_config_map() -> None:
     objects = render("--is-upgrade", **{"settings.shards": 256})
-    before, after = named(objects, "Job", BEFORE), named(objects, "Job", AFTER)
-    for job in (before, after):
-        [container] = pod(job)["containers"]
+    pre_upgrade, post_upgrade = find_object(objects, "Job", PRE_UPGRADE), find_object(objects, "Job", POST_UPGRADE)
+    for job in (pre_upgrade, post_upgrade):
+        [container] = pod_spec(job)["containers"]
         assert "envFrom" not in container
         assert {"name": "LIKEWISE_SHARDS", "value": "256"} in container["env"]
 
 
-def test_the_first_migrations_name_changes_with_what_it_runs() -> None:
+def test_the_name_of_the_first_migration_depends_on_its_spec() -> None:
     def name(**values: object) -> str:
         [job] = plain_jobs(render(**values))
         return str(job["metadata"]["name"])

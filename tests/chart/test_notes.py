@@ -1,4 +1,4 @@
-"""What `helm install` says at its end: how to reach it, and what is not safe."""
+"""Tests of the notes that `helm install` prints."""
 
 import subprocess
 
@@ -9,27 +9,27 @@ from tests.support.requirements import program
 
 
 def notes(**values: str) -> str:
-    """The notes of a first install, rendered without a cluster."""
+    """Return the notes of a first install, rendered without a cluster."""
     sets = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
     command = [str(program("helm")), "install", "likewise", str(CHART), "--dry-run=client", *sets]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.partition("\nNOTES:\n")[2]
 
 
-def test_they_say_how_to_reach_it_and_what_to_do_next() -> None:
-    said = notes()
-    assert "port-forward service/likewise 8080:80" in said
-    assert "helm --namespace default test likewise --logs" in said
-    host = notes(**{"ingress.host": "likes.example", "ingress.tls.enabled": "true", "ingress.tls.secretName": "c"})
-    assert "curl -i -X PUT https://likes.example/v1/posts/hello-world/like" in host
+def test_they_say_how_to_reach_the_api() -> None:
+    text = notes()
+    assert "port-forward service/likewise 8080:80" in text
+    assert "helm --namespace default test likewise --logs" in text
+    with_host = notes(**{"ingress.host": "likes.example", "ingress.tls.enabled": "true", "ingress.tls.secretName": "c"})
+    assert "curl -i -X PUT https://likes.example/v1/posts/hello-world/like" in with_host
 
 
-def test_they_name_the_autoscaler_while_it_decides() -> None:
+def test_they_mention_the_autoscaler_if_it_is_enabled() -> None:
     assert "exec deployment/likewise-autoscaler -- likewise-autoscaler explain" in notes()
     assert "likewise-autoscaler" not in notes(**{"autoscaler.enabled": "false"})
 
 
-def test_a_replica_of_each_primary_is_enough() -> None:
+def test_a_replica_for_each_primary_gives_no_warning() -> None:
     assert "redis.replicas" not in notes()
 
 
@@ -45,8 +45,8 @@ SAFE = {
 }
 
 
-def test_nothing_is_said_of_what_is_safe() -> None:
-    assert "Before you rely on it" not in notes(**SAFE)
+def test_a_production_setup_gives_no_warning() -> None:
+    assert "Before production use" not in notes(**SAFE)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +58,20 @@ def test_nothing_is_said_of_what_is_safe() -> None:
         ({"networkPolicy.enabled": "false"}, "networkPolicy.enabled is false"),
         (
             {"redis.enabled": "true", "redis.external.urls": "null", "redis.replicas": "5"},
-            "redis.replicas is 5, with 3",
+            "redis.replicas is 5 with 3",
         ),
         ({"pdb.enabled": "false"}, "pdb.enabled is false"),
-        ({"secret.existingSecret": ""}, "the Secret likewise was made by the chart: keep a copy"),
-        ({"ingress.tls.enabled": "false"}, "cookies and tokens travel readable"),
+        ({"secret.existingSecret": ""}, "the chart created the Secret likewise: keep a copy"),
+        ({"ingress.tls.enabled": "false"}, "cookies and tokens are sent unencrypted"),
         ({"settings.sites": ""}, "pages of other origins can't embed the button"),
         ({"postgres.enabled": "true", "postgres.external.existingSecret": ""}, "no replica and no backup"),
     ],
     ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
 )
-def test_what_is_unsafe_is_said(values: dict[str, str], warning: str) -> None:
+def test_unsafe_values_give_a_warning(values: dict[str, str], warning: str) -> None:
     assert warning in notes(**(SAFE | values))
 
 
 @pytest.mark.parametrize("store", ["redis", "postgres"])
-def test_data_that_no_disk_holds_is_said(store: str) -> None:
-    assert f"{store}.persistence is off" in notes(**{f"{store}.persistence.enabled": "false"})
+def test_missing_persistence_gives_a_warning(store: str) -> None:
+    assert f"{store}.persistence is disabled" in notes(**{f"{store}.persistence.enabled": "false"})

@@ -1,4 +1,4 @@
-"""files/migration/run_post_phase.py: the Job that waits for the last old pod, against an API server of its own."""
+"""Tests of files/migration/run_post_phase.py, the Job that waits for old pods, against a fake API server."""
 
 import json
 import os
@@ -23,22 +23,22 @@ from cryptography.x509.oid import NameOID
 from tests.support.chart import CHART
 
 SCRIPT = CHART / "files/migration/run_post_phase.py"
-LIKEWISE = """#!/bin/sh
+FAKE_LIKEWISE = """#!/bin/sh
 echo "$@" >>"$CALLS"
-case "$*" in *--list) printf "$LEFT" ;; *) echo migrated ;; esac
+case "$*" in *--list) printf "$PENDING" ;; *) echo migrated ;; esac
 """
 DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
-UNSEEN = DONE | {"observedGeneration": 1}
+NOT_OBSERVED = DONE | {"observedGeneration": 1}
 ROLLING = DONE | {"replicas": 3, "updatedReplicas": 1}
 
 
-class Api(BaseHTTPRequestHandler):
-    """Answers for each look at the Deployments the next status, and the last one from then on."""
+class FakeApiServer(BaseHTTPRequestHandler):
+    """Answers each poll of the Deployments with the next observation, and repeats the last one."""
 
-    looks: ClassVar[list[tuple[int, dict[str, int], list[str]]]] = []
+    observations: ClassVar[list[tuple[int, dict[str, int], list[str]]]] = []
 
     def do_GET(self) -> None:
-        code, status, ending = self.looks[0]
+        code, status, ending = self.observations[0]
         if "pods" in self.path:
             assert self.path.endswith("labelSelector=component%20in%20%28api%29")
             items = [{"metadata": {"name": name, "deletionTimestamp": "now"}} for name in ending]
@@ -48,19 +48,22 @@ class Api(BaseHTTPRequestHandler):
             name = self.path.rpartition("/")[2]
             body = {"metadata": {"name": name, "generation": 2}, "spec": {"replicas": 2}, "status": status}
         if "pods" in self.path or code != 200:
-            self.looks[:] = self.looks[1:] or self.looks
+            self.observations[:] = self.observations[1:] or self.observations
         assert self.headers["Authorization"] == "Bearer a-token"
         self.send_response(code)
         self.end_headers()
         self.wfile.write(json.dumps(body if code == 200 else {"message": "pods is forbidden"}).encode())
 
     def log_message(self, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is mounted into the pod, and the server's key. The authority lacks extensions, as many clusters' do."""
+    """Return a folder with the files of the mounted account and the server's key.
+
+    The certificate authority lacks extensions, as in many clusters.
+    """
     folder = tmp_path_factory.mktemp("account")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
@@ -78,9 +81,11 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def api_server(account: Path, *looks: tuple[int, dict[str, int], list[str]]) -> Iterator[int]:
-    """An API server of these looks; its port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Looks", (Api,), {"looks": list(looks)}))
+def api_server(account: Path, *observations: tuple[int, dict[str, int], list[str]]) -> Iterator[int]:
+    """Run a fake API server with these observations, and yield its port."""
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Server", (FakeApiServer,), {"observations": list(observations)})
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(account / "ca.crt", account / "key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -94,14 +99,14 @@ def api_server(account: Path, *looks: tuple[int, dict[str, int], list[str]]) -> 
         server.server_close()
 
 
-def after(
-    account: Path, tmp_path: Path, port: int, left: str = "0099 post contract\n"
+def run_script(
+    account: Path, tmp_path: Path, port: int, pending: str = "0099 post contract\n"
 ) -> tuple[int, str, str, list[str]]:
-    """Exit code, output, errors, and how `likewise` was called."""
+    """Run the script. Return exit code, output, errors, and the calls of `likewise`."""
     likewise, calls = tmp_path / "likewise", tmp_path / "calls"
-    likewise.write_text(LIKEWISE)
+    likewise.write_text(FAKE_LIKEWISE)
     likewise.chmod(0o755)
-    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls), "LEFT": left}
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls), "PENDING": pending}
     env |= {"ACCOUNT": str(account), "DEPLOYMENTS": "api flusher", "SELECTOR": "component in (api)"}
     env |= {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(port)}
     done = subprocess.run([sys.executable, SCRIPT], env=env, capture_output=True, text=True, check=False, timeout=60)
@@ -111,33 +116,33 @@ def after(
 LISTED, MIGRATED = "migrate --phase post --list", "migrate --phase post"
 
 
-def test_with_nothing_left_it_asks_nobody(account: Path, tmp_path: Path) -> None:
-    code, said, _, calls = after(account, tmp_path, port=1, left="")
-    assert (code, said, calls) == (0, "nothing is left to do after the last old pod\n", [LISTED])
+def test_without_pending_migrations_the_api_server_is_not_called(account: Path, tmp_path: Path) -> None:
+    code, output, _, calls = run_script(account, tmp_path, port=1, pending="")
+    assert (code, output, calls) == (0, "no migration of the phase post is pending\n", [LISTED])
 
 
 @pytest.mark.parametrize(
-    ("look", "says"),
+    ("observation", "reason"),
     [
-        ((200, ROLLING, []), "api has 1 new pods of 2 and 2 old ones"),
-        ((200, UNSEEN, []), "api has 2 new pods of 2 and 0 old ones"),
-        ((200, DONE, ["api-b", "api-a"]), "waiting: ending: api-a, api-b\n"),
-        ((500, DONE, []), "the API server to answer (HTTP Error 500"),
+        ((200, ROLLING, []), "api has 1 of 2 new pods and 2 old pods"),
+        ((200, NOT_OBSERVED, []), "api has 2 of 2 new pods and 0 old pods"),
+        ((200, DONE, ["api-b", "api-a"]), "waiting: terminating: api-a, api-b\n"),
+        ((500, DONE, []), "the API server does not answer (HTTP Error 500"),
     ],
 )
-def test_it_migrates_once_the_last_old_pod_is_gone(
-    account: Path, tmp_path: Path, look: tuple[int, dict[str, int], list[str]], says: str
+def test_migrations_run_once_the_last_old_pod_is_gone(
+    account: Path, tmp_path: Path, observation: tuple[int, dict[str, int], list[str]], reason: str
 ) -> None:
-    with api_server(account, look, (200, DONE, [])) as port:
-        code, said, errors, calls = after(account, tmp_path, port)
+    with api_server(account, observation, (200, DONE, [])) as port:
+        code, output, errors, calls = run_script(account, tmp_path, port)
     assert code == 0, errors
-    assert says in said
-    assert said.endswith("migrated\n")
+    assert reason in output
+    assert output.endswith("migrated\n")
     assert calls == [LISTED, MIGRATED]
 
 
-def test_an_account_without_rights_is_said_and_nothing_is_migrated(account: Path, tmp_path: Path) -> None:
+def test_missing_permissions_are_reported_and_nothing_is_migrated(account: Path, tmp_path: Path) -> None:
     with api_server(account, (403, DONE, [])) as port:
-        code, _, errors, calls = after(account, tmp_path, port)
+        code, _, errors, calls = run_script(account, tmp_path, port)
     assert (code, calls) == (1, [LISTED])
     assert errors == "Error: can't see whether old pods are gone: pods is forbidden\n"

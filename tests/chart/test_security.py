@@ -1,41 +1,41 @@
-"""What pods of the chart may do, and who may reach them."""
+"""Tests of the permissions of the chart's pods, and of the access to them."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.chart import Object, named, render
+from tests.support.chart import Object, find_object, render
 
 
 def pods(objects: list[Object]) -> dict[str, Any]:
-    """The spec of every pod that the chart makes, hooks and tests too, by what makes it."""
+    """Return the spec of every pod of the chart, including hooks and tests, by the kind and name of its owner."""
     found = {}
     for one in objects:
         if one["kind"] == "Pod":
             found[f"Pod {one['metadata']['name']}"] = one["spec"]
-        elif template := _running(one).get("template"):
+        elif template := _spec_with_pod(one).get("template"):
             found[f"{one['kind']} {one['metadata']['name']}"] = template["spec"]
     return found
 
 
-def _running(one: Object) -> Any:
-    """The spec that has the pod: a CronJob's is of its Job."""
+def _spec_with_pod(one: Object) -> Any:
+    """Return the spec with the pod template. That of a CronJob is in its Job."""
     spec = one.get("spec", {})
     return spec["jobTemplate"]["spec"] if "jobTemplate" in spec else spec
 
 
-EVERY = ["api", "flusher", "migration-before", "migration-after", "test", "redis", "postgres-0", "autoscaler"]
+ALL_PODS = ["api", "flusher", "migration-before", "migration-after", "test", "redis", "postgres-0", "autoscaler"]
 
 
 @pytest.fixture(scope="module")
-def every_pod() -> dict[str, Any]:
+def all_pods() -> dict[str, Any]:
     found = pods(render())
-    assert not [name for name in EVERY if not any(key.endswith(f"likewise-{name}") for key in found)]
+    assert not [name for name in ALL_PODS if not any(key.endswith(f"likewise-{name}") for key in found)]
     return found
 
 
-def test_every_pod_passes_pod_security_restricted(every_pod: dict[str, Any]) -> None:
-    for name, spec in every_pod.items():
+def test_every_pod_passes_pod_security_restricted(all_pods: dict[str, Any]) -> None:
+    for name, spec in all_pods.items():
         assert spec["securityContext"]["runAsNonRoot"] is True, name
         assert spec["securityContext"]["runAsUser"] > 0, name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
@@ -48,28 +48,28 @@ def test_every_pod_passes_pod_security_restricted(every_pod: dict[str, Any]) -> 
             assert context["capabilities"] == {"drop": ["ALL"]}, name
 
 
-def test_every_container_has_a_read_only_root_and_bounds(every_pod: dict[str, Any]) -> None:
-    for name, spec in every_pod.items():
+def test_every_container_has_a_read_only_root_and_resources(all_pods: dict[str, Any]) -> None:
+    for name, spec in all_pods.items():
         for one in [*spec["containers"], *spec.get("initContainers", [])]:
             assert one["securityContext"]["readOnlyRootFilesystem"] is True, name
             assert {"cpu", "memory"} <= one["resources"]["requests"].keys(), name
             assert "memory" in one["resources"]["limits"], name
 
 
-def test_no_pod_has_a_token_but_the_autoscaler_and_the_one_that_looks_for_old_pods(every_pod: dict[str, Any]) -> None:
-    mounted = {name for name, spec in every_pod.items() if spec["automountServiceAccountToken"]}
-    assert mounted == {"Deployment likewise-autoscaler", "CronJob likewise-autoscaler"}
+def test_only_the_autoscaler_and_the_post_upgrade_job_have_a_token(all_pods: dict[str, Any]) -> None:
+    with_token = {name for name, spec in all_pods.items() if spec["automountServiceAccountToken"]}
+    assert with_token == {"Deployment likewise-autoscaler", "CronJob likewise-autoscaler"}
     projected = {
         name
-        for name, spec in every_pod.items()
+        for name, spec in all_pods.items()
         for volume in spec.get("volumes", [])
         if any("serviceAccountToken" in source for source in volume.get("projected", {}).get("sources", []))
     }
     assert projected == {"Job likewise-migration-after"}
 
 
-def test_that_one_may_read_two_deployments_and_list_pods() -> None:
-    role = named(render(), "Role", "likewise-migration")
+def test_the_post_upgrade_job_may_read_two_deployments_and_list_pods() -> None:
+    role = find_object(render(), "Role", "likewise-migration")
     assert role["rules"] == [
         {
             "apiGroups": ["apps"],
@@ -79,11 +79,11 @@ def test_that_one_may_read_two_deployments_and_list_pods() -> None:
         },
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
     ]
-    binding = named(render(), "RoleBinding", "likewise-migration")
+    binding = find_object(render(), "RoleBinding", "likewise-migration")
     assert [subject["name"] for subject in binding["subjects"]] == ["likewise-migration"]
 
 
-def test_every_pod_is_behind_a_policy_of_who_may_reach_it() -> None:
+def test_every_pod_has_a_network_policy() -> None:
     objects = render()
     policies = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
     chosen = {policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for policy in policies}
@@ -93,38 +93,39 @@ def test_every_pod_is_behind_a_policy_of_who_may_reach_it() -> None:
 
 
 def ingress(component: str, **values: object) -> Any:
-    return named(render(**values), "NetworkPolicy", f"likewise-{component}")["spec"].get("ingress")
+    return find_object(render(**values), "NetworkPolicy", f"likewise-{component}")["spec"].get("ingress")
 
 
-def test_anyone_reaches_the_api_and_prometheus_alone_its_metrics() -> None:
+def test_the_api_is_public_and_only_prometheus_reaches_the_metrics() -> None:
     http, metrics = ingress("api")
     assert http == {"ports": [{"port": "http"}]}
     assert metrics["ports"] == [{"port": "metrics"}]
-    [scraper] = metrics["from"]
-    assert scraper["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
+    [prometheus] = metrics["from"]
+    assert prometheus["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}
     assert ingress("flusher") == [metrics]
     assert ingress("migration") is None
     assert ingress("test") is None
 
 
-def test_the_api_can_be_left_to_the_ingress_controller_and_our_own_pods() -> None:
+def test_the_api_can_be_restricted_to_the_ingress_controller() -> None:
     selector = r"networkPolicy.api[0].namespaceSelector.matchLabels.kubernetes\.io/metadata\.name"
     own, controller = ingress("api", **{selector: "ingress"})[0]["from"]
     assert own["podSelector"]["matchLabels"]["app.kubernetes.io/instance"] == "likewise"
     assert controller == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 
 
-def test_the_account_is_made_or_named() -> None:
+def test_the_service_account_is_created_or_named() -> None:
     objects = render(**{"serviceAccount.create": False, "serviceAccount.name": "mine", "autoscaler.enabled": False})
     assert [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"] == ["likewise-migration"]
-    ours = {name: spec for name, spec in pods(objects).items() if "redis" not in name and "postgres" not in name}
-    assert {spec["serviceAccountName"] for spec in ours.values()} == {"mine", "likewise-migration"}
+    own_pods = {name: spec for name, spec in pods(objects).items() if "redis" not in name and "postgres" not in name}
+    assert {spec["serviceAccountName"] for spec in own_pods.values()} == {"mine", "likewise-migration"}
 
 
-def test_the_secret_is_made_with_every_rendering_or_named() -> None:
+def test_the_secret_is_generated_or_named() -> None:
     [secret] = [one for one in render() if one["metadata"]["name"] == "likewise" and one["kind"] == "Secret"]
     assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert len(secret["data"]["LIKEWISE_SECRET"]) == 64  # 48 characters
+    # 48 characters in base64.
+    assert len(secret["data"]["LIKEWISE_SECRET"]) == 64
     objects = render(**{"secret.existingSecret": "mine"})
     assert not [one for one in objects if one["metadata"]["name"] == "likewise" and one["kind"] == "Secret"]
     env = pods(objects)["Deployment likewise-api"]["containers"][0]["env"]

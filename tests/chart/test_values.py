@@ -1,44 +1,44 @@
-"""What the chart refuses, and that its schema and the settings are one."""
+"""Tests of the values that the chart refuses, and of its schema."""
 
 import json
 
 import pytest
 
 from tests.support.chart import CHART, RefusedError, render
-from tests.support.settings_schema import FROM_OTHER_VALUES, OF_THE_LOCAL_STACK, SECRET, settings_schema
+from tests.support.settings_schema import DEVSTACK_ONLY, FROM_OTHER_VALUES, SECRET, settings_schema
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
-def test_the_schema_has_each_setting_as_it_is() -> None:
+def test_the_schema_describes_each_setting() -> None:
     assert SCHEMA["properties"]["settings"] == settings_schema(), "run: python -m tests.support.settings_schema"
 
 
-@pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | OF_THE_LOCAL_STACK))
-def test_secrets_and_what_other_values_give_are_no_settings(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY))
+def test_secrets_and_settings_with_values_of_their_own_are_refused(name: str) -> None:
     with pytest.raises(RefusedError, match=f"additional properties '{name}' not allowed"):
         render(**{f"settings.{name}": "x"})
 
 
-def objects_of(schema: object, where: str = "") -> dict[str, object]:
-    """Every object of the schema that lists its properties, by where it stands."""
+def objects_of(schema: object, path: str = "") -> dict[str, object]:
+    """Return every object of the schema that lists properties, by its path."""
     found = {}
     if isinstance(schema, dict):
         if "properties" in schema:
-            found[where] = schema
-        for name, inner in schema.items():
-            found |= objects_of(inner, f"{where}/{name}")
+            found[path] = schema
+        for name, part in schema.items():
+            found |= objects_of(part, f"{path}/{name}")
     return found
 
 
-def test_unknown_values_are_refused_everywhere() -> None:
+def test_unknown_values_are_refused_in_all_sections() -> None:
     found = objects_of(SCHEMA)
     assert len(found) > 30
-    assert not [where for where, one in found.items() if one.get("additionalProperties") is not False]  # type: ignore[attr-defined]
+    assert not [path for path, one in found.items() if one.get("additionalProperties") is not False]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "message"),
     [
         ({"hpa.minReplica": 3}, "additional properties 'minReplica' not allowed"),
         ({"api.image.tag": "x"}, "additional properties 'image' not allowed"),
@@ -75,7 +75,7 @@ def test_unknown_values_are_refused_everywhere() -> None:
     ],
     ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
 )
-def test_what_can_not_be_is_refused_with_a_sentence(values: dict[str, object], sentence: str) -> None:
+def test_invalid_values_are_refused_with_a_message(values: dict[str, object], message: str) -> None:
     with pytest.raises(RefusedError) as refused:
         render(**values)
-    assert sentence in str(refused.value)
+    assert message in str(refused.value)

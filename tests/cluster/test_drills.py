@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import built
-from tests.support.cluster.kubectl import IMAGE, PATIENT, Namespace, eventually, namespace
+from tests.support.chart import kustomize
+from tests.support.cluster.kubectl import DRILL_IMAGE, IMAGE, PATIENT, Namespace, eventually, namespace
 
 VALUES = {
     "redis.persistence.enabled": False,
@@ -36,8 +36,8 @@ def likewise() -> Iterator[Namespace]:
 
 def start(where: Namespace, drill: str, **profile: str) -> None:
     """`kubectl apply -k` of a drill, with this image and a smaller crowd."""
-    where.kubectl("delete", "job", "likewise-drill", "likewise-breaker", "--ignore-not-found", "--wait")
-    where.apply(*(json.dumps(_adapted(one, profile)) for one in built(f"drills/{drill}")))
+    where.kubectl("delete", "job", "likewise-drill", "likewise-fault-injector", "--ignore-not-found", "--wait")
+    where.apply(*(json.dumps(_adapted(one, profile)) for one in kustomize(f"drills/{drill}")))
 
 
 def _adapted(one: dict[str, Any], profile: dict[str, str]) -> dict[str, Any]:
@@ -45,10 +45,11 @@ def _adapted(one: dict[str, Any], profile: dict[str, str]) -> dict[str, Any]:
         one["data"] |= profile
     if one["kind"] == "Job":
         [container] = one["spec"]["template"]["spec"]["containers"]
-        container |= {"image": IMAGE, "imagePullPolicy": "Never"}
+        image = DRILL_IMAGE if one["metadata"]["name"] == "likewise-drill" else IMAGE
+        container |= {"image": image, "imagePullPolicy": "Never"}
         container["resources"]["requests"]["cpu"] = "20m"
         for entry in container["env"]:
-            entry |= {"value": "5"} if entry["name"] == "AFTER_S" else {}
+            entry |= {"value": "5"} if entry["name"] == "DELAY_S" else {}
     return one
 
 
@@ -89,7 +90,7 @@ def test_the_hpa_sees_a_viral_post_and_its_end(likewise: Namespace) -> None:
 def test_something_breaks_and_no_like_is_lost(likewise: Namespace, drill: str, done: str) -> None:
     start(likewise, drill, LIKES="3600", IN="12s")
     said = verdict(likewise)
-    assert outcome(likewise, "likewise-breaker") == "Complete"
-    assert done in likewise.kubectl("logs", "job/likewise-breaker")
+    assert outcome(likewise, "likewise-fault-injector") == "Complete"
+    assert done in likewise.kubectl("logs", "job/likewise-fault-injector")
     assert said.splitlines()[-1].endswith(("one number", "none lost, none doubled"))
     eventually(lambda: likewise.ready("redis") == 6 and likewise.ready("flusher") == 2)

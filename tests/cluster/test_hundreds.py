@@ -22,7 +22,7 @@ import pytest
 from autoscaler.policy.tuning import Tuning
 from bench.scaling.paper import Count, Points, difference, over_time, reversals, simulated
 from bench.scaling.recorder import Recorder, Steps, at
-from tests.support.chart import named, pod, render
+from tests.support.chart import find_object, pod_spec, render
 from tests.support.cluster.autoscalers import NAME, Stage, account_of, rights
 from tests.support.cluster.fake_load import Crowd, Pretending, demand_at
 from tests.support.cluster.fake_nodes import beating, fake_nodes
@@ -72,12 +72,12 @@ def objects() -> list[str]:
         "api.nodeSelector.type": "kwok", "api.tolerations[0].key": "type", "api.tolerations[0].operator": "Exists",
         "hpa.maxReplicas": MOST, "postgres.maxConnections": 10_000,
     })  # fmt: skip
-    deployment = named(made, "Deployment", NAME)
+    deployment = find_object(made, "Deployment", NAME)
     deployment["spec"]["replicas"] = LEAST
-    for container in [*pod(deployment)["containers"], *pod(deployment).get("initContainers", [])]:
+    for container in [*pod_spec(deployment)["containers"], *pod_spec(deployment).get("initContainers", [])]:
         container["resources"] = {"requests": {"cpu": "500m"}}  # fake nodes have no disk
-    hpa = named(made, "HorizontalPodAutoscaler", NAME)
-    return [json.dumps(one) for one in (named(made, "ServiceAccount", "likewise"), deployment, hpa)]
+    hpa = find_object(made, "HorizontalPodAutoscaler", NAME)
+    return [json.dumps(one) for one in (find_object(made, "ServiceAccount", "likewise"), deployment, hpa)]
 
 
 @dataclass(frozen=True)

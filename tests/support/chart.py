@@ -1,4 +1,4 @@
-"""The chart as `helm template` renders it, and `k8s/` as kustomize builds it."""
+"""Render the chart with `helm template`, and `k8s/` with kustomize."""
 
 import subprocess
 from collections.abc import Mapping
@@ -16,17 +16,18 @@ Object = dict[str, Any]
 
 
 class RefusedError(AssertionError):
-    """Helm would not render the chart; the text is what it said."""
+    """Helm refused to render the chart. The text is Helm's message."""
 
 
 def render(*args: str, **values: object) -> list[Object]:
-    """All objects of a release `likewise`; values as `{"redis.enabled": False}` by `**`. Raises RefusedError."""
-    return [found for found in yaml.load_all(rendered(*given(values), *args), yaml.CSafeLoader) if found]
+    """Return all objects of a release `likewise`. Pass values as `**{"redis.enabled": False}`. Raise RefusedError."""
+    documents = yaml.load_all(helm_template(*set_arguments(values), *args), yaml.CSafeLoader)
+    return [document for document in documents if document]
 
 
 @cache
-def rendered(*args: str) -> str:
-    """What `helm template` prints, once for the same arguments. Raises RefusedError."""
+def helm_template(*args: str) -> str:
+    """Return the output of `helm template`. It is cached by the arguments. Raise RefusedError."""
     command = [str(program("helm")), "template", "likewise", str(CHART), *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
@@ -34,8 +35,8 @@ def rendered(*args: str) -> str:
     return done.stdout
 
 
-def given(values: Mapping[str, object]) -> list[str]:
-    """Helm's arguments for values."""
+def set_arguments(values: Mapping[str, object]) -> list[str]:
+    """Return Helm's `--set` arguments for values."""
     return [part for name, value in values.items() for part in ("--set", f"{name}={_text(value)}")]
 
 
@@ -43,30 +44,29 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).replace(",", "\\,")
 
 
-def built(folder: str) -> list[Object]:
-    """What `kubectl apply -k` of a folder below k8s/ would apply."""
-    done = subprocess.run(
-        [str(program("kubectl")), "kustomize", str(ROOT / "k8s" / folder)], capture_output=True, text=True, check=True
-    )
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+def kustomize(folder: str) -> list[Object]:
+    """Return the objects that `kubectl apply -k` of a folder below k8s/ applies."""
+    command = [str(program("kubectl")), "kustomize", str(ROOT / "k8s" / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
-def named(objects: list[Object], kind: str, name: str) -> Object:
-    """The one object of that kind and name."""
+def find_object(objects: list[Object], kind: str, name: str) -> Object:
+    """Return the one object of a kind and name."""
     [found] = [one for one in objects if (one["kind"], one["metadata"]["name"]) == (kind, name)]
     return found
 
 
 def of_component(objects: list[Object], component: str) -> list[Object]:
-    """What belongs to a component."""
+    """Return the objects of a component."""
     return [one for one in objects if one["metadata"]["labels"]["app.kubernetes.io/component"] == component]
 
 
-def pod(owner: Object) -> Object:
-    """The spec of the pods of a Deployment, StatefulSet or Job."""
+def pod_spec(owner: Object) -> Object:
+    """Return the spec of the pods of a Deployment, StatefulSet or Job."""
     return dict(owner["spec"]["template"]["spec"])
 
 
 def environment(container: Object) -> dict[str, Any]:
-    """Its variables: a text, or where the text comes from."""
+    """Return a container's variables by name: a text, or the source of the text."""
     return {one["name"]: one["value"] if "value" in one else one["valueFrom"] for one in container["env"]}

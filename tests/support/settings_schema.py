@@ -1,6 +1,6 @@
-"""What values.schema.json says of `settings`, made from the settings themselves.
+"""Build the section `settings` of values.schema.json from the settings of the service.
 
-After a change of them: `python -m tests.support.settings_schema` writes it.
+After a change of the settings, run `python -m tests.support.settings_schema` to update the file.
 """
 
 import json
@@ -18,16 +18,16 @@ FROM_OTHER_VALUES = {
     "redis_urls", "redis_username", "redis_ca_file", "shard_map",
     "metrics_host", "metrics_port", "trace_endpoint", "trace_ratio",
 }  # fmt: skip
-OF_THE_LOCAL_STACK = {"state_dir"}
+DEVSTACK_ONLY = {"state_dir"}
 
 
 def settings_schema() -> dict[str, Any]:
-    """The JSON schema of the section: every setting that is no secret and that no other value gives."""
-    return {"type": "object", "additionalProperties": False, "properties": _fields()}
+    """Return the JSON schema of the section: all settings except secrets and those that other values set."""
+    return {"type": "object", "additionalProperties": False, "properties": _properties()}
 
 
-def _fields() -> dict[str, Any]:
-    refused = SECRET | FROM_OTHER_VALUES | OF_THE_LOCAL_STACK
+def _properties() -> dict[str, Any]:
+    refused = SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY
     return {name: _schema_of(field) for name, field in Settings.model_fields.items() if name not in refused}
 
 
@@ -37,23 +37,29 @@ def _schema_of(field: FieldInfo) -> dict[str, Any]:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) is list:
         return {"type": ["string", "array"], "items": {"type": "string"}}
-    if kind is float:  # --set knows no fractions: 0.5 comes as text
+    # `helm --set` passes fractions such as 0.5 as text.
+    if kind is float:
         return {"type": ["number", "string"], "pattern": r"^[0-9]+(\.[0-9]+)?$", **_bounds(field)}
     names = {bool: "boolean", int: "integer", str: "string", NoneType: "null"}
     if kind not in names:
-        raise TypeError(f"{kind}: say here how values write it")
+        raise TypeError(f"no JSON schema is known for {kind}")
     return {"type": names[kind], **_bounds(field)}
 
 
 def _bounds(field: FieldInfo) -> dict[str, Any]:
-    words = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-    return {word: getattr(one, bound) for one in field.metadata for bound, word in words.items() if hasattr(one, bound)}
+    keywords = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+    return {
+        keyword: getattr(one, bound)
+        for one in field.metadata
+        for bound, keyword in keywords.items()
+        if hasattr(one, bound)
+    }
 
 
 def _write() -> None:
-    """Put the settings as they are into the chart's schema, a line each."""
+    """Write the section into the chart's schema, one line per setting."""
     file = CHART / "values.schema.json"
-    lines = ",\n".join(f"        {json.dumps(name)}: {json.dumps(one)}" for name, one in _fields().items())
+    lines = ",\n".join(f"        {json.dumps(name)}: {json.dumps(one)}" for name, one in _properties().items())
     section = r'("settings": \{\n.*?"properties": \{\n).*?(\n      \}\n)'
     text, times = re.subn(
         section, lambda found: found[1] + lines + found[2], file.read_text(), count=1, flags=re.DOTALL

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.chart import named, render
+from tests.support.chart import find_object, render
 from tests.support.cluster.kubectl import Namespace, run
 from tests.support.servers import Servers
 
@@ -46,7 +46,7 @@ def deployment(name: str = NAME) -> str:
 
 def hpa(most: int = 30) -> str:
     """As the chart makes it with the autoscaler: without a floor."""
-    made = named(render(**{"hpa.maxReplicas": most}), "HorizontalPodAutoscaler", NAME)
+    made = find_object(render(**{"hpa.maxReplicas": most}), "HorizontalPodAutoscaler", NAME)
     return json.dumps(made)
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.chart import CHART, given
+from tests.support.chart import CHART, set_arguments
 from tests.support.waiting import wait_for
 
-IMAGE = os.environ.get("LIKEWISE_TEST_IMAGE", "likewise:test")  # to be found on the nodes
+# The nodes must have these images, as they are never pulled.
+IMAGE = os.environ.get("LIKEWISE_TEST_IMAGE", "likewise:test")
+DRILL_IMAGE = os.environ.get("LIKEWISE_TEST_DRILL_IMAGE", "likewise-drill:test")
 SMALL: dict[str, object] = {  # what lets a whole installation fit on one small node
     "image.repository": IMAGE.rpartition(":")[0],
     "image.tag": IMAGE.rpartition(":")[2],
@@ -70,7 +72,7 @@ class Namespace:
 
     def install(self, *, chart: Path = CHART, timeout: str = "4m", wait: bool = True, **values: object) -> None:
         """Install or upgrade the release `likewise`; values as `{"redis.enabled": False}` by `**`, None: not given."""
-        sets = given({name: value for name, value in {**SMALL, **values}.items() if value is not None})
+        sets = set_arguments({name: value for name, value in {**SMALL, **values}.items() if value is not None})
         waiting = ["--wait"] if wait else []
         self.helm("upgrade", "--install", "likewise", str(chart), "--timeout", timeout, *waiting, *sets)
 

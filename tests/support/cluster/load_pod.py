@@ -3,9 +3,9 @@
 import json
 import os
 
-from tests.support.cluster.kubectl import Namespace, eventually
+from tests.support.cluster.kubectl import DRILL_IMAGE, Namespace, eventually
 
-_KNOWN = ("image", "imagePullPolicy", "env", "envFrom", "securityContext")
+_KNOWN = ("imagePullPolicy", "env", "envFrom", "securityContext")
 _LIKE = "import urllib.request as u; u.urlopen(u.Request('http://likewise/v1/posts/first/like', method='PUT'))"
 
 
@@ -15,6 +15,7 @@ def send(space: Namespace, *command: str, cpu: str = "20m") -> None:
     api = space.get("deployment/likewise-api")["spec"]["template"]["spec"]
     container = {name: api["containers"][0][name] for name in _KNOWN} | {
         "name": "drill",
+        "image": DRILL_IMAGE,
         "command": command,
         "resources": {"requests": {"cpu": cpu}},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
