@@ -41,6 +41,7 @@ def fixed(text: str) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in CHANGING}
 
 
+@pytest.mark.requires("curl")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_requests_of_a_page_are_answered_as_it_shows(page: str, likewise: Server) -> None:
     token = ""
@@ -55,21 +56,23 @@ def test_the_requests_of_a_page_are_answered_as_it_shows(page: str, likewise: Se
 
 
 @pytest.fixture
-def tutorial_site(tmp_path: Path) -> Iterator[str]:
-    """A site of another origin with the page that the tutorial shows."""
+def tutorial_site(tmp_path: Path, post: str) -> Iterator[str]:
+    """Serve the page that the tutorial shows, with a post of its own, as a site of another origin."""
     [block] = [block for block in blocks_in("html") if block.page == TUTORIAL]
-    (tmp_path / "index.html").write_text(block.text)
+    (tmp_path / "index.html").write_text(block.text.replace("my-first-post", post))
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=tmp_path)) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://localhost:{server.server_port}/"
         server.shutdown()
 
 
+@pytest.mark.requires("chromium", "curl")
 def test_the_page_of_the_tutorial_shows_the_like_of_the_command_line(
-    tutorial_site: str, likewise: Server, page: Page
+    tutorial_site: str, likewise: Server, page: Page, post: str
 ) -> None:
     [first, *_] = [block for block in REQUESTS if block.page == TUTORIAL]
-    answer(first.text.partition("\n")[0].removeprefix("$ "), likewise, "")
+    command = first.text.partition("\n")[0].removeprefix("$ ")
+    answer(command.replace("my-first-post", post), likewise, "")
     page.goto(tutorial_site)
     element = page.locator("like-button")
     count = element.locator(".count")

@@ -4,13 +4,14 @@ A block that cannot be checked has a comment on the line above it: `<!-- not run
 have a comment with the code that it needs to run: `<!-- setup: import time -->`.
 """
 
+import os
 import re
-import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_MADE = {"build", "node_modules", "__pycache__"}
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
 _SETUP = re.compile(r"<!-- setup:\s(.+?)\s-->\s*\Z", re.DOTALL)
@@ -34,9 +35,17 @@ class CodeBlock:
 @cache
 def pages() -> list[str]:
     """Return every Markdown file of the repository, relative to its root."""
-    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    return [path for path in listed if (ROOT / path).exists()]
+    return [str(path.relative_to(ROOT)) for path in files() if path.suffix == ".md"]
+
+
+@cache
+def files() -> list[Path]:
+    """Return every file of the repository, without what commands have made. It needs no git."""
+    found: list[Path] = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if name not in _MADE and not name.startswith("."))
+        found += [Path(folder) / name for name in sorted(names)]
+    return found
 
 
 @cache

@@ -6,7 +6,6 @@
 import html.parser
 import json
 import re
-import shutil
 import subprocess
 from typing import Any
 
@@ -69,12 +68,10 @@ def test_python_blocks_run(block: CodeBlock) -> None:
     exec(compile(block.text, str(block), "exec"), namespace)
 
 
+@pytest.mark.requires("node")
 @blocks("js")
 def test_javascript_blocks_parse(block: CodeBlock) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is missing: install nodejs")
-    subprocess.run([node, "--check", "-"], input=block.text, text=True, check=True, capture_output=True)
+    subprocess.run(["node", "--check", "-"], input=block.text, text=True, check=True, capture_output=True)
 
 
 @blocks("html")

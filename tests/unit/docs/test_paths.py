@@ -1,17 +1,18 @@
 """Every path and link that a page names exists, as does every page that a source file names."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.code_blocks import ROOT, pages
+from tests.support.code_blocks import ROOT, files, pages
 
 FOLDERS = "service|autoscaler|helm|k8s|tests|bench|docs|examples"
 PATH = re.compile(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./*@-]+|[A-Z]{{4,}}\.md)(?![\w/])")
 LINK = re.compile(r"\]\(([^)#\s:]+)(?:#([^)\s]*))?\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
+PAGE = re.compile(r"(?<![\w/])docs/[a-z-]+/[A-Za-z0-9/_-]+\.(?:md|svg|png)")
+SOURCES = {".py", ".js", ".lua", ".sql", ".yaml", ".txt", ".toml", ".json"}
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
@@ -51,8 +52,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_the_pages_that_source_files_name_exist() -> None:
-    argv = ["git", "grep", "-noE", r"docs/[a-z-]+/[A-Za-z0-9/_-]+(\.md|\.svg|\.png)", "--", ":!*.md", ":!*.lock"]
-    found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    named = {line.rpartition(":")[2]: line for line in found if not re.search(r"https?://\S*docs/", line)}
-    assert len(named) > 10
-    assert not [line for path, line in named.items() if not exists(path)]
+    sources = [path for path in files() if path.suffix in SOURCES]
+    named = {(name, path) for path in sources for name in PAGE.findall(path.read_text("utf-8"))}
+    assert len(named) > 20
+    assert not [(name, str(path)) for name, path in named if not exists(name)]
