@@ -80,6 +80,10 @@ def test_one_changed_character_is_nobodys_key(place, char):
         "lk_é",
         "lk_" * 10**6,
     ],
+    ids=[
+        *("empty", "prefix", "no secret", "longer", "shorter", "leading space", "upper case", "entry", "hash"),
+        *("surrogate", "no ASCII", "huge"),
+    ],
 )
 def test_nearly_a_key_is_none(key):
     with pytest.raises(InvalidCredentialError) as raised:
