@@ -1,0 +1,127 @@
+"""Like requests as arguments of a Redis function call, and the function's reply as the outcome of each."""
+
+from typing import Any
+
+import pytest
+
+from service.core.likes import LikeRequest, LikeState
+from service.errors import CounterUnavailableError, QueueFullError
+from service.storage.redis.commands import (
+    APPROXIMATE,
+    CHANGED,
+    DEGRADED,
+    FULL,
+    LIKED,
+    MISS,
+    CacheMiss,
+    LikeCommand,
+    decode_reply,
+    group_by_shard,
+)
+
+EPOCH, ACKS, AS_OF, VERSION = b"server-1", b"7", b"1700000000000001", b"42"
+
+
+def command(
+    post: str = "post", actor: str = "anna", liked: bool | None = True, shard: int = 3, trace: str = ""
+) -> LikeCommand:
+    """Return a command as the counter makes it."""
+    return LikeCommand(shard, LikeRequest(post, actor, liked, trace), replicated=False, deadline=9.0)
+
+
+def decoded(*statuses: int, count: int = 5) -> list[Any]:
+    """Return the outcomes of commands that the function answered with these status bits."""
+    commands = [command(post=f"post-{at}") for at in range(len(statuses))]
+    decode_reply(commands, [EPOCH, ACKS, AS_OF, VERSION, *(part for status in statuses for part in (status, count))])
+    return [one.outcome for one in commands]
+
+
+@pytest.mark.parametrize(("liked", "sign"), [(True, "+"), (False, "-"), (None, "?")])
+def test_arguments_say_what_where_who_and_what_was_loaded(liked: bool | None, sign: str) -> None:
+    one = command(liked=liked)
+    assert one.arguments() == (sign, "post", "anna", "")
+    one.load = ("base", b"server-1", b"7", 10, 2)
+    assert one.arguments() == (sign, "post", "anna", "base", b"server-1", b"7", 10, 2)
+    one.load = DEGRADED
+    assert one.arguments() == (sign, "post", "anna", "degraded")
+
+
+def test_a_trace_follows_the_sign() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert command(trace=trace).arguments() == (f"+{trace}", "post", "anna", "")
+
+
+def test_a_group_is_one_shards_and_keeps_the_order() -> None:
+    calls = [command(actor=actor, shard=shard) for actor, shard in (("a", 1), ("b", 2), ("c", 1), ("d", 2), ("e", 1))]
+    assert group_by_shard(calls) == [
+        (1, False, [calls[0], calls[2], calls[4]]),
+        (2, False, [calls[1], calls[3]]),
+    ]
+    assert group_by_shard([]) == []
+
+
+def test_questions_are_a_group_of_their_own() -> None:
+    like, question, unlike = command(), command(liked=None), command(liked=False)
+    assert group_by_shard([like, question, unlike]) == [(3, False, [like, unlike]), (3, True, [question])]
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"), [(999, [999]), (1_000, [1_000]), (1_001, [1_000, 1]), (2_500, [1_000, 1_000, 500])]
+)
+def test_a_large_group_is_split(size: int, parts: list[int]) -> None:
+    calls = [command(actor=str(at)) for at in range(size)]
+    groups = group_by_shard(calls)
+    assert [(shard, asking, len(part)) for shard, asking, part in groups] == [(3, False, size) for size in parts]
+    assert [one for _, _, part in groups for one in part] == calls
+
+
+@pytest.mark.parametrize(
+    ("status", "liked", "changed", "approximate"),
+    [
+        (0, False, False, False),
+        (LIKED, True, False, False),
+        (CHANGED, False, True, False),
+        (LIKED | CHANGED, True, True, False),
+        (APPROXIMATE, False, False, True),
+        (LIKED | CHANGED | APPROXIMATE, True, True, True),
+    ],
+)
+def test_an_answer_is_a_state(status: int, liked: bool, changed: bool, approximate: bool) -> None:
+    [outcome] = decoded(status)
+    assert outcome == LikeState(
+        post="post-0", liked=liked, changed=changed, count=5, as_of_us=1700000000000001, approximate=approximate
+    )
+
+
+@pytest.mark.parametrize(("stored", "shown"), [(-3, 0), (-1, 0), (0, 0), (1, 1)])
+def test_a_count_is_never_negative(stored: int, shown: int) -> None:
+    [outcome] = decoded(LIKED, count=stored)
+    assert outcome.count == shown
+
+
+def test_a_miss_says_for_which_epoch_to_load() -> None:
+    assert decoded(MISS | LIKED) == [CacheMiss(EPOCH, ACKS)]
+
+
+def test_a_full_queue_is_an_error() -> None:
+    [outcome] = decoded(FULL | LIKED)
+    assert isinstance(outcome, QueueFullError)
+
+
+def test_each_gets_its_own_part_and_the_replys_epoch_and_version() -> None:
+    commands = [command("p", "a"), command("q", "b"), command("r", "c")]
+    decode_reply(commands, [EPOCH, ACKS, AS_OF, VERSION, LIKED, 1, MISS, 0, 0, 7])
+    assert [(one.epoch, one.version) for one in commands] == [(EPOCH, 42)] * 3
+    states = [commands[0].outcome, commands[2].outcome]
+    assert [(one.post, one.liked, one.count) for one in states if isinstance(one, LikeState)] == [
+        ("p", True, 1),
+        ("r", False, 7),
+    ]
+    assert [one.done for one in commands] == [True, False, True]
+
+
+def test_an_error_is_the_outcome_of_each() -> None:
+    commands, error = [command(), command()], CounterUnavailableError("away")
+    decode_reply(commands, error)
+    assert [one.outcome for one in commands] == [error, error]
+    assert [(one.done, one.epoch, one.version) for one in commands] == [(False, b"", 0)] * 2
