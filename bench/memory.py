@@ -27,7 +27,7 @@ def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
     requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
     for first in range(0, len(requests), _BATCH):
         # As many requests at once would be: its public door takes one wish, and a thread for each is no faster.
-        counter._complete([counter._call(request) for request in requests[first : first + _BATCH]])
+        counter._complete([counter._command(request) for request in requests[first : first + _BATCH]])
 
 
 def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""What can go wrong, as one tree. A docstring is the default message; HTTP lives in `service.api.http.problems`."""
+"""The error classes of Likewise.
+
+A docstring is the default message. `service.api.http.problems` turns errors into HTTP problems.
+"""
 
 
 class LikewiseError(Exception):
@@ -25,7 +28,7 @@ class InvalidCredentialError(LikewiseError):
 
 
 class ForbiddenError(LikewiseError):
-    """Who asks may not do this."""
+    """The caller may not do this."""
 
 
 class ForeignSiteError(ForbiddenError):
@@ -33,7 +36,7 @@ class ForeignSiteError(ForbiddenError):
 
 
 class UnavailableError(LikewiseError):
-    """A part that is needed does not answer; nothing was promised, and asking again is safe."""
+    """A required part does not answer; nothing was promised, and trying again is safe."""
 
     part = "service"
 
@@ -49,7 +52,7 @@ class CounterUnavailableError(UnavailableError):
 
 
 class QueueFullError(CounterUnavailableError):
-    """Redis holds as many likes not yet in Postgres as it may; new ones wait until some are stored."""
+    """The queue in Redis is full; new likes wait until some are stored in Postgres."""
 
 
 class NotReplicatedError(CounterUnavailableError):

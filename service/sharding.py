@@ -1,4 +1,7 @@
-"""From a post to its shard, and from a shard to its Redis slot and hash tag. Pure, and frozen by test vectors."""
+"""The mapping from a post to its shard, and from a shard to its Redis slot and hash tag.
+
+These functions are pure. Test vectors freeze their results, because a change would lose every stored like.
+"""
 
 import binascii
 import itertools
@@ -8,23 +11,30 @@ from functools import lru_cache
 
 SLOTS = 16_384
 MAX_SHARDS = 4_096
-_SUB_STEP = 0x9E3779B1  # odd (2^32 / golden ratio), so sub-buckets of a post land on different shards
+# An odd number (2^32 / golden ratio), so that sub-buckets of a post fall on different shards.
+_SUB_STEP = 0x9E3779B1
 _ALPHABET = string.digits + string.ascii_lowercase
 
 
 def shard_of(post: str, shards: int, sub: int = 0) -> int:
-    """The shard, 0 to `shards` - 1, of a post. `shards` is a power of two; `sub` is 0: no post is split yet."""
+    """Return the shard of a post, 0 to `shards` - 1.
+
+    `shards` is a power of two. `sub` is the number of the post's sub-bucket, always 0: no post is split yet.
+    """
     return (zlib.crc32(post.encode()) + sub * _SUB_STEP) & (shards - 1)
 
 
 def slot_of_shard(shard: int) -> int:
-    """The Redis slot of a shard: its 14 bits reversed, so any power of two of shards is spread evenly."""
+    """Return the Redis slot of a shard: its 14 bits reversed, which spreads any power of two of shards evenly."""
     return int(f"{shard:014b}"[::-1], 2)
 
 
 @lru_cache(maxsize=8)
 def tags(shards: int) -> tuple[str, ...]:
-    """The Redis hash tag of each shard: the shortest, then first, base-36 string that hashes to the shard's slot."""
+    """Return the Redis hash tag of each shard.
+
+    A tag is the shortest, then alphabetically first, base-36 string that hashes to the shard's slot.
+    """
     wanted = {slot_of_shard(shard): shard for shard in range(shards)}
     found: dict[int, str] = {}
     candidates = (

@@ -1,1 +1,1 @@
-"""What Likewise does, without HTTP and without drivers."""
+"""The rules of Likewise, independent of HTTP and of storage drivers."""

@@ -1,4 +1,8 @@
-"""From the stream to Postgres, then settle. Any number may run: leases keep them apart, fencing keeps them harmless."""
+"""The flusher: it moves likes from the Redis streams to Postgres, then acknowledges them.
+
+Any number of flushers may run. Leases keep them from working on the same shard. Fencing keeps a flusher that works on
+a shard without its lease from doing harm.
+"""
 
 import time
 from collections import defaultdict
@@ -12,54 +16,60 @@ from service.errors import CounterUnavailableError, LikeStoreUnavailableError
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
-_WORTH = 64  # entries of a shard from which on a batch of its own costs little more than a share in a large one
+
+# A shard with this many entries is flushed in every round: a batch of its own costs little more per entry.
+_BUSY_ENTRIES = 64
 
 
 @dataclass(slots=True)
 class Flusher:
-    """Moves what is pending to Postgres until `stop` is called."""
+    """Moves pending likes to Postgres until `stop` is called."""
 
     queue: Queue
     store: BatchStore
     settings: Settings
     owner: str
     _stopping: bool = False
+    # The epoch that was fenced off and when that was first seen, by shard.
     _fenced: dict[int, tuple[int, float]] = field(default_factory=dict)
-    _busy: list[int] = field(default_factory=list)  # shards with so many likes that each round looks at them
+    _busy_shards: list[int] = field(default_factory=list)
     _sweep_at: float = 0.0
-    _behind: bool = False
+    _is_behind: bool = False
 
     def run(self, wait: Callable[[float], object] = time.sleep) -> None:
-        """Flush in rounds; a part that is away is said once a round, and waited for."""
+        """Flush in rounds until `stop`. A server that does not answer is logged and tried again in the next round."""
         while not self._stopping:
             started = time.monotonic()
-            self._next_round(started)
-            if not self._behind:
+            self._run_round(started)
+            if not self._is_behind:
                 wait(max(0.0, self.settings.flush_interval_ms / 1000 - (time.monotonic() - started)))
         self.drain()
 
-    def _next_round(self, now: float) -> None:
-        """All shards now and then, as a few likes of each cost nearly what many do; between, those with many."""
-        self._behind = False
+    def _run_round(self, now: float) -> None:
+        """Flush all shards when the sweep is due, and only the busy ones between sweeps.
+
+        A few likes of a shard cost nearly as much to store as many, so shards with few likes wait for the sweep.
+        """
+        self._is_behind = False
         if now >= self._sweep_at:
             self._sweep_at = now + min(self.settings.flush_age_ms, self.settings.lease_ms / 4) / 1000
-            self._round()
-        elif self._busy:
-            self._round(self._busy)
+            self._try_flush()
+        elif self._busy_shards:
+            self._try_flush(self._busy_shards)
 
     def stop(self) -> None:
-        """End `run` after the round under way."""
+        """Make `run` return after the current round."""
         self._stopping = True
 
     def drain(self) -> None:
-        """One more round, then the leases are given back so that others need not wait for them."""
-        self._round()
+        """Flush all shards once more, then release the leases so that other flushers need not wait for them."""
+        self._try_flush()
         try:
             self.queue.poll(self.owner, 0)
         except CounterUnavailableError as error:
-            log.warning("leases not given back", reason=str(error))
+            log.warning("leases not released", reason=str(error))
 
-    def _round(self, shards: Sequence[int] | None = None) -> int:
+    def _try_flush(self, shards: Sequence[int] | None = None) -> int:
         try:
             return self.flush_once(shards)
         except (CounterUnavailableError, LikeStoreUnavailableError) as error:
@@ -67,39 +77,40 @@ class Flusher:
             return 0
 
     def flush_once(self, shards: Sequence[int] | None = None) -> int:
-        """BatchStore what every leased shard holds, or those of some that hold many; how many entries were settled."""
-        polled = [one for one in self.queue.poll(self.owner, self.settings.lease_ms, shards) if one.held and one.length]
-        many = [one for one in polled if one.length >= _WORTH]
-        self._busy = [one.shard for one in many]
+        """Store the entries of every leased shard, or of the busy ones among `shards`. Return the number acknowledged."""
+        statuses = self.queue.poll(self.owner, self.settings.lease_ms, shards)
+        waiting = [status for status in statuses if status.leased and status.length]
+        busy = [status for status in waiting if status.length >= _BUSY_ENTRIES]
+        self._busy_shards = [status.shard for status in busy]
         by_database: dict[int, list[ShardStatus]] = defaultdict(list)
-        for one in polled if shards is None else many:
-            by_database[self.store.database_of(one.shard)].append(one)
-        return sum(self._flush_database(some) for some in by_database.values())
+        for status in waiting if shards is None else busy:
+            by_database[self.store.database_of(status.shard)].append(status)
+        return sum(self._flush_database(of_database) for of_database in by_database.values())
 
-    def _flush_database(self, shards: list[ShardStatus]) -> int:
-        done = 0
+    def _flush_database(self, statuses: list[ShardStatus]) -> int:
+        acknowledged = 0
         try:
-            for group in self._grouped(shards):
-                done += self._flush_group(group)
+            for group in self._group(statuses):
+                acknowledged += self._flush_group(group)
         except (LikeStoreUnavailableError, CounterUnavailableError) as error:
-            log.warning("flush postponed", reason=str(error), shards=len(shards))
-        return done
+            log.warning("flush postponed", reason=str(error), shards=len(statuses))
+        return acknowledged
 
-    def _grouped(self, shards: list[ShardStatus]) -> list[list[ShardStatus]]:
-        """As many as one transaction takes: after an outage all of them would be too long a statement."""
+    def _group(self, statuses: list[ShardStatus]) -> list[list[ShardStatus]]:
+        """Split the shards into groups of `flush_batch` entries: after an outage, one statement would take too long."""
         groups: list[list[ShardStatus]] = []
-        left = 0
-        for one in shards:
-            if one.length > left:
+        room = 0
+        for status in statuses:
+            if status.length > room:
                 groups.append([])
-                left = self.settings.flush_batch
-            groups[-1].append(one)
-            left -= one.length
+                room = self.settings.flush_batch
+            groups[-1].append(status)
+            room -= status.length
         return groups
 
-    def _flush_group(self, shards: list[ShardStatus]) -> int:
-        batches = [batch for batch in self.queue.read(shards, self.settings.flush_batch) if batch.entries]
-        self._behind |= any(len(batch.entries) == self.settings.flush_batch for batch in batches)
+    def _flush_group(self, statuses: list[ShardStatus]) -> int:
+        batches = [batch for batch in self.queue.read(statuses, self.settings.flush_batch) if batch.entries]
+        self._is_behind |= any(len(batch.entries) == self.settings.flush_batch for batch in batches)
         return self._flush(batches) if batches else 0
 
     def _flush(self, batches: list[Batch]) -> int:
@@ -107,14 +118,14 @@ class Flusher:
             outcomes = self.store.commit(batches)
         except RejectedError:
             return sum(self._flush_halves(batch) for batch in batches)
-        done = self._unfenced(batches, outcomes)
-        acknowledged = self._acknowledge([pair for pair in done if not _is_ahead(*pair)])
-        return acknowledged + sum(self._read_through(*pair) for pair in done if _is_ahead(*pair))
+        committed = self._without_fenced(batches, outcomes)
+        acknowledged = self._acknowledge([pair for pair in committed if not _is_ahead(*pair)])
+        return acknowledged + sum(self._read_through(*pair) for pair in committed if _is_ahead(*pair))
 
     def _flush_halves(self, batch: Batch) -> int:
-        """Find the row that Postgres refuses; what is before it is stored, it becomes a dead letter."""
+        """Find the row that Postgres refuses by bisection, store the others, and make it a dead letter."""
         try:
-            return self._acknowledge(self._unfenced([batch], self.store.commit([batch])))
+            return self._acknowledge(self._without_fenced([batch], self.store.commit([batch])))
         except RejectedError as error:
             if len(batch.entries) == 1:
                 log.error("dead letter", shard=batch.shard, entry=batch.entries[0].id, reason=str(error))
@@ -124,35 +135,42 @@ class Flusher:
         return sum(self._flush_halves(Batch(batch.shard, batch.epoch, half)) for half in halves)
 
     def _read_through(self, batch: Batch, committed: CommitResult) -> int:
-        """What another flusher stored beyond the batch is in the base, so it must leave p together with the batch."""
+        """Extend the batch to what another flusher has stored, and flush it again.
+
+        The count that Postgres returned includes those entries. They must leave the pending count together with the
+        batch, or they would be counted twice.
+        """
         longer = self.queue.read_through(batch, committed.version)
         if len(longer.entries) == len(batch.entries):
             return self._acknowledge([(batch, committed)])
         return self._flush([longer])
 
-    def _acknowledge(self, done: list[tuple[Batch, CommitResult]]) -> int:
-        acknowledged = self.queue.acknowledge(done)
-        return sum(len(batch.entries) for (batch, _), gone in zip(done, acknowledged, strict=True) if gone)
+    def _acknowledge(self, committed: list[tuple[Batch, CommitResult]]) -> int:
+        removed = self.queue.acknowledge(committed)
+        return sum(len(batch.entries) for (batch, _), is_removed in zip(committed, removed, strict=True) if is_removed)
 
-    def _unfenced(
+    def _without_fenced(
         self, batches: list[Batch], outcomes: list[CommitResult | FencedError]
     ) -> list[tuple[Batch, CommitResult]]:
-        done = []
+        committed = []
         for batch, outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, FencedError):
                 self._on_fenced(batch)
             else:
                 self._fenced.pop(batch.shard, None)
-                done.append((batch, outcome))
-        return done
+                committed.append((batch, outcome))
+        return committed
 
     def _on_fenced(self, batch: Batch) -> None:
-        """Wait for the slot map to settle; a server that still owns the slot then begins a life of its own."""
+        """End the epoch if it is still fenced off after the slot map had time to change.
+
+        The batch may come from a primary that was replaced. A server that still owns the slot starts a new epoch.
+        """
         epoch, since = self._fenced.setdefault(batch.shard, (batch.epoch, time.monotonic()))
         if epoch != batch.epoch:
             self._fenced[batch.shard] = (batch.epoch, time.monotonic())
         elif time.monotonic() - since > self.settings.redis_timeout_ms / 1000:
-            log.warning("life fenced off, renewing", shard=batch.shard, epoch=batch.epoch)
+            log.warning("epoch fenced off, starting another", shard=batch.shard, epoch=batch.epoch)
             self.queue.end_epoch(batch.shard, batch.epoch)
             del self._fenced[batch.shard]
 

@@ -1,4 +1,4 @@
-"""What can be done: like, unlike, count. Knows neither HTTP nor drivers; those come through the ports below."""
+"""The use cases: like, unlike and count. Storage is reached through the ports of this module."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,15 +11,16 @@ from service.settings import Ack
 
 MAX_ID_BYTES = 200
 MAX_POSTS = 100
+_MAX_CACHED_POSTS = 10_000
 _HIT, _MISS = COUNT_CACHE_LOOKUPS.labels("hit"), COUNT_CACHE_LOOKUPS.labels("miss")
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/~-")
 
 
 @dataclass(frozen=True, slots=True)
 class LikeRequest:
-    """The wish of one actor for one post, or (`liked` None) the question whether it is liked.
+    """A like, an unlike, or (`liked` None) a read, of one post by one actor.
 
-    `trace` is the W3C `traceparent` of a wish that is followed, '' for nearly all.
+    `trace` is the W3C `traceparent` of a traced request, and empty for nearly all.
     """
 
     post: str
@@ -30,10 +31,11 @@ class LikeRequest:
 
 @dataclass(frozen=True, slots=True)
 class LikeState:
-    """How a post stands. `liked` is the actor's own, False where none asked; `changed`: this call made it so.
+    """The state of a post, as one actor sees it.
 
-    `count` is never negative; `approximate` is True while the count may correct itself (Postgres away);
-    `as_of_us` is µs since 1970 by the counter's clock, and never goes back for one post of one life.
+    `liked` is the actor's own state, False without an actor. `changed` is True if this request changed it.
+    `count` is never negative. `approximate` is True while the count may still be corrected (Postgres is away).
+    `as_of_us` is the counter's clock in µs since 1970; it never goes back for a post within an epoch.
     """
 
     post: str
@@ -45,27 +47,30 @@ class LikeState:
 
 
 class LikeCounter(Protocol):
-    """Counts at once and queues for the like_store. Raises UnavailableError or one of its kinds."""
+    """Counts likes at once, and queues them for the like store. Raises UnavailableError or a subclass."""
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
-        """Make one wish true, or answer one question."""
+        """Apply a like or an unlike, or answer a read."""
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
-        """How posts stand, in their order, to the actor or to nobody; a post never liked has count 0."""
+        """Return the state of each post, in order. A post without likes has count 0. `actor` may be empty."""
 
     def invalidate(self, post: str) -> None:
-        """Say that the like_store was changed outside the queue: the base of this post is loaded again."""
+        """Discard the cached count of a post that was changed in the like store outside the queue."""
 
 
 class LikeStore(Protocol):
-    """Keeps every like. Raises LikeStoreUnavailableError."""
+    """The database of all likes. Raises LikeStoreUnavailableError."""
 
     def seed(self, post: str, count: int) -> bool:
-        """Start a post's count at `count`; False where the post was known already, which changes nothing."""
+        """Start a post's count at `count`. Return False, and change nothing, if the post is known already."""
 
 
 def valid_id(value: str, field: str) -> str:
-    """`value`, or InvalidInputError naming `field`: 1 to 200 bytes of [A-Za-z0-9._:/~-], without dot segments."""
+    """Return `value` if it is a valid id; raise InvalidInputError, which names `field`, if not.
+
+    An id has 1 to 200 bytes of [A-Za-z0-9._:/~-], and no empty or dot segment between slashes.
+    """
     if not value:
         raise InvalidInputError(field, f"{field} is empty; give 1 to {MAX_ID_BYTES} characters")
     if len(value) > MAX_ID_BYTES:
@@ -78,7 +83,7 @@ def valid_id(value: str, field: str) -> str:
     return value
 
 
-def _valid_posts(posts: Sequence[str]) -> None:
+def _check_posts(posts: Sequence[str]) -> None:
     if not 1 <= len(posts) <= MAX_POSTS:
         raise InvalidInputError("post", f"give 1 to {MAX_POSTS} posts, not {len(posts)}")
     for post in posts:
@@ -86,7 +91,10 @@ def _valid_posts(posts: Sequence[str]) -> None:
 
 
 class Likes:
-    """The use cases, on a counter and a like_store."""
+    """The use cases, on top of a counter and a like store.
+
+    `on_request` is called with each post that a request is about; the load report names the busiest posts.
+    """
 
     def __init__(
         self,
@@ -95,52 +103,54 @@ class Likes:
         like_store: LikeStore,
         ack: Ack = "memory",
         cache_ms: int = 250,
-        asked: Callable[[str], object] = bool,
+        on_request: Callable[[str], object] = bool,
     ) -> None:
         self._counter = counter
         self._like_store = like_store
         self._ack = ack
-        self._asked = asked  # told of each post that a request is about
+        self._on_request = on_request
         self._cache_s = cache_ms / 1000
         self._cache: dict[str, tuple[float, LikeState]] = {}
-        self._hits = 0  # not counted yet: the next miss does, so that a hit costs nothing
+        # Hits are added to the metric by the next miss, so that a hit costs nothing.
+        self._uncounted_hits = 0
 
     def like(self, post: str, actor: str) -> LikeState:
-        """Count the actor once. `changed` is False where the actor liked the post already."""
+        """Count the actor once. `changed` is False if the actor liked the post already."""
         return self._submit(LikeRequest(post, actor, True))
 
     def unlike(self, post: str, actor: str) -> LikeState:
-        """Take a like back. `changed` is False where there was none."""
+        """Remove the actor's like. `changed` is False if there was none."""
         return self._submit(LikeRequest(post, actor, False))
 
     def state(self, post: str, actor: str) -> LikeState:
-        """The actor's own state and the count, never from a cache."""
+        """Return the actor's own state and the count, never from the cache."""
         return self._submit(LikeRequest(post, actor))
 
     def states(self, posts: Sequence[str], actor: str) -> list[LikeState]:
-        """The actor's own state and the count of 1 to 100 posts in their order, never from a cache."""
-        _valid_posts(posts)
+        """Return the actor's own state and the count of 1 to 100 posts, in order, never from the cache."""
+        _check_posts(posts)
         valid_id(actor, "actor")
         return self._counter.states(posts, actor)
 
     def counts(self, posts: Sequence[str]) -> list[LikeState]:
-        """Counts of 1 to 100 posts in their order, at most the cache's age old."""
-        _valid_posts(posts)
-        if len(posts) == 1:  # a page of many is one request, not a rush on each
-            self._asked(posts[0])
+        """Return the counts of 1 to 100 posts, in order. A count may be as old as the cache allows."""
+        _check_posts(posts)
+        # A request for many posts is a page of them, not a rush on each.
+        if len(posts) == 1:
+            self._on_request(posts[0])
         now = time.monotonic()
-        known = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
-        missing = [post for post in dict.fromkeys(posts) if post not in known]
-        self._hits += len(known)
+        found = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
+        missing = [post for post in dict.fromkeys(posts) if post not in found]
+        self._uncounted_hits += len(found)
         if missing:
             fresh = {state.post: state for state in self._counter.states(missing)}
-            self._remember(now, fresh)
-            self._count(len(missing), time.monotonic() - now)
-            known |= fresh
-        return [known[post] for post in posts]
+            self._store_in_cache(now, fresh)
+            self._observe_lookups(len(missing), time.monotonic() - now)
+            found |= fresh
+        return [found[post] for post in posts]
 
     def seed(self, post: str, count: int) -> None:
-        """Give a post that nobody liked yet its first count; later calls change nothing."""
+        """Give a post that nobody has liked yet its first count. Later calls change nothing."""
         valid_id(post, "post")
         if not 0 <= count < 2**53:
             raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
@@ -151,17 +161,18 @@ class Likes:
     def _submit(self, request: LikeRequest) -> LikeState:
         valid_id(request.post, "post")
         valid_id(request.actor, "actor")
-        self._asked(request.post)
+        self._on_request(request.post)
         return self._counter.submit(request, self._ack)
 
-    def _count(self, missing: int, reading_s: float) -> None:
-        """A like as new as can be is missing until the cache's entry ends, and while the next one is read."""
+    def _observe_lookups(self, missing: int, reading_s: float) -> None:
+        # The newest like is missing until its cache entry expires, and while the next count is read.
         COUNT_STALENESS_SECONDS.observe(self._cache_s + reading_s)
         _MISS.inc(missing)
-        _HIT.inc(self._hits)
-        self._hits = 0
+        _HIT.inc(self._uncounted_hits)
+        self._uncounted_hits = 0
 
-    def _remember(self, now: float, fresh: dict[str, LikeState]) -> None:
-        if len(self._cache) > 10_000:  # a crawler over an archive must not grow a pod
+    def _store_in_cache(self, now: float, fresh: dict[str, LikeState]) -> None:
+        # A crawler that reads an archive must not make the process grow.
+        if len(self._cache) > _MAX_CACHED_POSTS:
             self._cache.clear()
         self._cache.update((post, (now, state)) for post, state in fresh.items())

@@ -1,4 +1,4 @@
-"""What a flusher moves, a shard's batch of entries, and the ports through which: streams in Redis, rows in Postgres."""
+"""Batches of queued likes, and the ports that a flusher moves them through."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from service.errors import LikewiseError
 
 
 class FencedError(LikewiseError):
-    """The shard has begun another life since the batch was read."""
+    """The shard began another epoch after the batch was read."""
 
 
 class RejectedError(LikewiseError):
@@ -18,7 +18,10 @@ class RejectedError(LikewiseError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change in a shard's stream. `weight` is what it did to the count: -1, 0 or 1; `trace` is the wish's."""
+    """One change in a shard's stream.
+
+    `weight` is its effect on the count: -1, 0 or 1. `trace` is the W3C `traceparent` of its request, or empty.
+    """
 
     id: str
     version: int
@@ -31,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Entries from the head of one shard's stream, in order, read in one life."""
+    """Entries from the head of one shard's stream, in order, all read in one epoch."""
 
     shard: int
     epoch: int
@@ -42,11 +45,11 @@ class Batch:
         return self.entries[-1].version
 
     def folded(self) -> list[Entry]:
-        """The highest version of each (post, actor)."""
+        """Return the entry with the highest version of each post and actor."""
         return list({(entry.post, entry.actor): entry for entry in self.entries}.values())
 
     def sums(self) -> dict[str, tuple[int, int]]:
-        """What settling takes off each post: (weight, entries)."""
+        """Return (weight, entries) of each post: what an acknowledgement subtracts from its pending count."""
         weights: Counter[str] = Counter()
         for entry in self.entries:
             weights[entry.post] += entry.weight
@@ -56,25 +59,30 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """The shard's highest stored version, and (count with seed, revision) of each post of the batch."""
+    """The outcome of a stored batch.
+
+    `version` is the highest version stored for the shard. `counts` maps each post to (count with seed, revision).
+    """
 
     version: int
-    bases: dict[str, tuple[int, int]]
+    counts: dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """How a shard's stream stands. `oldest_s` is the age of its head, 0 where it is empty.
+    """The state of a shard's stream.
 
-    `now_us` is the time that its versions are of; `queued_bytes` what its node holds in all streams.
+    `leased` is True if the caller owns the lease. `oldest_s` is the age of the first entry, 0 for an empty stream.
+    `now_us` is the time of the Redis server that assigns the versions, in µs since 1970.
+    `queued_bytes` is the size of all streams on that server.
     """
 
     shard: int
     epoch: int
-    held: bool
+    leased: bool
     length: int
     oldest_s: float
-    dead: int
+    dead_letters: int
     now_us: int = 0
     queued_bytes: int = 0
 
@@ -85,34 +93,38 @@ class Queue(Protocol):
     shards: Sequence[int]
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        """All shards, or some: those that answer, leased to `owner` where free. One that needs a life begins it."""
+        """Lease free shards to `owner`, and return the status of each shard that answers.
 
-    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
-        """At most `most` entries from the head of each; those of a node that is away are left out."""
+        `shards` None means all shards. An empty `owner` takes no lease; `lease_ms` 0 gives leases back.
+        A shard that needs a new epoch starts it, and is left out of the result.
+        """
+
+    def read(self, statuses: Sequence[ShardStatus], limit: int) -> list[Batch]:
+        """Return up to `limit` entries from the head of each stream, leaving out nodes that do not answer."""
 
     def read_through(self, batch: Batch, version: int) -> Batch:
-        """The batch, with the entries after it up to a version. Raises where its node does not answer."""
+        """Return the batch extended by the entries after it, up to `version`. Raises if the node does not answer."""
 
-    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
-        """Take each batch off its stream and re-base its posts; whether it was, in order."""
+    def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
+        """Remove each batch from its stream and store the new counts. Return whether each was removed, in order."""
 
     def dead_letter(self, batch: Batch, reason: str) -> bool:
-        """As `settle`, of one entry that becomes a dead letter."""
+        """Acknowledge a batch of one entry, and move the entry to the dead letters."""
 
     def end_epoch(self, shard: int, epoch: int) -> None:
-        """End a life that the like_store has fenced off."""
+        """End an epoch that Postgres has fenced off."""
 
 
 class BatchStore(Protocol):
-    """Where rows go. Raises LikeStoreUnavailableError."""
+    """The database of all likes, as a flusher uses it. Raises LikeStoreUnavailableError."""
 
     def database_of(self, shard: int) -> int:
-        """Which database holds the shard."""
+        """Return the number of the database that holds the shard."""
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         """Store the batches of one database in one transaction. Raises RejectedError with nothing stored."""
 
 
-def pending(polled: Iterable[ShardStatus]) -> int:
-    """Entries not yet in Postgres."""
-    return sum(one.length for one in polled)
+def pending(statuses: Iterable[ShardStatus]) -> int:
+    """Return the number of entries that are not in Postgres yet."""
+    return sum(status.length for status in statuses)

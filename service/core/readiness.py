@@ -1,57 +1,62 @@
-"""Whether this pod may be sent requests, by what Redis and Postgres last answered.
+"""Readiness of an API pod, from the last answers of Redis and Postgres.
 
-They are asked in the background: a probe costs nothing, and waits for nobody. Only Redis' silence, databases that don't
-fit and the pod's own end make it unready. While Postgres is away it is ready, as the stream holds what Postgres misses;
-but not in a new installation, where Redis can't count yet.
+Both are checked in the background, so a readiness probe costs nothing and waits for nothing. A pod is not ready while
+no Redis primary answers, while a database is incompatible with its image, and once it is stopping. A pod stays ready
+while Postgres is away, because the streams in Redis hold what Postgres misses. The exception is a new installation:
+Redis cannot count there until Postgres has answered once.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import Literal, Protocol
 
 import structlog
 
+from service.periodic_task import PeriodicTask
+
 log = structlog.get_logger(__name__)
-_EVERY_S = 1.0
-_WELL_EVERY_S = 5.0  # Postgres, while all is well: each look holds one of few connections
-_SAY_AGAIN_S = 10.0
-_CLOSE_S = 1.0
+_CHECK_EVERY_S = 1.0
+# A check holds one of few connections to Postgres, so it is made less often while all is well.
+_CHECK_HEALTHY_POSTGRES_EVERY_S = 5.0
+_LOG_AGAIN_S = 10.0
 
 Part = Literal["redis", "postgres", "pod"]
-Sentences = list[str]
+Failures = list[str]
 
 
 class RedisHealth(Protocol):
-    """Redis, as far as this is concerned."""
+    """The health of Redis."""
 
-    def check(self) -> Sentences:
-        """What does not answer, a sentence each; empty when all is well."""
+    def check(self) -> Failures:
+        """Return one sentence for each primary that does not answer."""
 
     def silent_s(self) -> float:
-        """Seconds since any primary last answered; `inf` before the first time."""
+        """Return the seconds since any primary last answered; `inf` before the first answer."""
 
     def has_ever_counted(self) -> bool:
-        """Whether it has ever taken a like: the first of each shard needs Postgres."""
+        """Return whether Redis has counted a like before. The first like of each shard needs Postgres."""
 
 
 class PostgresHealth(Protocol):
-    """Postgres, as far as this is concerned."""
+    """The health of Postgres."""
 
-    def check(self) -> Sentences:
-        """What does not answer, a sentence each; empty when all is well."""
+    def check(self) -> Failures:
+        """Return one sentence for each database that does not answer."""
 
-    def incompatibilities(self) -> Sentences:
-        """Databases that this pod must not work with, a sentence each: unprepared, past its image, of other shards."""
+    def incompatibilities(self) -> Failures:
+        """Return one sentence for each database that this pod must not use.
+
+        Such a database is not migrated yet, is past this image, or holds other shards.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """How the pod stands. `part` is what keeps it from being ready, `detail` says how; both '' where it is ready."""
+class PodState:
+    """The readiness of a pod. `part` is what keeps it from being ready, `detail` the reason; both empty if it is."""
 
     name: Literal["starting", "ready", "degraded", "unavailable", "stopping"]
-    parts: dict[str, Sentences]
+    parts: dict[str, Failures]
     part: Part | Literal[""] = ""
     detail: str = ""
 
@@ -61,89 +66,87 @@ class State:
 
     @property
     def failing(self) -> list[str]:
-        return [part for part, sentences in self.parts.items() if sentences]
+        return [part for part, failures in self.parts.items() if failures]
 
 
 class Readiness:
-    """Asks both parts from `start` to `close`; call `start` in the process that serves, as threads outlive no fork."""
+    """Checks Redis and Postgres from `start` to `close`.
+
+    Call `start` in the process that serves requests, because threads do not survive a fork.
+    """
 
     def __init__(self, redis: RedisHealth, postgres: PostgresHealth, *, silence_s: float) -> None:
         self._redis = redis
         self._postgres = postgres
         self._silence_s = silence_s
-        self._parts: dict[str, Sentences] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
-        self._counts_alone = self._was_ready = self._stopping = False
-        self._said, self._say_again_at = "", 0.0
-        self._closed = Event()
-        self._threads: list[Thread] = []
+        self._parts: dict[str, Failures] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
+        self._can_count_without_postgres = self._was_ready = self._stopping = False
+        self._logged_state, self._log_again_at = "", 0.0
+        self._tasks = [
+            PeriodicTask("readiness-redis", lambda: self._run(self.check_redis), every_s=_CHECK_EVERY_S),
+            PeriodicTask("readiness-postgres", lambda: self._run(self.check_postgres), every_s=_CHECK_EVERY_S),
+        ]
 
     def start(self) -> None:
-        """Begin to ask."""
-        asks = (self.check_redis, self.check_postgres)
-        self._threads = [Thread(target=self._keep_asking, args=(ask,), name=ask.__name__, daemon=True) for ask in asks]
-        for thread in self._threads:
-            thread.start()
+        """Start the checks."""
+        for task in self._tasks:
+            task.start()
 
     def close(self) -> None:
-        """Ask no more."""
-        self._closed.set()
-        for thread in self._threads:
-            thread.join(_CLOSE_S)
+        """End the checks."""
+        for task in self._tasks:
+            task.close()
 
     def stop(self) -> None:
-        """Say from now on that the pod is going."""
+        """Report from now on that the pod is stopping."""
         self._stopping = True
 
-    def state(self) -> State:
-        """How the pod stands now."""
+    def state(self) -> PodState:
+        """Return the present state of the pod."""
         parts = dict(self._parts)
         if self._stopping:
-            return State("stopping", parts, "pod", "This pod is stopping; it still answers what it is sent.")
-        part, detail = self._trouble()
+            return PodState("stopping", parts, "pod", "This pod is stopping; it still answers requests.")
+        part, detail = self._failing_part()
         if part:
-            return State("unavailable" if self._was_ready else "starting", parts, part, detail)
+            return PodState("unavailable" if self._was_ready else "starting", parts, part, detail)
         self._was_ready = True
-        return State("degraded" if any(parts.values()) else "ready", parts)
+        return PodState("degraded" if any(parts.values()) else "ready", parts)
 
-    def _trouble(self) -> tuple[Part | Literal[""], str]:
+    def _failing_part(self) -> tuple[Part | Literal[""], str]:
         if self._redis.silent_s() > self._silence_s:
             return "redis", " ".join(self._parts["redis"]) or "No Redis primary answers."
         if incompatibilities := self._postgres.incompatibilities():
             return "postgres", " ".join(incompatibilities)
-        if self._parts["postgres"] and not self._counts_alone:
+        if self._parts["postgres"] and not self._can_count_without_postgres:
             return "postgres", " ".join(self._parts["postgres"])
         return "", ""
 
     def check_redis(self) -> float:
-        """Ask once; the seconds until the next time."""
+        """Check Redis once. Return the seconds until the next check."""
         self._parts["redis"] = self._redis.check()
-        return _EVERY_S
+        return _CHECK_EVERY_S
 
     def check_postgres(self) -> float:
-        """Ask once; the seconds until the next time."""
-        failing = self._postgres.check()
-        self._counts_alone = self._counts_alone or not failing or self._redis.has_ever_counted()
-        self._parts["postgres"] = failing
-        return _EVERY_S if failing else _WELL_EVERY_S
+        """Check Postgres once. Return the seconds until the next check."""
+        failures = self._postgres.check()
+        if not self._can_count_without_postgres:
+            self._can_count_without_postgres = not failures or self._redis.has_ever_counted()
+        self._parts["postgres"] = failures
+        return _CHECK_EVERY_S if failures else _CHECK_HEALTHY_POSTGRES_EVERY_S
 
-    def _say(self) -> None:
-        """Log how the pod stands when that changes, and again every ten seconds while something fails."""
+    def _run(self, check: Callable[[], float]) -> float:
+        pause_s = check()
+        self._log_state()
+        return pause_s
+
+    def _log_state(self) -> None:
+        """Log a change of state, and log it again every ten seconds while something fails."""
         state, now = self.state(), time.monotonic()
-        if state.name == self._said and (state.name == "ready" or now < self._say_again_at):
+        if state.name == self._logged_state and (state.name == "ready" or now < self._log_again_at):
             return
-        self._said, self._say_again_at = state.name, now + _SAY_AGAIN_S
+        self._logged_state, self._log_again_at = state.name, now + _LOG_AGAIN_S
         if state.name == "ready":
             log.info("ready")
         else:
-            reason = state.detail or " ".join(sentence for said in state.parts.values() for sentence in said)
+            reason = state.detail or " ".join(failure for failures in state.parts.values() for failure in failures)
             log.warning(state.name, reason=reason)
-
-    def _keep_asking(self, ask: Callable[[], float]) -> None:
-        pause_s = 0.0
-        while not self._closed.wait(pause_s):
-            try:
-                pause_s = ask()
-                self._say()
-            except Exception:  # the thread must outlive whatever it meets
-                log.exception("part not asked", ask=ask.__name__)
-                pause_s = _EVERY_S

@@ -1,4 +1,4 @@
-"""Whether Redis, counts and rows agree: what `likewise verify` says."""
+"""Consistency of Redis, counts and rows: the comparison behind `likewise verify` and the flusher's checks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,30 +6,33 @@ from typing import Protocol
 
 from service.core.queue import ShardStatus, pending
 
+# Likes that come in between two reads look like a difference once, but not every time.
+_DRIFT_LOOKS = 3
+
 
 class PostgresState(Protocol):
-    """What Postgres holds. Raises LikeStoreUnavailableError."""
+    """The counts and rows in Postgres. Raises LikeStoreUnavailableError."""
 
     def all_counts(self, shard: int) -> dict[str, tuple[int, int]]:
-        """Each post of the shard: (likes stored, seed)."""
+        """Return (likes stored, seed) of each post of the shard."""
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
-        """Posts whose stored count is not their rows: (post, count, rows)."""
+        """Return (post, count, rows) of each post whose stored count differs from its number of rows."""
 
 
 class RedisState(Protocol):
-    """What Redis holds. Raises CounterUnavailableError."""
+    """The counts in Redis. Raises CounterUnavailableError."""
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        """Every shard, or of some, that answers."""
+        """Return the status of each shard, or of `shards`, that answers."""
 
     def posts(self, shard: int) -> Iterable[tuple[str, dict[str, int]]]:
-        """Each post with b, r, p, k, e and `members` (-1: not whole)."""
+        """Yield each post with its fields b, r, p, k and e, and `members`: -1 for an incomplete set."""
 
 
 @dataclass(slots=True)
-class Report:
-    """What was compared. `problems` is empty where all agree."""
+class ConsistencyReport:
+    """The result of a comparison. `problems` is empty if everything agrees."""
 
     posts: int = 0
     likes: int = 0
@@ -39,50 +42,61 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(held: RedisState, rows: PostgresState, shards: int) -> Report:
-    """Compare all shards. Exact once nothing is pending; a shard with pending likes is only compared in Postgres."""
-    polled = {one.shard: one for one in held.poll("", 0)}
-    report = Report(pending=pending(polled.values()), dead_letters=sum(one.dead for one in polled.values()))
+def verify(redis: RedisState, postgres: PostgresState, shards: int) -> ConsistencyReport:
+    """Compare all shards.
+
+    The result is exact once nothing is pending. A shard with pending likes is compared within Postgres only.
+    """
+    statuses = {status.shard: status for status in redis.poll("", 0)}
+    report = ConsistencyReport(
+        pending=pending(statuses.values()), dead_letters=sum(status.dead_letters for status in statuses.values())
+    )
     for shard in range(shards):
-        if shard not in polled:
-            report.problems.append(f"shard {shard}: its Redis node does not answer, or begins a new life")
-        _look_at(report, held, rows, shard, polled.get(shard))
+        if shard not in statuses:
+            report.problems.append(f"shard {shard}: its Redis node does not answer, or starts a new epoch")
+        _compare_shard(report, redis, postgres, shard, statuses.get(shard))
     if report.dead_letters:
         report.problems.append(f"{report.dead_letters} likes were refused by Postgres and wait in dead-letter streams")
     return report
 
 
-def drift(held: RedisState, rows: PostgresState, shard: int) -> list[str]:
-    """What disagrees at a shard while likes come in: only what three looks in a row find alike."""
+def drift(redis: RedisState, postgres: PostgresState, shard: int) -> list[str]:
+    """Return the differences of a shard that receives likes: only those that several comparisons in a row find."""
     found: set[str] | None = None
-    for _ in range(3):
-        report = Report()
-        _look_at(report, held, rows, shard, next(iter(held.poll("", 0, [shard])), None))
+    for _ in range(_DRIFT_LOOKS):
+        report = ConsistencyReport()
+        _compare_shard(report, redis, postgres, shard, next(iter(redis.poll("", 0, [shard])), None))
         found = set(report.problems) if found is None else found.intersection(report.problems)
         if not found:
             break
     return sorted(found or ())
 
 
-def _look_at(report: Report, held: RedisState, rows: PostgresState, shard: int, polled: ShardStatus | None) -> None:
-    bases = rows.all_counts(shard)
-    report.posts += len(bases)
-    report.likes += sum(n for n, _ in bases.values())
+def _compare_shard(
+    report: ConsistencyReport, redis: RedisState, postgres: PostgresState, shard: int, status: ShardStatus | None
+) -> None:
+    counts = postgres.all_counts(shard)
+    report.posts += len(counts)
+    report.likes += sum(likes for likes, _ in counts.values())
     report.problems += [
-        f"{post}: Postgres counts {n} likes and holds {real} rows" for post, n, real in rows.wrong_counts(shard)
+        f"{post}: Postgres counts {count} likes and holds {rows} rows"
+        for post, count, rows in postgres.wrong_counts(shard)
     ]
-    if polled and polled.length == 0:
-        _compare(report, held, shard, polled.epoch, bases)
+    if status and status.length == 0:
+        _compare_with_redis(report, redis, shard, status.epoch, counts)
 
 
-def _compare(report: Report, held: RedisState, shard: int, epoch: int, bases: dict[str, tuple[int, int]]) -> None:
-    for post, found in held.posts(shard):
-        if "b" not in found or found["e"] != epoch:  # gone meanwhile, or loaded again before it is next shown
+def _compare_with_redis(
+    report: ConsistencyReport, redis: RedisState, shard: int, epoch: int, counts: dict[str, tuple[int, int]]
+) -> None:
+    for post, fields in redis.posts(shard):
+        # The post was evicted meanwhile, or is loaded again before it is next shown.
+        if "b" not in fields or fields["e"] != epoch:
             continue
         report.in_redis += 1
-        n, seed = bases.get(post, (0, 0))
-        shown = found["b"] + found["p"]
-        if shown != n + seed:
-            report.problems.append(f"{post}: Redis shows {shown} likes, Postgres has {n + seed}")
-        if found["k"] == 0 and found["members"] not in (-1, n):
-            report.problems.append(f"{post}: Redis knows {found['members']} likers, Postgres {n}")
+        likes, seed = counts.get(post, (0, 0))
+        shown = fields["b"] + fields["p"]
+        if shown != likes + seed:
+            report.problems.append(f"{post}: Redis shows {shown} likes, Postgres has {likes + seed}")
+        if fields["k"] == 0 and fields["members"] not in (-1, likes):
+            report.problems.append(f"{post}: Redis knows {fields['members']} likers, Postgres {likes}")

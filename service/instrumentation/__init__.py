@@ -1,1 +1,1 @@
-"""What a flusher tells of its work: its ports, observed, and checks beside it. It knows none of this."""
+"""Instrumentation of the flusher: wrappers around the ports of core, metrics, and consistency checks."""

@@ -1,4 +1,4 @@
-"""How the streams of some shards stood when a flusher last looked at each."""
+"""The backlog of a flusher's shards, as it was when each was last polled."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,77 +9,84 @@ from service.core.queue import ShardStatus
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    polled: ShardStatus
+class _Poll:
+    status: ShardStatus
     at_s: float
 
 
 @dataclass(slots=True)
 class Backlog:
-    """The last look at each shard. `clock` is monotonic, in seconds; times go on while a flusher waits for a server."""
+    """The last status of each shard.
+
+    `clock` is monotonic, in seconds. Ages keep growing while a flusher waits for a server.
+    `stored` is the number of likes and unlikes that this flusher has stored.
+    """
 
     shards: Sequence[int]
     clock: Callable[[], float] = time.monotonic
-    stored: int = 0  # likes and unlikes that this flusher has stored
-    _looks: dict[int, _Look] = field(default_factory=dict)
-    _silent: set[int] = field(default_factory=set)
+    stored: int = 0
+    _polls: dict[int, _Poll] = field(default_factory=dict)
+    _unreachable: set[int] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
-    def note(self, asked: Sequence[int], answers: Sequence[ShardStatus]) -> None:
-        """Some shards were asked, and some of them answered."""
+    def record_poll(self, polled: Sequence[int], statuses: Sequence[ShardStatus]) -> None:
+        """Record that the shards `polled` were polled, and that those in `statuses` answered."""
         now = self.clock()
         with self._lock:
-            self._silent.update(asked)
-            for one in answers:
-                self._silent.discard(one.shard)
-                self._looks[one.shard] = _Look(one, now)
+            self._unreachable.update(polled)
+            for status in statuses:
+                self._unreachable.discard(status.shard)
+                self._polls[status.shard] = _Poll(status, now)
 
-    def acknowledged(self, shard: int, entries: int) -> None:
-        """So many of a shard that was looked at are in Postgres now."""
+    def record_acknowledged(self, shard: int, entries: int) -> None:
+        """Record that entries of a polled shard are in Postgres now."""
         with self._lock:
-            look = self._looks[shard]
-            left = max(0, look.polled.length - entries)
-            self._looks[shard] = replace(look, polled=replace(look.polled, length=left))
+            poll = self._polls[shard]
+            left = max(0, poll.status.length - entries)
+            self._polls[shard] = replace(poll, status=replace(poll.status, length=left))
 
     def pending(self) -> int:
-        """Likes and unlikes that are not in Postgres."""
-        return sum(look.polled.length for look in self._all())
+        """Return the number of likes and unlikes that are not in Postgres."""
+        return sum(poll.status.length for poll in self._all())
 
     def oldest_s(self) -> float:
-        """The age of the oldest of them; 0 where there is none. At another's shards, as it was at the look."""
+        """Return the age of the oldest pending like, 0 if there is none.
+
+        In a shard that another flusher leases, it is the age at the last poll.
+        """
         now = self.clock()
         ages_s = [
-            look.polled.oldest_s + (now - look.at_s if look.polled.held else 0.0)
-            for look in self._all()
-            if look.polled.length
+            poll.status.oldest_s + (now - poll.at_s if poll.status.leased else 0.0)
+            for poll in self._all()
+            if poll.status.length
         ]
         return max(ages_s, default=0.0)
 
-    def dead(self) -> int:
-        """Dead letters."""
-        return sum(look.polled.dead for look in self._all())
+    def dead_letters(self) -> int:
+        """Return the number of dead letters."""
+        return sum(poll.status.dead_letters for poll in self._all())
 
     def queued_bytes(self) -> int:
-        """What is pending at the fullest of the Redis nodes that answer."""
-        return max((look.polled.queued_bytes for look in self._all() if not self.is_silent(look.polled)), default=0)
+        """Return the size of the streams on the fullest Redis node that answers."""
+        sizes = (poll.status.queued_bytes for poll in self._all() if poll.status.shard not in self._unreachable)
+        return max(sizes, default=0)
 
-    def silent(self) -> int:
-        """Shards that did not answer when they were last asked: their Redis node is away, or begins a new life."""
-        return len(self._silent)
+    def unreachable_shards(self) -> int:
+        """Return the number of shards that did not answer the last poll.
 
-    def is_silent(self, one: ShardStatus) -> bool:
-        """Whether the shard did not answer since."""
-        return one.shard in self._silent
+        Their Redis node is away, or starts a new epoch.
+        """
+        return len(self._unreachable)
 
-    def held(self) -> list[int]:
-        """Shards that this flusher had the lease of."""
-        return [look.polled.shard for look in self._all() if look.polled.held]
+    def leased_shards(self) -> list[int]:
+        """Return the shards that this flusher leased at the last poll."""
+        return [poll.status.shard for poll in self._all() if poll.status.leased]
 
-    def counter_us(self, shard: int) -> float:
-        """The time now by the clock that gave the shard's versions, in µs since 1970."""
-        look = self._looks.get(shard)
-        return look.polled.now_us + (self.clock() - look.at_s) * 1e6 if look else time.time() * 1e6
+    def redis_time_us(self, shard: int) -> float:
+        """Return the present time of the clock that assigns the shard's versions, in µs since 1970."""
+        poll = self._polls.get(shard)
+        return poll.status.now_us + (self.clock() - poll.at_s) * 1e6 if poll else time.time() * 1e6
 
-    def _all(self) -> list[_Look]:
+    def _all(self) -> list[_Poll]:
         with self._lock:
-            return list(self._looks.values())
+            return list(self._polls.values())

@@ -1,9 +1,7 @@
-"""Beside the flushers, on a thread and sockets of its own: does each server answer, do Redis, counts and rows agree?"""
+"""Background checks beside the flushers: servers answer, and Redis, counts and rows agree."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from threading import Event, Thread
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -11,76 +9,79 @@ import structlog
 from service.core.verify import PostgresState, RedisState, drift
 from service.errors import LikewiseError
 from service.instrumentation.flusher_metrics import FlusherMetrics
+from service.periodic_task import PeriodicTask
 
 log = structlog.get_logger(__name__)
+_MAX_LOGGED_PROBLEMS = 5
+# A check that still waits for a server then ends with the process.
+_CLOSE_S = 2.0
 
 
-class Part(Protocol):
-    """Redis, or Postgres."""
+class HealthCheck(Protocol):
+    """The health of Redis, or of Postgres."""
 
     def check(self) -> list[str]:
-        """What does not answer, a sentence each."""
+        """Return one sentence for each server that does not answer."""
 
 
 class ConsistencyChecks:
-    """A round asks every server, and compares one shard that is held here: each shard in turn, by one flusher."""
+    """Checks every server and compares one leased shard, every `interval_s` seconds from `start` to `close`.
+
+    The leased shards take turns. `interval_s` 0 switches the checks off. The sockets of the ports must not be those
+    of a flusher, which would wait for the checks.
+    """
 
     def __init__(
         self,
         metrics: FlusherMetrics,
         *,
-        redis: Part,
-        postgres: Part,
-        held: RedisState,
-        rows: PostgresState,
-        shards: Callable[[], Sequence[int]],
+        redis: HealthCheck,
+        postgres: HealthCheck,
+        redis_state: RedisState,
+        postgres_state: PostgresState,
+        leased_shards: Callable[[], Sequence[int]],
+        interval_s: float,
     ) -> None:
         self._metrics = metrics
         self._redis, self._postgres = redis, postgres
-        self._held, self._rows = held, rows
-        self._shards = shards
+        self._redis_state, self._postgres_state = redis_state, postgres_state
+        self._leased_shards = leased_shards
+        self._interval_s = interval_s
         self._turn = itertools.count()
-        self._found: dict[int, int] = {}
+        self._problems: dict[int, int] = {}
+        self._task = PeriodicTask(
+            "consistency-checks", self.run, every_s=interval_s, first_s=interval_s, close_s=_CLOSE_S
+        )
 
-    def round(self) -> None:
-        """One round. A server that is away is counted; anything else that goes wrong is said."""
+    def start(self) -> None:
+        """Start the checks, unless they are switched off."""
+        if self._interval_s:
+            self._task.start()
+
+    def close(self) -> None:
+        """End the checks."""
+        self._task.close()
+
+    def run(self) -> float:
+        """Make one round of checks. Return the seconds until the next round."""
         try:
-            self._metrics.redis_away.set(len(self._redis.check()))
-            self._metrics.postgres_away.set(len(self._postgres.check()))
-            self._compare()
+            self._metrics.redis_primaries_down.set(len(self._redis.check()))
+            self._metrics.postgres_databases_down.set(len(self._postgres.check()))
+            self._compare_next_shard()
         except LikewiseError as error:
-            log.warning("check not made", reason=str(error))
-        except Exception:  # the thread must outlive whatever it meets
-            log.exception("check failed")
+            log.warning("check failed", reason=str(error))
+        return self._interval_s
 
-    def _compare(self) -> None:
-        shards = self._shards()
-        self._found = {shard: found for shard, found in self._found.items() if shard in shards}
+    def _compare_next_shard(self) -> None:
+        shards = self._leased_shards()
+        self._problems = {shard: problems for shard, problems in self._problems.items() if shard in shards}
         if shards:
             shard = shards[next(self._turn) % len(shards)]
-            problems = drift(self._held, self._rows, shard)
+            problems = drift(self._redis_state, self._postgres_state, shard)
             if problems:
-                log.error("counts do not agree", shard=shard, problems=problems[:5], found=len(problems))
-            self._found[shard] = len(problems)
-            self._metrics.compared.inc()
-        self._metrics.drift.set(sum(self._found.values()))
-
-
-@contextmanager
-def repeated(work: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Do it again and again on a thread until the end of the block; 0: never."""
-    ended = Event()
-
-    def run() -> None:
-        while not ended.wait(every_s):
-            work()
-
-    thread = Thread(target=run, name="checks", daemon=True)
-    if every_s:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        if every_s:
-            thread.join(2)  # what still waits for a server ends with the process
+                log.error(
+                    "counts do not agree", shard=shard, problems=problems[:_MAX_LOGGED_PROBLEMS], found=len(problems)
+                )
+            self._problems[shard] = len(problems)
+            self._metrics.consistency_checks.inc()
+        self._metrics.inconsistent_posts.set(sum(self._problems.values()))

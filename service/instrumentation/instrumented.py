@@ -1,4 +1,4 @@
-"""A flusher's ports, observed: what it asks of Redis and Postgres, it asks through these."""
+"""Instrumented wrappers around a flusher's ports."""
 
 import time
 from collections.abc import Sequence
@@ -11,38 +11,41 @@ from service.instrumentation.flusher_metrics import FlusherMetrics
 
 @dataclass(slots=True)
 class InstrumentedQueue:
-    """See `service.core.queue.Queue`. Each round begins with a poll, so `beat_s` says when the last one ended."""
+    """A queue that records the backlog; see `service.core.queue.Queue`.
+
+    Each round of a flusher begins with a poll, so `polled_at_s` tells when the last round began.
+    """
 
     queue: Queue
     backlog: Backlog
-    beat_s: float = field(default_factory=time.monotonic)
+    polled_at_s: float = field(default_factory=time.monotonic)
     shards: Sequence[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.shards = self.queue.shards
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        """Notes how each shard stands, and which are silent."""
-        self.beat_s = time.monotonic()
-        polled: list[ShardStatus] = []
+        """Poll, and record each shard's status and which shards are unreachable."""
+        self.polled_at_s = time.monotonic()
+        statuses: list[ShardStatus] = []
         try:
-            polled = self.queue.poll(owner, lease_ms, shards)
+            statuses = self.queue.poll(owner, lease_ms, shards)
         finally:
-            self.backlog.note(self.shards if shards is None else shards, polled)
-        return polled
+            self.backlog.record_poll(self.shards if shards is None else shards, statuses)
+        return statuses
 
-    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
-        return self.queue.read(polled, most)
+    def read(self, statuses: Sequence[ShardStatus], limit: int) -> list[Batch]:
+        return self.queue.read(statuses, limit)
 
     def read_through(self, batch: Batch, version: int) -> Batch:
         return self.queue.read_through(batch, version)
 
-    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
-        """Notes what is no more pending: the next look at a shard with few likes is a second away."""
-        acknowledged = self.queue.acknowledge(done)
-        for (batch, _), gone in zip(done, acknowledged, strict=True):
-            if gone:
-                self.backlog.acknowledged(batch.shard, len(batch.entries))
+    def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
+        """Acknowledge, and subtract the entries from the backlog: the next poll may be a second away."""
+        acknowledged = self.queue.acknowledge(committed)
+        for (batch, _), is_removed in zip(committed, acknowledged, strict=True):
+            if is_removed:
+                self.backlog.record_acknowledged(batch.shard, len(batch.entries))
         return acknowledged
 
     def dead_letter(self, batch: Batch, reason: str) -> bool:
@@ -54,7 +57,7 @@ class InstrumentedQueue:
 
 @dataclass(slots=True)
 class InstrumentedStore:
-    """See `service.core.queue.Store`."""
+    """A store that observes its transactions; see `service.core.queue.BatchStore`."""
 
     store: BatchStore
     backlog: Backlog
@@ -65,7 +68,7 @@ class InstrumentedStore:
         return self.store.database_of(shard)
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
-        """Notes how many were stored, in which time, and how long each had waited."""
+        """Commit, and observe the duration, the number of likes, and the time that each has waited."""
         began_s = time.perf_counter()
         outcomes = self.store.commit(batches)
         took_s = time.perf_counter() - began_s
@@ -76,5 +79,5 @@ class InstrumentedStore:
         self.backlog.stored += sum(len(batch.entries) for batch in stored)
         for batch in stored:
             versions = [entry.version for entry in batch.entries]
-            self.metrics.durable_s.observe(self.label, versions, self.backlog.counter_us(batch.shard))
+            self.metrics.durability_lag_s.observe(self.label, versions, self.backlog.redis_time_us(batch.shard))
         return outcomes

@@ -1,4 +1,4 @@
-"""What watches the flushers of a process: their observed ports, their metrics, and whether they go on."""
+"""The monitor of a process' flushers: their instrumented ports, their metrics, and their liveness."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,37 +9,38 @@ from service.instrumentation.flusher_metrics import FlusherMetrics
 from service.instrumentation.instrumented import InstrumentedQueue, InstrumentedStore
 from service.settings import Settings
 
-STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
+# Each wait for a server has a shorter limit, so a round that takes this long will not end.
+STUCK_S = 30.0
 
 
 @dataclass(slots=True)
 class FlusherMonitor:
-    """Observes flushers, each by the name of its shards."""
+    """Instruments flushers. Each is labelled with its shards."""
 
     metrics: FlusherMetrics
     _queues: list[InstrumentedQueue] = field(default_factory=list)
 
     @classmethod
     def with_settings(cls, settings: Settings) -> "FlusherMonitor":
-        """A watch of no flusher yet."""
+        """Return a monitor of no flusher yet."""
         return cls(FlusherMetrics(settings.queue_bytes))
 
-    def observe(self, label: str, queue: Queue, store: BatchStore) -> tuple[InstrumentedQueue, InstrumentedStore]:
-        """The ports, observed."""
+    def instrument(self, label: str, queue: Queue, store: BatchStore) -> tuple[InstrumentedQueue, InstrumentedStore]:
+        """Return the ports of a flusher, instrumented."""
         backlog = Backlog(queue.shards)
-        self.metrics.show(label, backlog)
-        observed = InstrumentedQueue(queue, backlog)
-        self._queues.append(observed)
-        return observed, InstrumentedStore(store, backlog, self.metrics, label)
+        self.metrics.observe_backlog(label, backlog)
+        instrumented = InstrumentedQueue(queue, backlog)
+        self._queues.append(instrumented)
+        return instrumented, InstrumentedStore(store, backlog, self.metrics, label)
 
     def backlogs(self) -> list[Backlog]:
-        """How the shards of each of them stand."""
+        """Return the backlog of each flusher."""
         return [queue.backlog for queue in self._queues]
 
-    def held(self) -> list[int]:
-        """Shards that these flushers have the lease of."""
-        return [shard for queue in self._queues for shard in queue.backlog.held()]
+    def leased_shards(self) -> list[int]:
+        """Return the shards that these flushers have leased."""
+        return [shard for queue in self._queues for shard in queue.backlog.leased_shards()]
 
     def is_live(self) -> bool:
-        """Whether the rounds of every flusher go on."""
-        return all(time.monotonic() - queue.beat_s < STUCK_S for queue in self._queues)
+        """Return whether every flusher began a round lately."""
+        return all(time.monotonic() - queue.polled_at_s < STUCK_S for queue in self._queues)

@@ -1,4 +1,4 @@
-"""A traced like on its way: through Redis, by its stream entry to the flusher, into a transaction of Postgres."""
+"""Tracing of a like: through Redis, in its stream entry to the flusher, and into a transaction of Postgres."""
 
 import time
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ from service.core.queue import Batch, BatchStore, CommitResult, Entry, FencedErr
 from service.observability.tracing import Tracing, current_span, parent_of, traceparent_of
 from service.settings import Ack
 
-MAX_LINKS = 100  # of a transaction: at a high ratio a large one would be told by its links alone
+# Links per transaction. With a high trace ratio, the links of a large transaction would dwarf its span.
+MAX_LINKS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TracedCounter:
-    """See `service.core.likes.LikeCounter`. A traced wish takes its trace along."""
+    """A counter whose calls have spans; see `service.core.likes.LikeCounter`. A traced request carries its trace."""
 
     counter: LikeCounter
     tracing: Tracing
@@ -41,7 +42,10 @@ class TracedCounter:
 
 @dataclass(frozen=True, slots=True)
 class TracedStore:
-    """Trace transactions that store traced likes, and each in its own; see `service.core.queue.Store`."""
+    """A store that traces transactions with traced likes; see `service.core.queue.BatchStore`.
+
+    The transaction has a trace of its own. Each traced like has a span in its own trace, linked to the transaction.
+    """
 
     store: BatchStore
     tracing: Tracing
@@ -55,18 +59,18 @@ class TracedStore:
         stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, CommitResult)]
         traced = [(batch.shard, entry) for batch in stored for entry in batch.entries if entry.trace]
         if traced:
-            self._tell(stored, traced[:MAX_LINKS], (began_ns, time.time_ns()))
+            self._record_spans(stored, traced[:MAX_LINKS], (began_ns, time.time_ns()))
         return outcomes
 
-    def _tell(self, stored: list[Batch], traced: list[tuple[int, Entry]], times_ns: tuple[int, int]) -> None:
+    def _record_spans(self, stored: list[Batch], traced: list[tuple[int, Entry]], times_ns: tuple[int, int]) -> None:
         likes = [(shard, entry, parent) for shard, entry in traced if (parent := parent_of(entry.trace))]
         sizes = {"likewise.shards": len(stored), "likewise.likes": sum(len(batch.entries) for batch in stored)}
         flush = self.tracing.past_span("postgres commit", sizes, times_ns, links=[parent for *_, parent in likes])
         for shard, entry, parent in likes:
-            about: dict[str, str | int] = {
+            attributes: dict[str, str | int] = {
                 "likewise.post": entry.post,
                 "likewise.shard": shard,
                 "likewise.version": entry.version,
             }
             waited_ns = (min(entry.version * 1_000, times_ns[1]), times_ns[1])
-            self.tracing.past_span("queued, then stored", about, waited_ns, parent=parent, links=[flush])
+            self.tracing.past_span("queued, then stored", attributes, waited_ns, parent=parent, links=[flush])

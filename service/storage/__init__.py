@@ -1,0 +1,1 @@
+"""The stores: counts and queues in Redis, likes in Postgres."""

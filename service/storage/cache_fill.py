@@ -1,4 +1,4 @@
-"""What a post and an actor stand at in Postgres, fetched for Redis: misses that wait together share one query."""
+"""Loading of counts from Postgres into Redis. Misses that wait at the same time share one query (single-flight)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from service.storage.coalescer import Coalescer
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A post that Redis misses; `actor` '' where only the count is asked for."""
+    """A post that is missing in Redis. `actor` is empty if only the count is needed."""
 
     shard: int
     post: str
@@ -19,59 +19,67 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class CountSnapshot:
-    """Postgres' count of a post (with its seed) and its revision; whether the actor likes it; all likers if few."""
+    """The state of a post in Postgres.
+
+    `count` includes the seed. `liked` is True if the actor of the query likes the post. `members` has all likers if
+    they are few, else it is None.
+    """
 
     count: int
     revision: int
-    known: bool
+    liked: bool
     members: list[str] | None
 
 
-class SnapshotSource(Protocol):
-    """Where bases come from. Raises LikeStoreUnavailableError."""
+class SnapshotLoader(Protocol):
+    """The source of snapshots. Raises LikeStoreUnavailableError."""
 
     def load(self, queries: list[Query]) -> list[CountSnapshot]:
-        """The bases of posts of one database, in order; a post never stored has count 0 and no members."""
+        """Return the snapshots of posts of one database, in order. A post never stored has count 0 and no members."""
 
     def database_of(self, shard: int) -> int:
-        """Which database holds the shard."""
+        """Return the number of the database that holds the shard."""
 
 
 @dataclass(slots=True)
-class _Ask:
+class _Lookup:
     query: Query
-    base: CountSnapshot | None = None
+    snapshot: CountSnapshot | None = None
 
 
 @dataclass(slots=True)
 class CacheLoader:
-    """Loads bases, one query at a time for each database."""
+    """Loads snapshots, with one query at a time for each database."""
 
-    bases: SnapshotSource
-    _batchers: dict[int, Coalescer[_Ask]] = field(default_factory=dict)
+    source: SnapshotLoader
+    _coalescers: dict[int, Coalescer[_Lookup]] = field(default_factory=dict)
 
     def load(self, queries: Sequence[Query]) -> list[CountSnapshot | None]:
-        """The bases of posts, in order; None where a post's database does not answer."""
-        by_database: dict[int, list[_Ask]] = {}
-        asks = [_Ask(query) for query in queries]
-        for ask in asks:
-            by_database.setdefault(self.bases.database_of(ask.query.shard), []).append(ask)
-        for database, together in by_database.items():
-            self._batchers.setdefault(database, Coalescer(self._run)).submit(together)
-        return [ask.base for ask in asks]
+        """Return the snapshots of posts, in order; None if a post's database does not answer."""
+        by_database: dict[int, list[_Lookup]] = {}
+        lookups = [_Lookup(query) for query in queries]
+        for lookup in lookups:
+            by_database.setdefault(self.source.database_of(lookup.query.shard), []).append(lookup)
+        for database, of_database in by_database.items():
+            self._coalescers.setdefault(database, Coalescer(self._run)).submit(of_database)
+        return [lookup.snapshot for lookup in lookups]
 
-    def _run(self, asks: list[_Ask]) -> None:
+    def _run(self, lookups: list[_Lookup]) -> None:
         try:
-            found = self.bases.load([ask.query for ask in asks])
+            snapshots = self.source.load([lookup.query for lookup in lookups])
         except LikeStoreUnavailableError:
             return
-        for ask, base in zip(asks, found, strict=True):
-            ask.base = base
+        for lookup, snapshot in zip(lookups, snapshots, strict=True):
+            lookup.snapshot = snapshot
 
 
-def arguments(base: CountSnapshot, epoch: Any, acks: Any) -> tuple[Any, ...]:
-    """A loaded base as the function `wish` takes it, under the ticket (life, number of settles) it was asked with."""
-    members = base.members
-    known = "1" if base.known else "0"
-    head = ("loaded", epoch, acks, base.count, base.revision, known)
+def encode_snapshot(snapshot: CountSnapshot, epoch: Any, acks: Any) -> tuple[Any, ...]:
+    """Return a snapshot as arguments of the Redis function `set_like`.
+
+    `epoch` and `acks` (the number of acknowledged batches) come from the cache miss. Redis refuses the snapshot if
+    either has changed since.
+    """
+    members = snapshot.members
+    liked = "1" if snapshot.liked else "0"
+    head = ("loaded", epoch, acks, snapshot.count, snapshot.revision, liked)
     return (*head, -1) if members is None else (*head, len(members), *members)

@@ -1,4 +1,4 @@
-"""Calls that wait at the same moment leave as one batch: the next goes as soon as the one before came back."""
+"""Group commit: calls that wait at the same moment run as one batch, as soon as the batch before has returned."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +19,15 @@ class _Waiter(Generic[T]):
 
 
 class Coalescer(Generic[T]):
-    """Runs `run(items)` for one batch at a time. Its first caller leads; there is no thread of its own.
+    """Calls `run(items)` for one batch at a time. The first caller leads the batch; there is no extra thread.
 
-    `run` notes each outcome in its item and raises nothing. Works with threads and, patched, with greenlets.
+    `run` stores each outcome in its item and raises nothing. A batch joins at most `max_calls` calls. The class works
+    with threads and, under gevent, with greenlets.
     """
 
-    def __init__(self, run: Callable[[list[T]], None], *, most: int = 512) -> None:
+    def __init__(self, run: Callable[[list[T]], None], *, max_calls: int = 512) -> None:
         self._run = run
-        self._most = most
+        self._max_calls = max_calls
         self._mutex = Lock()
         self._busy = False
         self._waiting: list[_Waiter[T]] = []
@@ -47,9 +48,11 @@ class Coalescer(Generic[T]):
     def _lead(self, leader: _Waiter[T]) -> None:
         followers: list[_Waiter[T]] = []
         try:
-            time.sleep(0)  # who is ready at this moment comes along: the first would go alone, and all others after it
+            # Let others that are ready at this moment join. Else the first would go alone, and all others after it.
+            time.sleep(0)
             with self._mutex:
-                followers, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
+                followers = self._waiting[: self._max_calls - 1]
+                self._waiting = self._waiting[self._max_calls - 1 :]
             self._run([item for waiter in (leader, *followers) for item in waiter.items])
         finally:
             leader.done = True
@@ -60,7 +63,7 @@ class Coalescer(Generic[T]):
 
     def _hand_over(self) -> None:
         with self._mutex:
-            following = self._waiting.pop(0) if self._waiting else None
-            self._busy = following is not None
-        if following:
-            following.turn.release()
+            next_leader = self._waiting.pop(0) if self._waiting else None
+            self._busy = next_leader is not None
+        if next_leader:
+            next_leader.turn.release()

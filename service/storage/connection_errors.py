@@ -1,4 +1,4 @@
-"""Counts what Redis and Postgres failed at, by kind, where their drivers' errors end."""
+"""Counters of the errors of Redis and Postgres, by kind."""
 
 import psycopg
 import redis
@@ -10,7 +10,8 @@ _KINDS: dict[type[Exception], str] = {
     redis.ConnectionError: "connection",
     TimeoutError: "timeout",
     OSError: "connection",
-    redis.exceptions.AskError: "moved",  # MOVED is one too
+    # MovedError is a subclass.
+    redis.exceptions.AskError: "moved",
     redis.exceptions.TryAgainError: "moved",
     redis.exceptions.ClusterDownError: "moved",
     redis.BusyLoadingError: "loading",
@@ -20,26 +21,27 @@ _KINDS: dict[type[Exception], str] = {
 }
 
 
-def note_redis(error: Exception) -> None:
-    """Count an error of Redis or of the way to it; a function that is not loaded yet is none."""
+def count_redis_error(error: Exception) -> None:
+    """Count an error of Redis or of the connection to it. A function that is not loaded yet is not an error."""
     if "Function not found" not in str(error):
         REDIS_ERRORS.labels(redis_kind(error)).inc()
 
 
 def redis_kind(error: Exception) -> str:
-    """One of REDIS_KINDS."""
-    if "OOM" in str(error):  # from within a function it comes as another error
+    """Return one of REDIS_KINDS."""
+    # Out of memory inside a function arrives as another class of error.
+    if "OOM" in str(error):
         return "full"
     return next((_KINDS[base] for base in type(error).__mro__ if base in _KINDS), "other")
 
 
-def note_postgres(error: Exception) -> None:
-    """Count an error of Postgres or of the way to it."""
+def count_postgres_error(error: Exception) -> None:
+    """Count an error of Postgres or of the connection to it."""
     POSTGRES_ERRORS.labels(postgres_kind(error)).inc()
 
 
 def postgres_kind(error: Exception) -> str:
-    """One of POSTGRES_KINDS: no connection, no answer in time, a row that Postgres refuses, anything else."""
+    """Return one of POSTGRES_KINDS: no connection, no answer in time, a row that Postgres refuses, or another error."""
     if isinstance(error, (psycopg.DataError, psycopg.IntegrityError)):
         return "refused"
     if isinstance(error, (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)):

@@ -1,1 +1,1 @@
-"""Likes in sharded Postgres."""
+"""The likes, in sharded Postgres databases."""

@@ -1,4 +1,7 @@
-"""The databases of an installation know each other: an emptied one, or another's, is not taken for a new one."""
+"""The identity of an installation, stored in each of its databases.
+
+It protects from two mistakes: to take an emptied database for a new one, and to join databases of two installations.
+"""
 
 import uuid
 from collections.abc import Mapping
@@ -12,7 +15,11 @@ from service.storage.postgres.schema import Connection
 
 @dataclass(frozen=True, slots=True)
 class InstallationInfo:
-    """What a database says of its installation. `prepared`: it holds shards; `id` is empty before migration 0002."""
+    """The installation of a database.
+
+    `prepared` is True if the database holds shards. `id` is empty before migration 0002. `complete` is True if all
+    databases of the installation exist.
+    """
 
     prepared: bool = False
     id: str = ""
@@ -20,7 +27,7 @@ class InstallationInfo:
 
 
 def installation_info(connection: Connection) -> InstallationInfo:
-    """Read it, of a database with any migrations or none."""
+    """Read the installation of a database with any migrations, or with none."""
     try:
         row = connection.execute("SELECT to_jsonb(install) FROM install").fetchone()
     except psycopg.errors.UndefinedTable:
@@ -31,22 +38,23 @@ def installation_info(connection: Connection) -> InstallationInfo:
 
 
 def check_same_installation(members: Mapping[str, InstallationInfo], *, accept_empty: bool = False) -> None:
-    """Raise ConfigurationError where the databases, by name, are not of one installation."""
+    """Raise ConfigurationError if the databases, by name, are not of one installation."""
     by_id = {member.id: name for name, member in members.items() if member.id}
     if len(by_id) > 1:
         names = " and ".join(by_id.values())
         raise ConfigurationError(f"LIKEWISE_SHARD_MAP names databases of different installations: Postgres {names}")
-    whole = next((name for name, member in members.items() if member.complete), "")
+    complete = next((name for name, member in members.items() if member.complete), "")
     empty = next((name for name, member in members.items() if not member.prepared), "")
-    if whole and empty and not accept_empty:
+    if complete and empty and not accept_empty:
         raise ConfigurationError(
-            f"Postgres {empty} is empty, but by {whole} this installation was complete: is the address right, was a "
-            "volume lost? Restore it, or start it anew, without its likes, by `likewise migrate --accept-empty`"
+            f"Postgres {empty} is empty, but according to {complete} this installation was complete. Is the address "
+            "right? Was a volume lost? Restore the database, or start it again without its likes with "
+            "`likewise migrate --accept-empty`"
         )
 
 
-def complete(connections: Mapping[str, Connection]) -> None:
-    """Note in each database that all are made, and of which installation they are."""
+def mark_complete(connections: Mapping[str, Connection]) -> None:
+    """Store in each database the installation's id, and that all databases exist."""
     known = [member.id for member in map(installation_info, connections.values()) if member.id]
     identity = known[0] if known else str(uuid.uuid4())
     for connection in connections.values():

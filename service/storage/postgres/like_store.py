@@ -1,4 +1,7 @@
-"""The LikeStore on sharded Postgres: the truth. Every change of rows first locks its shards and checks their life."""
+"""The LikeStore on sharded Postgres: the permanent record of all likes.
+
+Every change of rows first locks the rows of its shards, and checks their epochs.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,33 +17,32 @@ from service.storage.postgres.pool import Database
 from service.storage.postgres.queries import query
 from service.storage.postgres.shard_map import parse_shard_map
 
-WHOLE = 256  # a post with at most so many likers is loaded with all of them: then no actor is a miss
+# A post with at most this many likers is loaded with all of them. Redis then knows the state of every actor.
+MAX_LOADED_MEMBERS = 256
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class PostgresLikeStore:
-    """Rows of all shards, over their databases. Raises LikeStoreUnavailableError where one is away."""
+    """The likes of all shards, over their databases. Raises LikeStoreUnavailableError."""
 
     def __init__(self, settings: Settings) -> None:
         self._shards = settings.shards
-        self.databases = [Database(held, settings) for held in parse_shard_map(settings.shard_map, settings.shards)]
-        self._of_shard = [
-            at
-            for at, db in sorted(enumerate(self.databases), key=lambda pair: pair[1].range.first)
-            for _ in db.range.shards
-        ]
+        ranges = parse_shard_map(settings.shard_map, settings.shards)
+        self.databases = [Database(shard_range, settings) for shard_range in ranges]
+        by_shard = sorted(enumerate(self.databases), key=lambda pair: pair[1].range.first)
+        self._database_of_shard = [at for at, database in by_shard for _ in database.range.shards]
 
     def database_of(self, shard: int) -> int:
-        """Which of the databases, by its place in the shard map, holds the shard."""
-        return self._of_shard[shard]
+        """Return the position in the shard map of the database that holds the shard."""
+        return self._database_of_shard[shard]
 
     def _database(self, shard: int) -> Database:
-        return self.databases[self._of_shard[shard]]
+        return self.databases[self._database_of_shard[shard]]
 
     def acquire_epoch(self, shard: int, name: str) -> tuple[int, int]:
-        """Raise the life of the shard unless `name` has it already; (life, last version)."""
-        with self._database(shard).connection(soon=True) as connection:
+        """See `service.storage.redis.shard_client.EpochStore`."""
+        with self._database(shard).connection(interactive=True) as connection:
             row = connection.execute(query("acquire_epoch"), {"shard": shard, "name": name}).fetchone()
         if row is None:
             raise ConfigurationError(
@@ -49,64 +51,67 @@ class PostgresLikeStore:
         return row[0], row[1]
 
     def load(self, queries: list[Query]) -> list[CountSnapshot]:
-        """The bases of posts of one database, in order."""
-        asked = {
+        """See `service.storage.cache_fill.SnapshotLoader`."""
+        parameters = {
             "shards": [one.shard for one in queries],
             "posts": [one.post for one in queries],
             "actors": [one.actor for one in queries],
         }
-        # One snapshot for counts and members: else a like stored in between would be in one and not in the other.
-        with self._database(queries[0].shard).connection(soon=True) as connection, connection.transaction():
+        # One snapshot for counts and members: a like stored in between would be in one of them only.
+        with (
+            self._database(queries[0].shard).connection(interactive=True) as connection,
+            connection.transaction(),
+        ):
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            rows = connection.execute(query("load"), asked).fetchall()
+            rows = connection.execute(query("load"), parameters).fetchall()
             members = {
                 (one.shard, one.post): _members(connection, one)
-                for one, (_, n, *_) in zip(queries, rows, strict=True)
-                if 0 < n <= WHOLE
+                for one, (_, likes, *_) in zip(queries, rows, strict=True)
+                if 0 < likes <= MAX_LOADED_MEMBERS
             }
         return [
-            CountSnapshot(n + seed, rev, known, [] if n == 0 else members.get((one.shard, one.post)))
-            for one, (_, n, seed, rev, known) in zip(queries, rows, strict=True)
+            CountSnapshot(likes + seed, revision, liked, [] if likes == 0 else members.get((one.shard, one.post)))
+            for one, (_, likes, seed, revision, liked) in zip(queries, rows, strict=True)
         ]
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
-        """Store the batches of one database in one transaction; a batch from another life is left out."""
+        """See `service.core.queue.BatchStore`. A batch of another epoch is left out, as a FencedError."""
         with self._database(batches[0].shard).connection() as connection:
             try:
                 with connection.transaction():
-                    epochs = _lock(connection, [batch.shard for batch in batches])
+                    epochs = _lock_shards(connection, [batch.shard for batch in batches])
                     stored = _store(connection, [one for one in batches if epochs.get(one.shard) == one.epoch])
                     return [stored.get(batch.shard, FencedError()) for batch in batches]
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 raise RejectedError(str(error).splitlines()[0]) from error
 
     def seed(self, post: str, count: int) -> bool:
-        """Start a post's count; see `service.core.likes.LikeStore`."""
+        """See `service.core.likes.LikeStore`."""
         shard = shard_of(post, self._shards)
         with self._database(shard).connection() as connection, connection.transaction():
-            _lock(connection, [shard])
-            done = connection.execute(query("seed"), {"shard": shard, "post": post, "count": count})
-        return done.rowcount == 1
+            _lock_shards(connection, [shard])
+            inserted = connection.execute(query("seed"), {"shard": shard, "post": post, "count": count})
+        return inserted.rowcount == 1
 
     def check(self) -> list[str]:
-        """One sentence for each database that does not answer or fit; all are asked at once."""
+        """See `service.core.readiness.PostgresHealth`. All databases are asked at the same time."""
         with ThreadPoolExecutor(len(self.databases)) as pool:
-            return [reason for reason in pool.map(Database.check, self.databases) if reason]
+            return [failure for failure in pool.map(Database.check, self.databases) if failure]
 
     def incompatibilities(self) -> list[str]:
         """See `service.core.readiness.PostgresHealth`."""
         return [database.incompatibility for database in self.databases if database.incompatibility]
 
     def wrong_counts(self, shard: int) -> list[tuple[str, int, int]]:
-        """Posts of the shard whose n is not their rows: (post, n, rows)."""
+        """See `service.core.verify.PostgresState`."""
         with self._database(shard).connection() as connection:
             return connection.execute(query("wrong_counts", shard), {"shard": shard}).fetchall()
 
     def all_counts(self, shard: int) -> dict[str, tuple[int, int]]:
-        """Each post of the shard: (likes stored, seed)."""
+        """See `service.core.verify.PostgresState`."""
         with self._database(shard).connection() as connection:
             rows = connection.execute(query("all_counts"), {"shard": shard}).fetchall()
-        return {post: (n, seed) for post, n, seed in rows}
+        return {post: (likes, seed) for post, likes, seed in rows}
 
     def close(self) -> None:
         """Close every pool."""
@@ -119,41 +124,45 @@ def _members(connection: Connection, one: Query) -> list[str]:
     return [actor for (actor,) in rows]
 
 
-def _lock(connection: Connection, shards: list[int]) -> dict[int, int]:
+def _lock_shards(connection: Connection, shards: list[int]) -> dict[int, int]:
+    """Lock the shards until the end of the transaction, and return their epochs."""
     rows = connection.execute(query("lock_shards"), {"shards": shards}).fetchall()
     return {shard: epoch for shard, epoch, state in rows if state == "here"}
 
 
 def _store(connection: Connection, batches: list[Batch]) -> dict[int, CommitResult]:
-    """Each shard's outcome. All shards share each statement, so that few likes of many cost what many of one do."""
+    """Store the batches and return each shard's result.
+
+    All shards share each statement, so that a few likes of many shards cost what many likes of one shard do.
+    """
     if not batches:
         return {}
-    posts, requests = _arrays(batches)
-    only = batches[0].shard if len(batches) == 1 else None
+    posts, requests = _encode(batches)
+    only_shard = batches[0].shard if len(batches) == 1 else None
     connection.execute(query("add_posts"), posts)
-    bases: dict[int, dict[str, tuple[int, int]]] = {batch.shard: {} for batch in batches}
-    for shard, post, count, rev in connection.execute(query("store_likes", only), posts | requests):
-        bases[shard][post] = (count, rev)
+    counts: dict[int, dict[str, tuple[int, int]]] = {batch.shard: {} for batch in batches}
+    for shard, post, count, revision in connection.execute(query("store_likes", only_shard), posts | requests):
+        counts[shard][post] = (count, revision)
     versions = {
         "shards": [batch.shard for batch in batches],
         "versions": [batch.last_version for batch in batches],
     }
     rows = connection.execute(query("raise_versions"), versions).fetchall()
-    return {shard: CommitResult(version, bases[shard]) for shard, version in rows}
+    return {shard: CommitResult(version, counts[shard]) for shard, version in rows}
 
 
-def _arrays(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The posts of the batches, and their wishes, each with the place of its post among them, from 1."""
-    places: dict[tuple[int, str], int] = {}
-    at, requests = [], []
+def _encode(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the posts of the batches, and their likes with the place of each one's post, from 1, as arrays."""
+    place_of: dict[tuple[int, str], int] = {}
+    places, entries = [], []
     for batch in batches:
-        for request in batch.folded():
-            at.append(places.setdefault((batch.shard, request.post), len(places) + 1))
-            requests.append(request)
-    posts = {"shards": [shard for shard, _ in places], "posts": [post for _, post in places]}
+        for entry in batch.folded():
+            places.append(place_of.setdefault((batch.shard, entry.post), len(place_of) + 1))
+            entries.append(entry)
+    posts = {"shards": [shard for shard, _ in place_of], "posts": [post for _, post in place_of]}
     return posts, {
-        "places": at,
-        "actors": [request.actor for request in requests],
-        "liked": [request.liked for request in requests],
-        "versions": [request.version for request in requests],
+        "places": places,
+        "actors": [entry.actor for entry in entries],
+        "liked": [entry.liked for entry in entries],
+        "versions": [entry.version for entry in entries],
     }

@@ -1,7 +1,8 @@
-"""`likewise migrate`: `pre` migrations run before new pods start, `post` ones after the last old pod is gone.
+"""Database migrations, for `likewise migrate`.
 
-A `pre` migration adds what the new image needs and takes nothing from the old one, with or without the `post` ones
-before it; so old and new pods run side by side, and a rollback finds what it needs.
+`pre` migrations run before pods of the new image start, `post` migrations after the last pod of the old image has
+stopped. A `pre` migration adds what the new image needs. It removes nothing that the old image needs, whether or not
+earlier `post` migrations have run. So old and new pods run side by side, and a rollback works.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from psycopg import sql
 
 from service.errors import ConfigurationError, LikeStoreUnavailableError
 from service.settings import Settings
-from service.storage.postgres.installation import check_same_installation, complete, installation_info
+from service.storage.postgres.installation import check_same_installation, installation_info, mark_complete
 from service.storage.postgres.queries import partition
 from service.storage.postgres.schema import (
     Connection,
@@ -25,22 +26,24 @@ from service.storage.postgres.schema import (
 )
 from service.storage.postgres.shard_map import ShardRange, parse_shard_map
 
-_ADVISORY_LOCK = 0x4C696B65  # "Like"
+# The bytes "Like".
+_ADVISORY_LOCK = 0x4C696B65
 
 
 def migrate(
     settings: Settings, phases: tuple[Phase, ...] = ("pre", "post"), *, accept_empty: bool = False
 ) -> list[str]:
-    """Bring every database up to date; safe to run twice or at once. What was done, a line each.
+    """Bring every database up to date. Return one line for each thing done.
 
-    Raises ConfigurationError where a database is not what the shard map says, or is past this image; or is empty while
-    others of its installation are not, unless `accept_empty`.
+    It is safe to run this twice, or several times at once. Raises ConfigurationError if a database differs from the
+    shard map or is past this image. Also raises it if a database is empty while others of its installation are not,
+    unless `accept_empty`.
     """
     ranges = parse_shard_map(settings.shard_map, settings.shards)
     done = []
     with ExitStack() as stack:
-        connections = {shard_range.name: stack.enter_context(_connected(shard_range)) for shard_range in ranges}
-        # Held until the connection ends: who migrates at the same moment waits, and finds all done.
+        connections = {shard_range.name: stack.enter_context(_connect(shard_range)) for shard_range in ranges}
+        # Held until the connection ends. Another process that migrates now waits, and finds nothing to do.
         next(iter(connections.values())).execute("SELECT pg_advisory_lock(%s)", [_ADVISORY_LOCK])
         members = {name: installation_info(connection) for name, connection in connections.items()}
         check_same_installation(members, accept_empty=accept_empty)
@@ -48,15 +51,15 @@ def migrate(
             lines = _migrate_one(connections[shard_range.name], shard_range, settings.shards, phases)
             done += [f"{shard_range.name}: {line}" for line in lines]
         if "pre" in phases:
-            complete(connections)
+            mark_complete(connections)
     return done
 
 
 def pending(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> list[str]:
-    """The migrations that `migrate` would apply, a line each; changes nothing."""
+    """Return the migrations that `migrate` would apply, one line each. Change nothing."""
     left = []
     for shard_range in parse_shard_map(settings.shard_map, settings.shards):
-        with _connected(shard_range) as connection:
+        with _connect(shard_range) as connection:
             prepared = connection.execute("SELECT to_regclass('migrations')").fetchone() != (None,)
             done = {migration.number for migration in applied(connection)} if prepared else set()
         left += [f"{shard_range.name}: {one}" for one in migrations() if one.phase in phases and one.number not in done]
@@ -64,7 +67,7 @@ def pending(settings: Settings, phases: tuple[Phase, ...] = ("pre", "post")) -> 
 
 
 @contextmanager
-def _connected(shard_range: ShardRange) -> Iterator[Connection]:
+def _connect(shard_range: ShardRange) -> Iterator[Connection]:
     try:
         with psycopg.connect(shard_range.url, autocommit=True, connect_timeout=10) as connection:
             yield connection
@@ -73,10 +76,10 @@ def _connected(shard_range: ShardRange) -> Iterator[Connection]:
 
 
 def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, phases: tuple[Phase, ...]) -> list[str]:
-    # One transaction: a migration that fails, or a machine that dies, leaves the database as it was.
+    # One transaction, so that a failed migration or a crash leaves the database as it was.
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
-        _ensure_table(connection)
+        _ensure_migrations_table(connection)
         done = applied(connection)
         if newer := too_new(done):
             raise ConfigurationError(
@@ -89,7 +92,7 @@ def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, p
     return lines
 
 
-def _ensure_table(connection: Connection) -> None:
+def _ensure_migrations_table(connection: Connection) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL,"
         " applied_at timestamptz NOT NULL DEFAULT now())"
@@ -111,7 +114,7 @@ def _apply(connection: Connection, phases: tuple[Phase, ...], done: set[int]) ->
 
 
 def _ensure_shards(connection: Connection, shard_range: ShardRange, shards: int) -> list[str]:
-    """The shards' rows and partitions in a new database; in any other they must be there, and no others."""
+    """Add the shards' rows and partitions to a new database. Any other must hold exactly these shards."""
     connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
     row = connection.execute("SELECT shards FROM install").fetchone()
     if row and (differs := differing_count(shard_range, row[0], shards)):

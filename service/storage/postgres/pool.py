@@ -1,4 +1,4 @@
-"""The Postgres databases, each behind a pool. psycopg's errors end here."""
+"""A connection pool for each Postgres database. Errors of psycopg do not leave it."""
 
 import time
 from collections.abc import Iterator
@@ -11,34 +11,39 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from service.errors import LikeStoreUnavailableError
 from service.settings import Settings
-from service.storage.connection_errors import note_postgres
+from service.storage.connection_errors import count_postgres_error
 from service.storage.postgres.schema import incompatibility
 from service.storage.postgres.shard_map import ShardRange
 
+# Calls fail at once for this time after a failure, instead of waiting for a timeout each.
 _AWAY_S = 0.5
-_STATEMENT_LIMITS = 5  # a batch may take so many times what a look-up may
+# A batch may take this many times as long as a lookup.
+_BATCH_TIMEOUT_FACTOR = 5
+# Every statement finds its rows by key. A plan that was made and kept while a table was small would read all of it.
+_PLAN_BY_KEY = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
 
 
 class _Connection(psycopg.Connection[Any]):
-    """Gives up on a server that hangs: its own statement_timeout would never come."""
+    """Gives up on a server that hangs, where the server's own statement_timeout would never fire."""
 
-    limit_s = float("inf")
+    timeout_s = float("inf")
 
     def wait(self, gen: PQGen[RV], *args: Any, **options: Any) -> RV:
         try:
-            return super().wait(_limited(gen, self.limit_s), *args, **options)
+            return super().wait(_with_timeout(gen, self.timeout_s), *args, **options)
         except _NoAnswerError:
-            self.close()  # half a reply must not reach the next caller
+            # The rest of the reply must not reach the next caller.
+            self.close()
             raise
 
 
 class _NoAnswerError(psycopg.errors.QueryCanceled):
-    """Cancelled here, as the server hangs."""
+    """The server did not answer in time, so the client cancelled the statement."""
 
 
-def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
-    """`gen`, which psycopg also resumes, with nothing ready, at each interval."""
-    give_up = time.monotonic() + limit_s
+def _with_timeout(gen: PQGen[RV], timeout_s: float) -> PQGen[RV]:
+    """Run `gen` with a timeout. psycopg also resumes it at intervals while nothing is ready."""
+    give_up = time.monotonic() + timeout_s
     try:
         state = next(gen)
         while True:
@@ -50,42 +55,24 @@ def _limited(gen: PQGen[RV], limit_s: float) -> PQGen[RV]:
         return done.value  # type: ignore[no-any-return]
 
 
-# Every statement finds its rows by key. A plan made while a table was tiny would read all of it, and is kept.
-_BY_KEY = "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
-
-
 class Database:
-    """One Postgres database behind a pool that opens on first use and says at once when it is away."""
+    """One Postgres database behind a pool, which opens on first use.
+
+    While the database is away, calls fail at once. `incompatibility` says why its tables do not fit; empty if they do.
+    """
 
     def __init__(self, shard_range: ShardRange, settings: Settings) -> None:
         self.range = shard_range
-        limit_ms = settings.postgres_timeout_ms
+        self.incompatibility = ""
         self._shards = settings.shards
-        self._timeout_s = limit_ms / 1000
+        self._timeout_s = settings.postgres_timeout_ms / 1000
         self._away_until = 0.0
-        self._fits = False
-        self.incompatibility = ""  # what was found wrong with its tables: one sentence
-        self._pool = ConnectionPool(
-            shard_range.url,
-            min_size=0,
-            max_size=settings.postgres_pool,
-            open=False,
-            connection_class=_Connection,
-            timeout=self._timeout_s,
-            reconnect_timeout=self._timeout_s,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 2,
-                "application_name": "likewise",
-                "connect_timeout": max(2, round(self._timeout_s)),
-                "options": f"-c statement_timeout={limit_ms * _STATEMENT_LIMITS} -c lock_timeout={limit_ms} {_BY_KEY}",
-            },
-            configure=_remember_every_statement,
-        )
+        self._is_compatible = False
+        self._pool = _create_pool(shard_range, settings)
 
     @contextmanager
-    def connection(self, *, soon: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """A connection in autocommit; `soon` where a request waits for it.
+    def connection(self, *, interactive: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Yield a connection in autocommit mode. `interactive` has the short timeout of a call that a request awaits.
 
         Raises LikeStoreUnavailableError, at once while the database was just seen away.
         """
@@ -94,32 +81,31 @@ class Database:
         try:
             self._pool.open()
             with self._pool.connection() as connection:
-                connection.limit_s = self._timeout_s * (1 if soon else _STATEMENT_LIMITS + 1)
-                if not self._fits:
-                    self._check_fit(connection)
+                connection.timeout_s = self._timeout_s * (1 if interactive else _BATCH_TIMEOUT_FACTOR + 1)
+                if not self._is_compatible:
+                    self._check_compatibility(connection)
                 yield connection
         except (psycopg.DataError, psycopg.IntegrityError) as error:
-            note_postgres(error)
+            count_postgres_error(error)
             raise
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
-            note_postgres(error)
+            count_postgres_error(error)
             self._away_until = time.monotonic() + _AWAY_S
-            raise LikeStoreUnavailableError(
-                f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"
-            ) from error
+            reason = str(error).strip() or type(error).__name__
+            raise LikeStoreUnavailableError(f"Postgres {self.range.name}: {reason}") from error
 
-    def _check_fit(self, connection: psycopg.Connection[Any]) -> None:
-        """Once, before the first use: tables of another version or another part of the shards must not be touched."""
+    def _check_compatibility(self, connection: psycopg.Connection[Any]) -> None:
+        """Check once, before the first use, that the tables are of this version and of these shards."""
         self.incompatibility = incompatibility(connection, self.range, self._shards)
         if self.incompatibility:
             self._away_until = time.monotonic() + _AWAY_S
             raise LikeStoreUnavailableError(self.incompatibility)
-        self._fits = True
+        self._is_compatible = True
 
     def check(self) -> str | None:
-        """A sentence if it does not answer, or does not fit."""
+        """Return one sentence if the database does not answer or is incompatible."""
         try:
-            with self.connection(soon=True) as connection:
+            with self.connection(interactive=True) as connection:
                 connection.execute("SELECT 1")
         except LikeStoreUnavailableError as error:
             return str(error)
@@ -130,5 +116,29 @@ class Database:
         self._pool.close()
 
 
-def _remember_every_statement(connection: psycopg.Connection[Any]) -> None:
-    connection.prepared_max = None  # a few for each shard: more than psycopg's hundred
+def _create_pool(shard_range: ShardRange, settings: Settings) -> ConnectionPool[_Connection]:
+    timeout_ms = settings.postgres_timeout_ms
+    timeout_s = timeout_ms / 1000
+    limits = f"-c statement_timeout={timeout_ms * _BATCH_TIMEOUT_FACTOR} -c lock_timeout={timeout_ms}"
+    return ConnectionPool(
+        shard_range.url,
+        min_size=0,
+        max_size=settings.postgres_pool,
+        open=False,
+        connection_class=_Connection,
+        timeout=timeout_s,
+        reconnect_timeout=timeout_s,
+        kwargs={
+            "autocommit": True,
+            "prepare_threshold": 2,
+            "application_name": "likewise",
+            "connect_timeout": max(2, round(timeout_s)),
+            "options": f"{limits} {_PLAN_BY_KEY}",
+        },
+        configure=_keep_all_prepared_statements,
+    )
+
+
+def _keep_all_prepared_statements(connection: psycopg.Connection[Any]) -> None:
+    # A few statements for each shard are more than psycopg's default of one hundred.
+    connection.prepared_max = None

@@ -1,4 +1,4 @@
-"""The statements of queries.sql by name."""
+"""The statements of queries.sql, by name."""
 
 import re
 from functools import lru_cache
@@ -17,12 +17,16 @@ def _statements() -> dict[str, str]:
 
 
 def partition(shard: int) -> str:
-    """The table that holds one shard's likes."""
+    """Return the name of the table that holds the likes of one shard."""
     return f"likes_{shard:04d}"
 
 
 @lru_cache(maxsize=65_536)
 def query(name: str, shard: int | None = None) -> sql.Composed | sql.SQL:
-    """A statement; with `shard`, its {likes} is that shard's partition, which spares Postgres looking at the others."""
-    statement = sql.SQL(_statements()[name])  # our own file, never a caller's text
+    """Return a statement.
+
+    With `shard`, its {likes} is the partition of that shard, so that Postgres does not look at the others.
+    """
+    # The text is our own file, never a caller's.
+    statement = sql.SQL(_statements()[name])
     return statement.format(likes=sql.Identifier("likes" if shard is None else partition(shard)))

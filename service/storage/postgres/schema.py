@@ -1,4 +1,4 @@
-"""Migrations, and whether a database is one that this image can work with."""
+"""The migrations, and the check that a database fits this image."""
 
 import re
 from dataclasses import dataclass
@@ -30,51 +30,54 @@ class Migration:
 
 @cache
 def migrations() -> list[Migration]:
-    """Every migration in order."""
+    """Return every migration of this image, in order."""
     found = []
     for file in files("service.storage.postgres").joinpath("migrations").iterdir():
         match = _FILE.fullmatch(file.name)
         if match:
             found.append(Migration(int(match[1]), match[2], match[3], file.read_text("utf-8")))
-    return sorted(found, key=lambda one: one.number)
+    return sorted(found, key=lambda migration: migration.number)
 
 
 def applied(connection: Connection) -> list[Migration]:
-    """What was done to a database, in order."""
+    """Return the migrations that were applied to a database, in order."""
     return [Migration(*row) for row in connection.execute("SELECT number, phase, name FROM migrations ORDER BY number")]
 
 
 def too_new(done: list[Migration]) -> Migration | None:
-    """A `post` migration of a newer image: what older ones stand on is gone. A newer `pre` only adds."""
+    """Return a `post` migration of a newer image, which removed what this image needs; None if there is none.
+
+    Newer `pre` migrations only add, so they do no harm.
+    """
     known = {migration.number for migration in migrations()}
-    return next((one for one in done if one.phase == "post" and one.number not in known), None)
+    return next((migration for migration in done if migration.phase == "post" and migration.number not in known), None)
 
 
 def incompatibility(connection: Connection, shard_range: ShardRange, shards: int) -> str:
-    """Why this image must not work with the database as it stands, in a sentence; empty where it may."""
+    """Return the reason why this image must not use the database, in one sentence; empty if it may."""
     try:
         done = applied(connection)
-        layout = connection.execute("SELECT shards FROM install").fetchone()
+        install = connection.execute("SELECT shards FROM install").fetchone()
         present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         return f"Postgres {shard_range.name} is not prepared: run `likewise migrate`"
     if newer := too_new(done):
         return f"Postgres {shard_range.name} is past this image by migration {newer}: run the newer image"
     missing = {one.number for one in migrations() if one.phase == "pre"} - {one.number for one in done}
-    if missing or layout is None:
+    if missing or install is None:
         return f"Postgres {shard_range.name} lacks migrations of this image: run `likewise migrate`"
-    return differing_count(shard_range, layout[0], shards) or differing_shards(shard_range, present)
+    return differing_count(shard_range, install[0], shards) or differing_shards(shard_range, present)
 
 
 def differing_count(shard_range: ShardRange, installed: int, shards: int) -> str:
-    """With how many shards a database was installed against the setting, in a sentence; empty where it is the same."""
+    """Return a sentence if the database was installed with another number of shards than the setting; else empty."""
     if installed == shards:
         return ""
     return f"{shard_range.name} was installed with {installed} shards; LIKEWISE_SHARDS={shards} differs"
 
 
 def differing_shards(shard_range: ShardRange, present: set[int]) -> str:
-    """What a database holds against what the shard map gives it, in a sentence; empty where it is the same."""
+    """Return a sentence if the database holds other shards than the shard map says; else empty."""
     if present == set(shard_range.shards):
         return ""
     has = f"shards {min(present)} to {max(present)}" if present else "no shards"

@@ -1,4 +1,4 @@
-"""The shard map: which Postgres database holds which shards."""
+"""The shard map: the Postgres database of each shard."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _PART = re.compile(r"(\d+)(?:-(\d+))?=(postgres(?:ql)?://\S+)")
 
 @dataclass(frozen=True, slots=True)
 class ShardRange:
-    """Shards `first` to `last` live in the database at `url`."""
+    """The shards `first` to `last`, in the database at `url`."""
 
     first: int
     last: int
@@ -30,7 +30,10 @@ class ShardRange:
 
 
 def parse_shard_map(text: str, shards: int) -> list[ShardRange]:
-    """`0-127=postgresql://a/b 128-255=...` as ranges. Raises ConfigurationError unless each shard has one database."""
+    """Parse `0-127=postgresql://a/b 128-255=...`.
+
+    Raises ConfigurationError unless the map names each of the `shards` shards once.
+    """
     ranges = []
     for part in text.split():
         found = _PART.fullmatch(part)
@@ -38,8 +41,8 @@ def parse_shard_map(text: str, shards: int) -> list[ShardRange]:
             raise ConfigurationError(f"LIKEWISE_SHARD_MAP: {part.split('@')[-1]!r} is not FIRST-LAST=postgresql://...")
         first, last, url = found.groups()
         ranges.append(ShardRange(int(first), int(last or first), url))
-    shard_range = sorted(shard for one in ranges for shard in one.shards)
-    if shard_range != list(range(shards)):
+    mapped = sorted(shard for shard_range in ranges for shard in shard_range.shards)
+    if mapped != list(range(shards)):
         raise ConfigurationError(
             f"LIKEWISE_SHARD_MAP must name each of the shards 0 to {shards - 1} once (LIKEWISE_SHARDS is {shards})"
         )

@@ -1,4 +1,7 @@
-"""The Redis Cluster as we use it: one socket a node, whole batches, and the slot map. Redis' errors end here."""
+"""A Redis Cluster client: one socket per node, pipelined batches, and the slot map.
+
+Errors of the Redis library do not leave this module.
+"""
 
 import time
 from collections.abc import Sequence
@@ -12,16 +15,17 @@ from redis.retry import Retry
 
 from service.errors import ConfigurationError, CounterUnavailableError
 from service.sharding import SLOTS
-from service.storage.connection_errors import note_redis
+from service.storage.connection_errors import count_redis_error
 
-Command = tuple[Any, ...]
+RedisCommand = tuple[Any, ...]
 Address = tuple[str, int]
-_LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+_CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError)
+# Refreshes within this time share one reading of the slot map.
 _REFRESH_PAUSE_S = 0.05
 
 
 class Node:
-    """One server and the socket to it. Commands of a batch leave in one write."""
+    """One Redis server and the socket to it. The commands of a batch are sent in one write."""
 
     def __init__(self, address: Address, pool: ConnectionPool) -> None:
         self.address = address
@@ -30,23 +34,27 @@ class Node:
 
     @property
     def name(self) -> str:
+        """The address, as `host:port`."""
         return f"{self.address[0]}:{self.address[1]}"
 
-    def call(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies in order; an error reply is an exception in the list. Raises CounterUnavailableError."""
+    def call(self, commands: Sequence[RedisCommand]) -> list[Any]:
+        """Send the commands and return the replies, in order.
+
+        An error reply is returned as an exception in the list. Raises CounterUnavailableError.
+        """
         with self._lock:
             try:
                 return self._round_trip(commands)
-            except _LOST as error:
-                note_redis(error)
+            except _CONNECTION_ERRORS as error:
+                count_redis_error(error)
                 self._connection.disconnect()
                 raise CounterUnavailableError(f"Redis {self.name}: {error}") from error
             except BaseException:
-                # A batch left half-read would give its replies to the next caller.
+                # The unread replies of a batch would go to the next caller.
                 self._connection.disconnect()
                 raise
 
-    def _round_trip(self, commands: Sequence[Command]) -> list[Any]:
+    def _round_trip(self, commands: Sequence[RedisCommand]) -> list[Any]:
         self._connection.connect()
         self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         return [self._reply() for _ in commands]
@@ -55,11 +63,11 @@ class Node:
         try:
             return self._connection.read_response()
         except redis.ResponseError as error:
-            note_redis(error)
+            count_redis_error(error)
             return error
 
-    def leave(self) -> None:
-        """Give the socket back if nobody waits on it; a call under way does so where it fails."""
+    def close_if_idle(self) -> None:
+        """Close the socket unless a call is in progress; a failing call closes it itself."""
         if self._lock.acquire(blocking=False):
             try:
                 self._connection.disconnect()
@@ -67,13 +75,13 @@ class Node:
                 self._lock.release()
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket, after the call in progress."""
         with self._lock:
             self._connection.disconnect()
 
 
 class Cluster:
-    """Which node serves which slot. A single server without cluster mode serves them all."""
+    """The nodes of a cluster, and the slots that each serves. A server without cluster mode serves all slots."""
 
     def __init__(
         self, urls: Sequence[str], *, timeout_s: float, username: str = "", password: str = "", ca_file: str = ""
@@ -99,7 +107,7 @@ class Cluster:
         return options.get("host", "127.0.0.1"), options.get("port", 6379)
 
     def node(self, address: Address) -> Node:
-        """The node at an address, known before or not."""
+        """Return the node at an address, which need not be known yet."""
         with self._mutex:
             if address not in self._nodes:
                 self._nodes[address] = Node(address, self._pool(address))
@@ -119,7 +127,7 @@ class Cluster:
         )
 
     def of_slot(self, slot: int) -> Node:
-        """The primary of a slot. Raises CounterUnavailableError where no node tells the slot map."""
+        """Return the primary of a slot. Raises CounterUnavailableError if the slot map cannot be read."""
         if not self._slots:
             self.refresh()
         address = self._slots[slot]
@@ -128,16 +136,19 @@ class Cluster:
         return self.node(address)
 
     def primaries(self) -> list[Node]:
-        """Every node that serves a slot."""
+        """Return every node that serves a slot. Raises CounterUnavailableError."""
         if not self._slots:
             self.refresh()
         return [self.node(address) for address in sorted(set(self._slots)) if address[0]]
 
     def refresh(self) -> None:
-        """Read the slot map again, from whichever node answers first; calls in a burst share one reading."""
-        asked_at = time.monotonic()
+        """Read the slot map again from the first node that answers. Calls in a burst share one reading.
+
+        Raises CounterUnavailableError.
+        """
+        called_at = time.monotonic()
         with self._refresh_mutex:
-            if self._slots and self._refreshed_at > asked_at - _REFRESH_PAUSE_S:
+            if self._slots and self._refreshed_at > called_at - _REFRESH_PAUSE_S:
                 return
             reasons = []
             for address in dict.fromkeys([*self._slots, *self._seeds]):
@@ -149,20 +160,19 @@ class Cluster:
                     reasons.append(str(error))
                     continue
                 self._refreshed_at = time.monotonic()
-                self._forget_others()
+                self._drop_unused_nodes()
                 return
             raise CounterUnavailableError("; ".join(reasons))
 
-    def _forget_others(self) -> None:
-        """Nodes come back under other addresses: those that serve nothing any more must not pile up."""
+    def _drop_unused_nodes(self) -> None:
+        """Forget the nodes that serve no slot. Restarted nodes have new addresses, so the old ones would pile up."""
         with self._mutex:
-            others = set(self._nodes) - set(self._slots)
-            gone = [self._nodes.pop(address) for address in others]
-        for node in gone:
-            node.leave()
+            unused = [self._nodes.pop(address) for address in set(self._nodes) - set(self._slots)]
+        for node in unused:
+            node.close_if_idle()
 
     def _read_slots(self, address: Address) -> list[Address]:
-        # A socket of its own: the shared one may wait for a dead primary's time limit.
+        # Use a socket of its own: the shared one may be waiting for a dead primary.
         node = Node(address, self._pool(address))
         try:
             reply = node.call([("CLUSTER", "SLOTS")])[0]
@@ -181,6 +191,6 @@ class Cluster:
         return slots
 
     def close(self) -> None:
-        """Close every socket."""
+        """Close all sockets."""
         for node in list(self._nodes.values()):
             node.close()

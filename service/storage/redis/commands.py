@@ -1,4 +1,4 @@
-"""Wishes on their way to Redis: as a function call's arguments, by shard, and what came back for each."""
+"""Encoding of like requests as arguments of a Redis function call, and decoding of the reply."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +7,22 @@ from service.core.likes import LikeRequest, LikeState
 from service.errors import LikewiseError, QueueFullError
 from service.storage.redis.shard_client import NewEpoch, Redirect
 
+# Bits of a status in the reply of `set_like` and `get_like`; likes.lua has the same.
 LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
-_MOST_ITEMS = 1_000  # of one function call: Lua unpacks some thousand values at most
-_OP = {True: "+", False: "-", None: "?"}
-DEGRADED = ("degraded",)  # instead of what was loaded: Postgres is away
-_NOTHING = ("",)
+# Lua can unpack a few thousand values in one call.
+_MAX_REQUESTS = 1_000
+_OPERATORS = {True: "+", False: "-", None: "?"}
+# Sent in place of a snapshot while Postgres is away: Redis then answers from what it has.
+DEGRADED = ("degraded",)
+_NO_SNAPSHOT = ("",)
 
 
 @dataclass(frozen=True, slots=True)
 class CacheMiss:
-    """Redis does not hold the post, or the actor: what is loaded is good for this life and number of settles."""
+    """Redis does not hold the post, or not the actor.
+
+    A snapshot is accepted only while `epoch` and `acks`, the number of acknowledged batches, are unchanged.
+    """
 
     epoch: bytes
     acks: bytes
@@ -24,56 +30,60 @@ class CacheMiss:
 
 @dataclass(slots=True)
 class LikeCommand:
-    """A wish on its way; `outcome` is set when a batch with it came back."""
+    """A like request on its way to Redis. `outcome` is set once its batch has returned."""
 
     shard: int
     request: LikeRequest
     replicated: bool
     deadline: float
-    load: tuple[Any, ...] = _NOTHING
+    snapshot: tuple[Any, ...] = _NO_SNAPSHOT
     outcome: LikeState | CacheMiss | NewEpoch | Redirect | LikewiseError | None = None
     epoch: bytes = b""
     version: int = 0
 
     @property
     def done(self) -> bool:
-        """Whether the wish is true, and counted."""
+        """Whether the request was applied and counted."""
         return isinstance(self.outcome, LikeState)
 
-    def arguments(self) -> tuple[Any, ...]:
-        """Of the function, for this wish: what, where, who, and what was loaded for it."""
-        return (_OP[self.request.liked] + self.request.trace, self.request.post, self.request.actor, *self.load)
+    def encode(self) -> tuple[Any, ...]:
+        """Return the arguments of the function call: operator with trace, post, actor, and snapshot."""
+        request = self.request
+        return (_OPERATORS[request.liked] + request.trace, request.post, request.actor, *self.snapshot)
 
 
-def group_by_shard(calls: list[LikeCommand]) -> list[tuple[int, bool, list[LikeCommand]]]:
-    """By shard, questions apart from wishes: questions are answered by a full Redis too."""
+def group_by_shard(commands: list[LikeCommand]) -> list[tuple[int, bool, list[LikeCommand]]]:
+    """Group the commands into function calls of one shard each, as (shard, is_read, commands).
+
+    Reads are separate from writes, because a Redis that is full still answers reads.
+    """
     groups: dict[tuple[int, bool], list[LikeCommand]] = {}
-    for call in calls:
-        groups.setdefault((call.shard, call.request.liked is None), []).append(call)
+    for command in commands:
+        groups.setdefault((command.shard, command.request.liked is None), []).append(command)
     return [
-        (shard, asking, group[first : first + _MOST_ITEMS])
-        for (shard, asking), group in groups.items()
-        for first in range(0, len(group), _MOST_ITEMS)
+        (shard, is_read, group[first : first + _MAX_REQUESTS])
+        for (shard, is_read), group in groups.items()
+        for first in range(0, len(group), _MAX_REQUESTS)
     ]
 
 
-def decode_reply(calls: list[LikeCommand], reply: Any) -> None:
-    """Give each call of a group its part of what the function answered, or what it failed by."""
+def decode_reply(commands: list[LikeCommand], reply: Any) -> None:
+    """Set the outcome of each command of a group from the reply to the function call."""
     if not isinstance(reply, list):
-        for call in calls:
-            call.outcome = reply
+        for command in commands:
+            command.outcome = reply
         return
-    epoch, acks, as_of, version, *answers = reply
-    for at, call in enumerate(calls):
-        status, count = answers[2 * at], answers[2 * at + 1]
-        call.epoch, call.version = epoch, int(version)
+    epoch, acks, as_of, version, *results = reply
+    for at, command in enumerate(commands):
+        status, count = results[2 * at], results[2 * at + 1]
+        command.epoch, command.version = epoch, int(version)
         if status & MISS:
-            call.outcome = CacheMiss(epoch, acks)
+            command.outcome = CacheMiss(epoch, acks)
         elif status & FULL:
-            call.outcome = QueueFullError()
+            command.outcome = QueueFullError()
         else:
-            call.outcome = LikeState(
-                post=call.request.post,
+            command.outcome = LikeState(
+                post=command.request.post,
                 liked=bool(status & LIKED),
                 changed=bool(status & CHANGED),
                 count=max(count, 0),

@@ -1,4 +1,4 @@
-"""The LikeCounter on Redis Cluster: wishes that wait together leave as one pipeline per node."""
+"""The LikeCounter on Redis Cluster. Requests that wait at the same time leave as one pipeline per node."""
 
 import time
 from collections.abc import Sequence
@@ -17,43 +17,43 @@ from service.errors import (
 from service.observability.metrics import REDIS_BATCH_COMMANDS
 from service.settings import Ack, Settings
 from service.sharding import shard_of
-from service.storage.cache_fill import CacheLoader, Query, arguments
+from service.storage.cache_fill import CacheLoader, Query, encode_snapshot
 from service.storage.coalescer import Coalescer
-from service.storage.redis.cluster import Command, Node
+from service.storage.redis.cluster import Node, RedisCommand
 from service.storage.redis.commands import DEGRADED, CacheMiss, LikeCommand, decode_reply, group_by_shard
 from service.storage.redis.health import HealthProbe
 from service.storage.redis.shard_client import NewEpoch, Redirect, ShardClient
 
 
 class RedisLikeCounter:
-    """Counts wishes at once. Every call ends by its deadline (`redis_deadline_ms`), and is safe to repeat."""
+    """Counts likes at once. Every call ends by its deadline (`redis_deadline_ms`), and may be repeated safely."""
 
-    def __init__(self, shards: ShardClient, loader: CacheLoader, settings: Settings) -> None:
-        self._shards = shards
+    def __init__(self, shard_client: ShardClient, loader: CacheLoader, settings: Settings) -> None:
+        self._shard_client = shard_client
         self._loader = loader
         self._settings = settings
-        self._head: Command = (settings.queue_bytes, settings.settled_ttl_s)
-        self._batchers: dict[Node, Coalescer[LikeCommand]] = {}
-        self._health = HealthProbe(shards.cluster)
+        self._limits: RedisCommand = (settings.queue_bytes, settings.settled_ttl_s)
+        self._coalescers: dict[Node, Coalescer[LikeCommand]] = {}
+        self._health = HealthProbe(shard_client.cluster)
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
-        """Make one wish true; see `service.core.likes.LikeCounter`."""
-        call = self._call(request, replicated=ack == "replicated" and request.liked is not None)
-        self._complete([call])
-        assert isinstance(call.outcome, LikeState)
+        """Apply one request; see `service.core.likes.LikeCounter`."""
+        command = self._command(request, replicated=ack == "replicated" and request.liked is not None)
+        self._complete([command])
+        assert isinstance(command.outcome, LikeState)
         if ack == "postgres" and request.liked is not None:
-            self._wait_durable(call)
-        return call.outcome
+            self._wait_durable(command)
+        return command.outcome
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
-        """How posts stand; see `service.core.likes.LikeCounter`."""
-        calls = [self._call(LikeRequest(post, actor)) for post in posts]
-        self._complete(calls)
-        return [call.outcome for call in calls if isinstance(call.outcome, LikeState)]
+        """Return the state of each post; see `service.core.likes.LikeCounter`."""
+        commands = [self._command(LikeRequest(post, actor)) for post in posts]
+        self._complete(commands)
+        return [command.outcome for command in commands if isinstance(command.outcome, LikeState)]
 
     def invalidate(self, post: str) -> None:
-        """See `service.core.likes.LikeCounter`."""
-        self._shards.call_one("invalidate", shard_of(post, self._settings.shards), post)
+        """Discard the cached count of a post; see `service.core.likes.LikeCounter`."""
+        self._shard_client.call_one("invalidate", shard_of(post, self._settings.shards), post)
 
     def check(self) -> list[str]:
         """See `service.core.readiness.RedisHealth`."""
@@ -65,124 +65,137 @@ class RedisLikeCounter:
 
     def has_ever_counted(self) -> bool:
         """See `service.core.readiness.RedisHealth`. Raises nothing."""
-        lookups: dict[Node, list[Command]] = {}
+        lookups: dict[Node, list[RedisCommand]] = {}
         for shard in range(self._settings.shards):
             with suppress(CounterUnavailableError):
-                lookups.setdefault(self._shards.node(shard), []).append(("HEXISTS", self._shards.key(shard), "life"))
-        for node, commands in lookups.items():
+                lookup = ("HEXISTS", self._shard_client.key(shard), "life")
+                lookups.setdefault(self._shard_client.node(shard), []).append(lookup)
+        for node, redis_commands in lookups.items():
             with suppress(CounterUnavailableError):
-                if 1 in node.call(commands):
+                if 1 in node.call(redis_commands):
                     return True
         return False
 
-    def _call(self, request: LikeRequest, *, replicated: bool = False) -> LikeCommand:
+    def _command(self, request: LikeRequest, *, replicated: bool = False) -> LikeCommand:
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
         return LikeCommand(shard_of(request.post, self._settings.shards), request, replicated, deadline)
 
-    def _complete(self, calls: list[LikeCommand]) -> None:
-        left, pause_s = calls, 0.01
-        while left:
+    def _complete(self, commands: list[LikeCommand]) -> None:
+        left, pause_s = commands, 0.01
+        while True:
             self._send(left)
-            left = [call for call in left if not call.done]
-            moved = False
-            for call in left:
-                moved |= self._prepare_again(call)
-            self._load([(call, call.outcome) for call in left if isinstance(call.outcome, CacheMiss)])
-            if moved:
+            left = [command for command in left if not command.done]
+            if not left:
+                return
+            must_wait = False
+            for command in left:
+                must_wait |= self._prepare_retry(command)
+            if misses := [(command, command.outcome) for command in left if isinstance(command.outcome, CacheMiss)]:
+                self._load(misses)
+            if must_wait:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.1)
-                with suppress(CounterUnavailableError):  # then the next round says so, until the deadline
-                    self._shards.cluster.refresh()
+                # A failure shows in the next round, and is raised at the deadline.
+                with suppress(CounterUnavailableError):
+                    self._shard_client.cluster.refresh()
 
-    def _send(self, calls: list[LikeCommand]) -> None:
+    def _send(self, commands: list[LikeCommand]) -> None:
         by_node: dict[Node, list[LikeCommand]] = {}
-        for call in calls:
+        for command in commands:
             try:
-                node = self._shards.node(call.shard)
-                if isinstance(call.outcome, Redirect) and call.outcome.ask:
-                    node = self._shards.cluster.node(call.outcome.ask)
-                by_node.setdefault(node, []).append(call)
+                by_node.setdefault(self._node(command), []).append(command)
             except CounterUnavailableError as error:
-                call.outcome = Redirect(str(error))
+                command.outcome = Redirect(str(error))
         for node, batch in by_node.items():
-            lane = self._batchers.get(node)
-            if lane is None:
-                lane = self._batchers.setdefault(node, Coalescer(partial(self._run, node)))
-            lane.submit(batch)
+            coalescer = self._coalescers.get(node)
+            if coalescer is None:
+                coalescer = self._coalescers.setdefault(node, Coalescer(partial(self._run, node)))
+            coalescer.submit(batch)
 
-    def _prepare_again(self, call: LikeCommand) -> bool:
-        """What a call that is not done needs before it is sent again; True if that is time."""
-        outcome = call.outcome
+    def _node(self, command: LikeCommand) -> Node:
+        if isinstance(command.outcome, Redirect) and command.outcome.ask:
+            return self._shard_client.cluster.node(command.outcome.ask)
+        return self._shard_client.node(command.shard)
+
+    def _prepare_retry(self, command: LikeCommand) -> bool:
+        """Do what a command needs before it is sent again. Return True if the cluster needs time first."""
+        outcome = command.outcome
         if isinstance(outcome, LikewiseError):
             raise outcome
-        if time.monotonic() > call.deadline:
+        if time.monotonic() > command.deadline:
             reason = outcome.reason if isinstance(outcome, Redirect) else "the shard changes too fast"
             raise CounterUnavailableError(f"not counted in time: {reason}")
         if isinstance(outcome, NewEpoch):
             try:
-                self._shards.start_epoch(call.shard, outcome)
+                self._shard_client.start_epoch(command.shard, outcome)
             except CounterUnavailableError:
                 return True
-        if isinstance(outcome, CacheMiss) and call.load == DEGRADED:
+        if isinstance(outcome, CacheMiss) and command.snapshot == DEGRADED:
             raise LikeStoreUnavailableError("Postgres is away, and Redis does not hold this post")
         return isinstance(outcome, Redirect) or outcome is None
 
-    def _load(self, missed: list[tuple[LikeCommand, CacheMiss]]) -> None:
-        """Load what Redis does not hold, all that a database has in one query."""
-        queries = [Query(call.shard, call.request.post, call.request.actor) for call, _ in missed]
-        for (call, ticket), base in zip(missed, self._loader.load(queries), strict=True):
-            call.load = arguments(base, ticket.epoch, ticket.acks) if base else DEGRADED
+    def _load(self, misses: list[tuple[LikeCommand, CacheMiss]]) -> None:
+        """Load what Redis does not hold, with one query per database."""
+        queries = [Query(command.shard, command.request.post, command.request.actor) for command, _ in misses]
+        for (command, miss), snapshot in zip(misses, self._loader.load(queries), strict=True):
+            command.snapshot = encode_snapshot(snapshot, miss.epoch, miss.acks) if snapshot else DEGRADED
 
-    def _run(self, node: Node, calls: list[LikeCommand]) -> None:
-        now = time.monotonic()
-        for late in (call for call in calls if call.deadline <= now):
-            late.outcome = Redirect("it waited past its deadline")
-        calls = [call for call in calls if call.deadline > now]
-        if not calls:
+    def _run(self, node: Node, commands: list[LikeCommand]) -> None:
+        commands = _within_deadline(commands)
+        if not commands:
             return
-        REDIS_BATCH_COMMANDS.observe(len(calls))
-        groups = group_by_shard(calls)
-        commands = [self._command(shard, group, asking=asking) for shard, asking, group in groups]
+        REDIS_BATCH_COMMANDS.observe(len(commands))
+        groups = group_by_shard(commands)
+        calls = [self._function_call(shard, group, is_read=is_read) for shard, is_read, group in groups]
         try:
-            asked = any(isinstance(call.outcome, Redirect) and call.outcome.ask for call in calls)
-            replies, replicas = self._exchange(node, commands, calls, asked)
+            replies, replicas = self._exchange(node, calls, commands)
         except CounterUnavailableError as error:
-            for call in calls:
-                call.outcome = Redirect(str(error))
+            for command in commands:
+                command.outcome = Redirect(str(error))
             return
         for (_, _, group), reply in zip(groups, replies, strict=True):
             decode_reply(group, reply)
-        for call in calls:
-            if call.replicated and call.done and not replicas:
-                call.outcome = NotReplicatedError()
+        for command in commands:
+            if command.replicated and command.done and not replicas:
+                command.outcome = NotReplicatedError()
 
     def _exchange(
-        self, node: Node, commands: list[Command], calls: list[LikeCommand], asked: bool
+        self, node: Node, calls: list[RedisCommand], commands: list[LikeCommand]
     ) -> tuple[list[Any], int]:
-        if asked:
-            commands = [part for command in commands for part in (("ASKING",), command)]
-        waits = any(call.replicated for call in calls)
+        """Return the replies to the function calls, and the number of replicas that confirmed them."""
+        asking = any(isinstance(command.outcome, Redirect) and command.outcome.ask for command in commands)
+        if asking:
+            calls = [part for call in calls for part in (("ASKING",), call)]
+        waits = any(command.replicated for command in commands)
         if waits:
-            # In the same write: WAIT is about this socket's last write, and another batch must not come between.
-            commands = [*commands, ("WAIT", 1, self._settings.redis_timeout_ms // 2)]
-        replies = self._shards.call(node, commands)
+            # WAIT is about the last write of this socket, so it must be in the same batch.
+            calls = [*calls, ("WAIT", 1, self._settings.redis_timeout_ms // 2)]
+        replies = self._shard_client.call(node, calls)
         replicas = replies.pop() if waits else 0
-        return replies[1::2] if asked else replies, replicas if isinstance(replicas, int) else 0
+        return replies[1::2] if asking else replies, replicas if isinstance(replicas, int) else 0
 
-    def _command(self, shard: int, calls: list[LikeCommand], *, asking: bool) -> Command:
-        touch = "1" if any(call.replicated for call in calls) else "0"
-        args: list[Any] = [*self._head, touch]
-        for call in calls:
-            args += call.arguments()
-        return self._shards.command("get_like" if asking else "set_like", shard, *args)
+    def _function_call(self, shard: int, commands: list[LikeCommand], *, is_read: bool) -> RedisCommand:
+        touch = "1" if any(command.replicated for command in commands) else "0"
+        args: list[Any] = [*self._limits, touch]
+        for command in commands:
+            args += command.encode()
+        return self._shard_client.command("get_like" if is_read else "set_like", shard, *args)
 
-    def _wait_durable(self, call: LikeCommand) -> None:
+    def _wait_durable(self, command: LikeCommand) -> None:
         give_up = time.monotonic() + self._settings.durable_deadline_ms / 1000
         while time.monotonic() < give_up:
-            epoch, _, _, oldest, *_ = self._shards.call_one("poll", call.shard, "", 0)
-            if epoch != call.epoch:
+            epoch, _, _, oldest, *_ = self._shard_client.call_one("poll", command.shard, "", 0)
+            if epoch != command.epoch:
                 break
-            if not oldest or int(oldest.split(b"-")[0]) > call.version:
+            if not oldest or int(oldest.split(b"-")[0]) > command.version:
                 return
             time.sleep(0.02)
         raise NotDurableError()
+
+
+def _within_deadline(commands: list[LikeCommand]) -> list[LikeCommand]:
+    """Return the commands that are still in time; the others get their outcome here."""
+    now = time.monotonic()
+    for late in (command for command in commands if command.deadline <= now):
+        late.outcome = Redirect("it waited past its deadline")
+    return [command for command in commands if command.deadline > now]

@@ -1,4 +1,4 @@
-"""Store load reports in Redis; see `service.observability.load_report` for their keys and fields."""
+"""The store of load reports in Redis; see `service.observability.load_report` for their keys and fields."""
 
 import json
 from collections.abc import Mapping
@@ -12,27 +12,28 @@ from redis.crc import key_slot
 from service.errors import CounterUnavailableError
 from service.storage.redis.cluster import Cluster
 
-KEPT_S = 30  # the dead are told of for so long; readers believe what is some seconds old
+# Reports of dead processes disappear after this time. Readers ignore reports that are a few seconds old.
+KEPT_S = 30
 _SCRIPT = files("service.storage.redis.functions").joinpath("load_report.lua").read_text("utf-8")
 
 
 class RedisLoadReportStore:
     """One of the hashes; see `service.observability.load_reporter.LoadReportStore`.
 
-    The cluster must be its own: likes must not wait for it.
+    `cluster` must not be shared with the counter, so that reports do not delay likes.
     """
 
     def __init__(self, cluster: Cluster, key: str) -> None:
         self._cluster = cluster
         self._key = key
 
-    def publish(self, who: str, said: Mapping[str, Any]) -> None:
-        """Replace what `who` has told. Raises CounterUnavailableError."""
-        self._call("EVAL", _SCRIPT, 1, self._key, who, json.dumps(said, separators=(",", ":")), KEPT_S)
+    def publish(self, process: str, report: Mapping[str, Any]) -> None:
+        """Replace the report of a process. Raises CounterUnavailableError."""
+        self._call("EVAL", _SCRIPT, 1, self._key, process, json.dumps(report, separators=(",", ":")), KEPT_S)
 
-    def remove(self, who: str) -> None:
-        """Drop what `who` has told. Raises CounterUnavailableError."""
-        self._call("HDEL", self._key, who)
+    def remove(self, process: str) -> None:
+        """Remove the report of a process. Raises CounterUnavailableError."""
+        self._call("HDEL", self._key, process)
 
     def close(self) -> None:
         """Close the socket."""
@@ -49,5 +50,6 @@ class RedisLoadReportStore:
             raise CounterUnavailableError(f"Redis: {reply}")
 
     def _refresh(self) -> None:
-        with suppress(CounterUnavailableError):  # it is tried again the next time
+        # The next call tries again.
+        with suppress(CounterUnavailableError):
             self._cluster.refresh()

@@ -1,4 +1,4 @@
-"""One function call to one shard, wherever it lives now: load, redirect, next life, tell errors apart."""
+"""Function calls to shards: they follow redirects, load missing functions and start new epochs."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -7,22 +7,32 @@ import redis
 
 from service.errors import CounterUnavailableError, LikewiseError, QueueFullError
 from service.sharding import slot_of_shard, tags
-from service.storage.redis.cluster import Cluster, Command, Node
+from service.storage.redis.cluster import Cluster, Node, RedisCommand
 from service.storage.redis.functions import SOURCE, name_of
 
-_PASSING = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "READONLY", "BUSY", "NOREPLICAS", "UNKILLABLE")
+_TRANSIENT_ERRORS = (
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "MASTERDOWN",
+    "LOADING",
+    "READONLY",
+    "BUSY",
+    "NOREPLICAS",
+    "UNKILLABLE",
+)
+_CALL_ATTEMPTS = 3
 
 
 class EpochStore(Protocol):
-    """Where a shard's life is registered. Raises LikeStoreUnavailableError."""
+    """The register of the shards' epochs. Raises LikeStoreUnavailableError."""
 
     def acquire_epoch(self, shard: int, name: str) -> tuple[int, int]:
-        """Raise the life of the shard unless `name` has it already; (life, last version)."""
+        """Raise the epoch of the shard unless it has this name already. Return (epoch, last version)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewEpoch:
-    """The server at `node` is another process than the shard's life; `candidate` is the next life's name."""
+    """The process that serves the shard did not start its epoch. `candidate` is the name of the next epoch."""
 
     candidate: str
     node: Node
@@ -30,14 +40,14 @@ class NewEpoch:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Not done, and worth asking again once `again_at` (ASK) or the slot map says where."""
+    """The call was not made, and is worth repeating: at `ask` (an ASK redirect), or where the slot map says."""
 
     reason: str
     ask: tuple[str, int] | None = None
 
 
 class ShardClient:
-    """Calls functions on shards, and gives a shard a new life when its server is another process."""
+    """Calls Redis functions on shards, and starts a new epoch of a shard that is served by another process."""
 
     def __init__(self, cluster: Cluster, epochs: EpochStore, shards: int) -> None:
         self.cluster = cluster
@@ -46,31 +56,37 @@ class ShardClient:
         self._slots = [slot_of_shard(shard) for shard in range(shards)]
 
     def key(self, shard: int, kind: str = "v") -> str:
-        """A key of the shard: `v`, `q`, `dead`, or `c:`, `l:`, `u:` and a post."""
+        """Return a key of the shard: `v`, `q`, `dead`, or `c:`, `l:` or `u:` and a post."""
         return f"{{{self._tags[shard]}}}{kind}"
 
     def node(self, shard: int) -> Node:
-        """The node that serves the shard, as far as the slot map knows."""
+        """Return the node that serves the shard according to the slot map."""
         return self.cluster.of_slot(self._slots[shard])
 
-    def command(self, function: str, shard: int, *args: Any) -> Command:
-        """The FCALL of a function on a shard's header."""
+    def command(self, function: str, shard: int, *args: Any) -> RedisCommand:
+        """Return the FCALL of a function on a shard's header."""
         return ("FCALL", name_of(function), 1, self.key(shard), *args)
 
-    def call(self, node: Node, commands: list[Command]) -> list[Any]:
-        """Replies of FCALLs, in order, each a list or int, NewLife, Moved, or a LikewiseError to raise."""
+    def call(self, node: Node, commands: list[RedisCommand]) -> list[Any]:
+        """Return the replies to FCALLs, in order.
+
+        A reply is a list, an int, a NewEpoch, a Redirect, or a LikewiseError for the caller to raise.
+        """
         replies = node.call(commands)
-        absent = [at for at, reply in enumerate(replies) if _is_absent(reply)]
-        if absent:
+        missing = [at for at, reply in enumerate(replies) if _is_function_missing(reply)]
+        if missing:
             node.call([("FUNCTION", "LOAD", SOURCE)])
-            again = node.call([commands[at] for at in absent])
-            for at, reply in zip(absent, again, strict=True):
+            again = node.call([commands[at] for at in missing])
+            for at, reply in zip(missing, again, strict=True):
                 replies[at] = reply
-        return [_sorted_out(reply, node) for reply in replies]
+        return [_classify(reply, node) for reply in replies]
 
     def call_one(self, function: str, shard: int, *args: Any) -> Any:
-        """One call, begun a new life for if it needs one. Raises CounterUnavailableError where it moved."""
-        for _ in range(3):
+        """Call a function once, starting a new epoch if needed.
+
+        Raises CounterUnavailableError if the shard is moving.
+        """
+        for _ in range(_CALL_ATTEMPTS):
             node = self.node(shard)
             reply = self.call(node, [self.command(function, shard, *args)])[0]
             if isinstance(reply, LikewiseError):
@@ -84,9 +100,9 @@ class ShardClient:
         raise CounterUnavailableError(f"shard {shard} is moving between Redis nodes")
 
     def start_epoch(self, shard: int, new: NewEpoch) -> None:
-        """Register the next life in Postgres, then begin it in Redis; another caller's having done so is fine.
+        """Register the next epoch in Postgres, then start it in Redis. Another caller may have done so already.
 
-        The slot map is read again first: a primary that was replaced must not be given a life.
+        The slot map is read again first: a primary that was replaced must not get an epoch.
         """
         self.cluster.refresh()
         if self.node(shard) is not new.node:
@@ -97,7 +113,7 @@ class ShardClient:
             raise reply
 
 
-def _sorted_out(reply: Any, node: Node) -> Any:
+def _classify(reply: Any, node: Node) -> Any:
     if isinstance(reply, redis.ResponseError):
         return _from_error(reply)
     if isinstance(reply, list) and reply and reply[0] == b"NEWEPOCH":
@@ -105,7 +121,7 @@ def _sorted_out(reply: Any, node: Node) -> Any:
     return reply
 
 
-def _is_absent(reply: Any) -> bool:
+def _is_function_missing(reply: Any) -> bool:
     return isinstance(reply, redis.ResponseError) and "Function not found" in str(reply)
 
 
@@ -116,6 +132,7 @@ def _from_error(error: redis.ResponseError) -> Redirect | LikewiseError:
         return QueueFullError()
     if isinstance(error, (redis.exceptions.ClusterError, redis.exceptions.MovedError, redis.BusyLoadingError)):
         return Redirect(str(error))
-    if isinstance(error, redis.ReadOnlyError) or str(error).startswith(_PASSING) or _is_absent(error):
+    is_transient = isinstance(error, redis.ReadOnlyError) or str(error).startswith(_TRANSIENT_ERRORS)
+    if is_transient or _is_function_missing(error):
         return Redirect(str(error))
     return CounterUnavailableError(f"Redis: {error}")

@@ -1,4 +1,4 @@
--- A database holds some shards, each with its posts and likes. Docs: ARCHITECTURE.md, "Rows in Postgres".
+-- A database holds some shards, each with its posts and likes. See "Rows in Postgres" in ARCHITECTURE.md.
 
 CREATE TABLE install (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -7,19 +7,26 @@ CREATE TABLE install (
 
 CREATE TABLE shards (
     shard   integer PRIMARY KEY,
-    name    text    NOT NULL DEFAULT '',      -- of the life: the Redis server's run id and a time
-    life    bigint  NOT NULL DEFAULT 0,       -- fencing number, raised with each other server process
-    ver     bigint  NOT NULL DEFAULT 0,       -- the highest version stored
+    -- The name of the epoch: the run id of the Redis server, and a time.
+    name    text    NOT NULL DEFAULT '',
+    -- The epoch, a fencing token. It grows when another Redis process takes over the shard.
+    life    bigint  NOT NULL DEFAULT 0,
+    -- The highest version stored.
+    ver     bigint  NOT NULL DEFAULT 0,
     state   text    NOT NULL DEFAULT 'here',
     next_id bigint  NOT NULL DEFAULT 1
 );
 
 CREATE TABLE posts (
-    post_id    integer     NOT NULL,             -- a shard has at most two billion posts; a like's row is smaller for it
-    n          bigint      NOT NULL DEFAULT 0,   -- rows of likes with liked
-    rev        bigint      NOT NULL DEFAULT 0,   -- raised with each change of n or seed
+    -- A shard has at most two billion posts, so rows of likes can be smaller.
+    post_id    integer     NOT NULL,
+    -- The number of rows in likes with liked = true.
+    n          bigint      NOT NULL DEFAULT 0,
+    -- Grows with each change of n or seed.
+    rev        bigint      NOT NULL DEFAULT 0,
     ver        bigint      NOT NULL DEFAULT 0,
-    seed       bigint      NOT NULL DEFAULT 0,   -- likes from before Likewise; shown = n + seed
+    -- Likes from before Likewise. The count shown is n + seed.
+    seed       bigint      NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT now(),
     shard      integer     NOT NULL,
     post       text        COLLATE "C" NOT NULL,

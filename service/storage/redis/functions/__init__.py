@@ -1,4 +1,4 @@
-"""The Redis functions. Their names carry the hash of the source, so pods of two releases run side by side."""
+"""The Redis functions. Their names contain the hash of the source, so pods of two releases can run side by side."""
 
 import hashlib
 from importlib.resources import files
@@ -9,5 +9,5 @@ SOURCE = _TEMPLATE.replace("@VERSION@", VERSION)
 
 
 def name_of(function: str) -> str:
-    """The full name of a function of likes.lua, as `set_like`."""
+    """Return the registered name of a function of likes.lua, for example of `set_like`."""
     return f"lw_{function}_{VERSION}"
