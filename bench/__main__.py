@@ -15,7 +15,7 @@ from bench.errors import BenchError
 from bench.growth import Growth
 from bench.lab import Lab, open_lab
 from bench.plan import Plan, parse
-from service.bootstrap.app import open_stores
+from service.bootstrap.stores import open_stores
 from service.devstack.processes import raise_file_limit
 from service.errors import LikewiseError
 

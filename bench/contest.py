@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.figures import Costs
 from bench.lab import Lab
 from bench.sender import send
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.core.verify import verify
 from service.sharding import shard_of
 

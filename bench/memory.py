@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 import psycopg
 
 from bench.contest import Contest
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.core.likes import LikeRequest
 from service.sharding import shard_of
 from service.storage.postgres.queries import partition

@@ -89,9 +89,9 @@ def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
 def flusher() -> None:
     """Move likes from Redis to Postgres until SIGTERM; then what is pending once more, and stop."""
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # of gunicorn's workers; a flusher is one process
-    from service.bootstrap.app import flushers
+    from service.bootstrap.flusher import open_flushers
 
-    with flushers(_settings()) as workers:
+    with open_flushers(_settings()) as workers:
         wake = threading.Event()
 
         def stop() -> None:
@@ -114,7 +114,7 @@ def verify(as_json: bool) -> None:
     """Say whether Redis, counts and rows agree; exit 1 where they do not."""
     from rich.console import Console
 
-    from service.bootstrap.app import open_stores
+    from service.bootstrap.stores import open_stores
     from service.core.verify import verify as compare
 
     with open_stores(_settings(of_local_stack=True)) as stores:

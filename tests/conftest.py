@@ -11,7 +11,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 
-from service.bootstrap.app import Stores, open_stores
+from service.bootstrap.stores import Stores, open_stores
 from tests.support import scheduling, skip_summary
 from tests.support.requirements import is_ci, program
 from tests.support.servers import Servers, emptied, running

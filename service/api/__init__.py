@@ -23,12 +23,12 @@ from service.core.readiness import Readiness
 from service.settings import Settings
 
 
-def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness, settings: Settings) -> None:
-    """Give the app every route of the API and its errors."""
+def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness, settings: Settings) -> HotPath:
+    """Give the app every route of the API and its errors. Return the fast path."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     keep_paths(app)
     unusual = UnusualRequests(settings.slow_ms)
-    app.extensions["hot_path"] = hot_path = HotPath(app.wsgi_app, likes, viewers, unusual)
+    hot_path = HotPath(app.wsgi_app, likes, viewers, unusual)
     app.wsgi_app = hot_path  # type: ignore[method-assign]
     answer_problems(app)
     app.before_request(metrics.start_clock)
@@ -41,6 +41,7 @@ def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness
     forms.add_routes(app, likes, tokens, viewers.sites)
     if settings.demo:
         demo.add_routes(app, likes, tokens)
+    return hot_path
 
 
 def _add_routes(app: Flask, likes: Likes, readiness: Readiness) -> None:

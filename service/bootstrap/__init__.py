@@ -1,1 +1,1 @@
-"""The composition root: the only place where parts are put together."""
+"""The composition root: the only package where parts are put together."""

@@ -1,4 +1,4 @@
-"""Puts tracing around a process' parts where LIKEWISE_TRACE_ENDPOINT is set; else leaves them, and imports nothing."""
+"""Tracing of a process' parts if LIKEWISE_TRACE_ENDPOINT is set. If not, nothing is wrapped and nothing imported."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class PodTracing:
-    """The traces of an API process. Raises ConfigurationError."""
+    """The tracing of an API process. Raises ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self._tracing = _tracing(settings, "likewise-api")
 
-    def counter(self, counter: LikeCounter) -> LikeCounter:
-        """The counter, its calls in spans."""
+    def trace_counter(self, counter: LikeCounter) -> LikeCounter:
+        """Return the counter with spans around its calls."""
         if self._tracing is None:
             return counter
         from service.instrumentation.traced import TracedCounter
 
         return TracedCounter(counter, self._tracing)
 
-    def requests(self, app: Flask, clients: Clients) -> None:
-        """Give each traced request of the app a span, around all that was put around the app before."""
+    def trace_requests(self, app: Flask, clients: Clients) -> None:
+        """Give each traced request a span. Call this last, because the span covers what wraps the app by then."""
         if self._tracing is None:
             return
         from service.api.http.tracing import TracedRequests
@@ -39,14 +39,14 @@ class PodTracing:
         app.wsgi_app = TracedRequests(app.wsgi_app, self._tracing, clients)  # type: ignore[method-assign]
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         if self._tracing is not None:
             self._tracing.close()
 
 
 @contextmanager
-def flusher_traces(settings: Settings) -> Iterator[Callable[[BatchStore], BatchStore]]:
-    """What puts spans around a flusher's store, until the end of the block. Raises ConfigurationError."""
+def flusher_tracing(settings: Settings) -> Iterator[Callable[[BatchStore], BatchStore]]:
+    """Yield a function that adds spans to a flusher's store, until the end of the block. Raises ConfigurationError."""
     tracing = _tracing(settings, "likewise-flusher")
     if tracing is None:
         yield lambda store: store

@@ -77,7 +77,10 @@ class Flusher:
             return 0
 
     def flush_once(self, shards: Sequence[int] | None = None) -> int:
-        """Store the entries of every leased shard, or of the busy ones among `shards`. Return the number acknowledged."""
+        """Store the entries of every leased shard, or of the busy ones among `shards`.
+
+        Return the number of entries acknowledged.
+        """
         statuses = self.queue.poll(self.owner, self.settings.lease_ms, shards)
         waiting = [status for status in statuses if status.leased and status.length]
         busy = [status for status in waiting if status.length >= _BUSY_ENTRIES]

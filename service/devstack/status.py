@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.bootstrap.app import Stores, stores
+from service.bootstrap.stores import Stores, create_stores
 from service.core.queue import pending
 from service.devstack.dashboard import Status
 from service.errors import LikewiseError
@@ -22,7 +22,7 @@ class Probe:
 
     def __call__(self, settings: Settings) -> Status:
         """The state now; a part that does not answer shows as zero, the table says that it is down."""
-        self._stores = self._stores or stores(settings)
+        self._stores = self._stores or create_stores(settings)
         rate = self._rate(_answered(f"http://{settings.metrics_host}:{settings.metrics_port}/metrics"))
         with suppress(LikewiseError):
             polled = self._stores.queue.poll("", 0)

@@ -1,0 +1,1 @@
+"""Metrics, logs, traces and load reports, which every other package stands on."""

@@ -1,4 +1,4 @@
-"""A histogram of many durations at a time: thousands cost a few bisections, not as many observations."""
+"""A histogram that takes many durations at a time: thousands cost a few bisections."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,10 @@ from prometheus_client.utils import floatToGoString
 
 
 class DurationHistogram(Collector):
-    """Durations in seconds, by one label. Of one process: not for gunicorn's workers, whose sum others serve."""
+    """A histogram of seconds with one label.
+
+    It counts in one process. Do not use it in gunicorn's workers, whose metrics the first process adds up.
+    """
 
     def __init__(self, name: str, text: str, label: str, bounds_s: Sequence[float]) -> None:
         self._name, self._text, self._label = name, text, label
@@ -21,12 +24,12 @@ class DurationHistogram(Collector):
         self._lock = Lock()
 
     def add_label(self, value: str) -> None:
-        """Show the label from now on, with nothing observed."""
+        """Show this label value from now on, with nothing observed."""
         self._counts[value] = [0] * (len(self._bounds_s) + 1)
         self._sums_s[value] = 0.0
 
     def observe(self, label: str, began_us: Sequence[int], now_us: float) -> None:
-        """Note what took from each of the ascending moments until now; one that is still to come took no time."""
+        """Observe the time from each of the ascending moments until now. A moment in the future counts as 0."""
         within = [len(began_us) - bisect_left(began_us, now_us - bound_s * 1e6) for bound_s in self._bounds_s]
         sum_us = sum(now_us - began for began in began_us if began < now_us)
         with self._lock:
@@ -35,7 +38,7 @@ class DurationHistogram(Collector):
             self._sums_s[label] += sum_us / 1e6
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """All labels; see prometheus_client."""
+        """Yield the metric with all labels; see prometheus_client."""
         family = HistogramMetricFamily(self._name, self._text, labels=[self._label])
         names = [*map(floatToGoString, self._bounds_s), "+Inf"]
         with self._lock:

@@ -1,96 +1,117 @@
-"""Each process tells the autoscaler each second what it has to do, on threads (under gevent greenlets) of its own."""
+"""The load reporter: each process reports its load to the autoscaler every second."""
 
 import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import Any, Protocol
 
 import structlog
 
+from service.periodic_task import PeriodicTask
+
 log = structlog.get_logger(__name__)
 EVERY_S = 1.0
-_CLOSE_S = 1.0
 
 LoadReport = Mapping[str, Any]
 
 
 class LoadReportStore(Protocol):
-    """Where processes leave what they publish. Raises LikewiseError or one of its kinds."""
+    """A place for load reports. Raises LikewiseError or a subclass."""
 
-    def publish(self, who: str, said: LoadReport) -> None:
-        """Replace what `who` has told."""
+    def publish(self, process: str, report: LoadReport) -> None:
+        """Replace the report of a process."""
 
-    def remove(self, who: str) -> None:
-        """Drop what `who` has told."""
+    def remove(self, process: str) -> None:
+        """Remove the report of a process."""
 
     def close(self) -> None:
         """Close the sockets."""
 
 
 class LoadReporter:
-    """Tells every store each second from `start` to `close`, each on its own thread: one that hangs delays no other.
+    """Publishes a report to every store, each second from `start` to `close`.
 
-    `measure` is called once for a second, whatever the number of stores. What can't be told is said once, and left.
+    Each store has its own thread, so one that hangs delays no other. `measure` is called once a second, whatever the
+    number of stores. A store that cannot be reached is logged once, and tried again.
     """
 
     def __init__(
-        self, role: str, measure: Callable[[], LoadReport], stores: Sequence[LoadReportStore], every_s: float = EVERY_S
+        self,
+        role: str,
+        measure: Callable[[], LoadReport],
+        stores: Sequence[LoadReportStore],
+        every_s: float = EVERY_S,
     ) -> None:
         self._role = role
         self._measure = measure
-        self._boards = stores
         self._every_s = every_s
         self._lock = Lock()
-        self._said: LoadReport = {}
-        self._said_at = -1.0
-        self._closed = Event()
-        self._threads: list[Thread] = []
+        self._report: LoadReport = {}
+        self._measured_at = -1.0
+        self._publishers = [_Publisher(store, self._process, self._current, every_s) for store in stores]
 
     def start(self) -> None:
-        """Begin; in the process that serves, as threads outlive no fork."""
-        self._threads = [Thread(target=self._run, args=(store,), name="signals", daemon=True) for store in self._boards]
-        for thread in self._threads:
-            thread.start()
+        """Start, in the process that serves, because threads do not survive a fork."""
+        for publisher in self._publishers:
+            publisher.task.start()
 
     def close(self) -> None:
-        """End, and take back what was told: who is gone is not waited for."""
-        self._closed.set()
-        for thread in self._threads:
-            thread.join(_CLOSE_S)
-        for store in self._boards:
-            store.close()
+        """End, and remove the report, so that the autoscaler does not wait for this process."""
+        for publisher in self._publishers:
+            publisher.close()
 
-    def _run(self, store: LoadReportStore) -> None:
-        who = f"{self._role}:{pod_name()}:{os.getpid()}"
-        reached, next_at = True, time.monotonic()
-        while not self._closed.wait(max(self._every_s / 10, next_at - time.monotonic())):
-            next_at = time.monotonic() + self._every_s
-            failed = self._attempt(lambda: store.publish(who, self._now()))
-            if failed and reached:
-                log.warning("signals not told: the autoscaler does not see this process there", reason=failed)
-            elif not failed and not reached:
-                log.info("signals told again")
-            reached = not failed
-        if reached:
-            self._attempt(lambda: store.remove(who))
+    def _process(self) -> str:
+        return f"{self._role}:{pod_name()}:{os.getpid()}"
+
+    def _current(self) -> LoadReport:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._measured_at >= self._every_s / 2:
+                self._report, self._measured_at = self._measure(), now
+            return self._report
+
+
+class _Publisher:
+    """Publishes reports to one store."""
+
+    def __init__(
+        self,
+        store: LoadReportStore,
+        process: Callable[[], str],
+        report: Callable[[], LoadReport],
+        every_s: float,
+    ) -> None:
+        self._store = store
+        self._process = process
+        self._report = report
+        self._reachable = True
+        self.task = PeriodicTask("load-reports", self._publish, every_s=every_s, first_s=every_s / 10)
+
+    def _publish(self) -> None:
+        failure = self._attempt(lambda: self._store.publish(self._process(), self._report()))
+        if failure and self._reachable:
+            log.warning("load not reported: the autoscaler does not see this process there", reason=failure)
+        elif not failure and not self._reachable:
+            log.info("load reported again")
+        self._reachable = not failure
+
+    def close(self) -> None:
+        self.task.close()
+        # A call that hangs holds the socket, and would hold up the removal, too.
+        if self._reachable and not self.task.is_running:
+            self._attempt(lambda: self._store.remove(self._process()))
+        self._store.close()
 
     def _attempt(self, call: Callable[[], None]) -> str:
         try:
             call()
-        except Exception as error:  # the thread must outlive whatever it meets
+        except Exception as error:
             return str(error) or repr(error)
         return ""
 
-    def _now(self) -> LoadReport:
-        with self._lock:
-            now = time.monotonic()
-            if now - self._said_at >= self._every_s / 2:
-                self._said, self._said_at = self._measure(), now
-            return self._said
-
 
 def pod_name() -> str:
-    """The pod's name; Kubernetes makes it the host's."""
+    """Return the pod's name, which Kubernetes also gives to the host."""
     return os.environ.get("HOSTNAME") or socket.gethostname()

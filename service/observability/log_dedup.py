@@ -1,4 +1,4 @@
-"""What keeps failing for the same reason is said once every ten seconds, with how often it was meant to be said."""
+"""Deduplication of log lines: a repeated warning is written once every ten seconds."""
 
 import time
 from collections.abc import Callable, MutableMapping
@@ -7,29 +7,30 @@ from typing import Any
 import structlog
 
 EVERY_S = 10.0
-_MOST = 1_000  # kinds that are remembered: reasons with numbers in them must not grow a process
+# Reasons may contain numbers, so the memory must have a bound.
+_MAX_REMEMBERED = 1_000
 
 
 class LogDeduplicator:
-    """A processor of structlog: of warnings with the same event and reason it drops all but one in ten seconds.
+    """A structlog processor that drops all but one in ten seconds of the warnings with the same event and reason.
 
-    What has a request's id is of that request, and is left alone.
+    Lines about a request, which have a request id, are never dropped.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kinds: dict[tuple[object, object], tuple[float, int]] = {}
+        self._remembered: dict[tuple[object, object], tuple[float, int]] = {}
 
     def __call__(self, _: object, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """The event, with `repeats` where some were dropped since the last one. Raises DropEvent."""
+        """Return the event, with the number of dropped `repeats` if there are any. Raises DropEvent."""
         if method != "warning" or "reason" not in event or "request_id" in event:
             return event
-        kind, now = (event["event"], event["reason"]), self._clock()
-        said_at, dropped = self._kinds.get(kind, (float("-inf"), 0))
-        if now < said_at + EVERY_S:
-            self._kinds[kind] = (said_at, dropped + 1)
+        key, now = (event["event"], event["reason"]), self._clock()
+        logged_at, dropped = self._remembered.get(key, (float("-inf"), 0))
+        if now < logged_at + EVERY_S:
+            self._remembered[key] = (logged_at, dropped + 1)
             raise structlog.DropEvent
-        if len(self._kinds) >= _MOST:
-            self._kinds.clear()
-        self._kinds[kind] = (now, 0)
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (now, 0)
         return {**event, "repeats": dropped} if dropped else event

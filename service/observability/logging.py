@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the id of its request. No token and no address of a client is in one."""
+"""Logs: one JSON object per line, with the id of its request. No line has a token or a client's address."""
 
 import logging
 import logging.config
@@ -13,10 +13,12 @@ import structlog
 
 from service.observability.log_dedup import LogDeduplicator
 
-REQUEST_ID = "likewise.request_id"  # in the environ, once it was asked for
-TRACE_ID = "likewise.trace_id"  # in the environ of a request that is traced
-_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
-_REFUSED = "Invalid request from ip="  # gunicorn goes on with the client's address and a part of what it sent
+# Keys of the WSGI environ. The request's id is there once it was needed, the trace's if the request is traced.
+REQUEST_ID = "likewise.request_id"
+TRACE_ID = "likewise.trace_id"
+_REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+# gunicorn continues this message with the client's address and a part of its request.
+_INVALID_REQUEST = "Invalid request from ip="
 
 Environ = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -24,29 +26,29 @@ _request: ContextVar[tuple[Environ, Callable[[str], bool]] | None] = ContextVar(
 
 
 def enter_request(environ: Environ, trusts: Callable[[str], bool]) -> None:
-    """What is logged from here on, by this greenlet or thread, is about this request; its id is read when it is needed.
+    """Attribute the next lines of this thread or greenlet to a request. Its id is read when it is needed.
 
-    `trusts` says of a peer's address whether its `X-Request-ID` counts.
+    `trusts` returns whether the peer at an address may set `X-Request-ID`.
     """
     _request.set((environ, trusts))
 
 
 def request_id(environ: Environ, trusts: Callable[[str], bool]) -> str:
-    """What a trusted proxy calls the request, where that is 8 to 64 plain characters; else a name of our own."""
+    """Return the id of a request: the one of a trusted proxy if it has 8 to 64 plain characters, else a random one."""
     found: str | None = environ.get(REQUEST_ID)
     if found is None:
         sent = environ.get("HTTP_X_REQUEST_ID", "")
-        known = _SANE.fullmatch(sent) and trusts(environ.get("REMOTE_ADDR", ""))
-        found = environ[REQUEST_ID] = sent if known else secrets.token_hex(16)
+        is_accepted = _REQUEST_ID_PATTERN.fullmatch(sent) and trusts(environ.get("REMOTE_ADDR", ""))
+        found = environ[REQUEST_ID] = sent if is_accepted else secrets.token_hex(16)
     return found
 
 
 def configure_logs(stream: TextIO | None = None) -> None:
-    """JSON lines on stderr, or on another stream, also of libraries that use the standard library's logging."""
+    """Write JSON lines to `stream` (default stderr), also for libraries that use the standard library's logging."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            *_SHARED,
+            *_SHARED_PROCESSORS,
             LogDeduplicator(),
             structlog.processors.JSONRenderer(),
         ],
@@ -57,23 +59,27 @@ def configure_logs(stream: TextIO | None = None) -> None:
 
 
 def stdlib_config(stream: TextIO | None = None) -> dict[str, Any]:
-    """The same lines from the standard library's logging: gunicorn's, the pool's, the exporter's of traces."""
-    plain = {"level": "INFO", "handlers": ["json"], "propagate": False}
+    """Return the logging configuration of libraries: gunicorn, the connection pool, the trace exporter."""
+    gunicorn = {"level": "INFO", "handlers": ["json"], "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": _formatter}},
         "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json", "stream": stream or sys.stderr}},
         "root": {"level": "WARNING", "handlers": ["json"]},
-        # Our own lines say why a database is away; the pool would say so each second.
-        "loggers": {"gunicorn.error": plain, "gunicorn.access": plain, "psycopg.pool": {"level": "ERROR"}},
+        "loggers": {
+            "gunicorn.error": gunicorn,
+            "gunicorn.access": gunicorn,
+            # Our own lines say why a database is away. The pool would repeat it each second.
+            "psycopg.pool": {"level": "ERROR"},
+        },
     }
 
 
 def _formatter() -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
-        foreign_pre_chain=[structlog.stdlib.add_logger_name, _forget_client, *_SHARED],
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, _remove_client, *_SHARED_PROCESSORS],
     )
 
 
@@ -86,15 +92,16 @@ def _add_request(_: object, __: str, event: Event) -> Event:
     return event
 
 
-def _forget_client(_: object, __: str, event: Event) -> Event:
-    if str(event["event"]).startswith(_REFUSED):
+def _remove_client(_: object, __: str, event: Event) -> Event:
+    if str(event["event"]).startswith(_INVALID_REQUEST):
         event["event"] = "Invalid request"
     return event
 
 
-_SHARED: tuple[Callable[[Any, str, Event], Event | Mapping[str, Any]], ...] = (
+_SHARED_PROCESSORS: tuple[Callable[[Any, str, Event], Event | Mapping[str, Any]], ...] = (
     _add_request,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,  # without the locals of each frame: they may hold secrets
+    # Without the local variables of each frame, which may hold secrets.
+    structlog.processors.format_exc_info,
 )

@@ -1,8 +1,7 @@
-"""What each process counts. Children are bound once, so counting is an addition.
+"""The metrics of each process; docs/reference/monitoring.md explains each.
 
-docs/reference/monitoring.md explains each metric.
-
-In a pod several workers count, and gunicorn's first process serves the sum; a flusher is one process.
+In a pod several workers count, and gunicorn's first process serves the sum. A flusher is one process. The children of
+a labelled metric are bound once, so that counting is an addition.
 """
 
 import os
@@ -18,7 +17,7 @@ def _remember_process() -> None:
 
 
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-    # The library asks the kernel at each count whether it was forked; that is a tenth of a like.
+    # The library asks the kernel for the process id at each count. That would cost a tenth of a like.
     os.register_at_fork(after_in_child=_remember_process)
     values.ValueClass = values.MultiProcessValue(lambda: _process)  # type: ignore[no-untyped-call]
 
@@ -26,42 +25,43 @@ LIKES = Counter("likewise_likes_total", "Likes and unlikes answered, by what the
 PROBLEMS = Counter("likewise_problems_total", "Requests answered with a problem, by status.", ["status"])
 REQUEST_DURATION_SECONDS = Histogram(
     "likewise_request_duration_seconds",
-    "From the request's headers read to its answer made, by route.",
+    "Time from reading a request's headers to its response, by route.",
     ["route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 COUNT_STALENESS_SECONDS = Histogram(
     "likewise_count_staleness_seconds",
-    "For how long, at most, a like is missing from the counts that this process answers, at each reading of Redis.",
+    "Longest time for which a like is missing from the counts of this process, at each read of Redis.",
     buckets=(0.1, 0.25, 0.3, 0.4, 0.5, 0.75, 1, 2, 5),
 )
 COUNT_CACHE_LOOKUPS = Counter(
-    "likewise_count_cache_lookups_total", "Counts asked for, by whether the process' cache had them.", ["result"]
+    "likewise_count_cache_lookups_total", "Counts requested, by whether the process' cache had them.", ["result"]
 )
 REDIS_BATCH_COMMANDS = Histogram(
     "likewise_redis_batch_commands",
-    "Likes, unlikes and questions that left for a Redis node as one batch.",
+    "Likes, unlikes and reads sent to a Redis node in one batch.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )
-RATE_LIMITED = Counter("likewise_rate_limited_total", "Requests refused by a limit, by its name.", ["limit"])
+RATE_LIMITED = Counter("likewise_rate_limited_total", "Requests refused by a rate limit, by its name.", ["limit"])
 RATE_LIMIT_SYNC_FAILURES = Counter(
-    "likewise_rate_limit_sync_failures_total", "Rounds in which other processes could not be told all uses."
+    "likewise_rate_limit_sync_failures_total",
+    "Rounds in which the rate limits could not be synchronised with other processes.",
 )
-REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls of Redis that failed, by kind.", ["kind"])
+REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls to Redis that failed, by kind.", ["kind"])
 POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres that failed, by kind.", ["kind"])
 SIGNAL = Gauge(
     "likewise_signal",
-    "What a process tells the autoscaler of its last second.",
+    "Load of the last second, as reported to the autoscaler.",
     ["metric"],
     multiprocess_mode="livesum",
 )
 SIGNAL_READY_SECONDS = Gauge(
-    "likewise_signal_ready_seconds", "Since when its youngest worker serves.", multiprocess_mode="livemin"
+    "likewise_signal_ready_seconds", "Age of the pod's youngest worker.", multiprocess_mode="livemin"
 )
 
 REDIS_KINDS = ("connection", "timeout", "moved", "loading", "readonly", "full", "other")
 POSTGRES_KINDS = ("connection", "timeout", "refused", "other")
-# A series that starts at its first error has no rate of it.
+# A series that starts with its first error has no rate for it, so every series starts now.
 for _counter, _values in (
     (REDIS_ERRORS, REDIS_KINDS),
     (POSTGRES_ERRORS, POSTGRES_KINDS),

@@ -1,6 +1,7 @@
-"""Traces by OpenTelemetry, sent as OTLP over HTTP. Imported only where LIKEWISE_TRACE_ENDPOINT is set.
+"""OpenTelemetry traces, sent as OTLP over HTTP.
 
-Start it in the process that serves: the thread that sends spans outlives no fork.
+This module is imported only if LIKEWISE_TRACE_ENDPOINT is set. Create `Tracing` in the process that serves, because
+the thread that sends spans does not survive a fork.
 """
 
 import random
@@ -32,12 +33,13 @@ from service.errors import ConfigurationError
 
 Value = str | int | float | bool
 _EXPORT_EVERY_MS = 1_000
-_EXPORT_TIMEOUT_S = 2.0  # of a request to the collector; the end of a process waits for the last one
+# The end of a process waits this long for the last request to the collector.
+_EXPORT_TIMEOUT_S = 2.0
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 
 class Tracing:
-    """The spans of one process. `ratio` is the share of requests traced where no proxy decides.
+    """The traces of one process. `ratio` is the share of requests traced if no proxy decides.
 
     Raises ConfigurationError.
     """
@@ -50,7 +52,7 @@ class Tracing:
                 "service.instance.id": socket.gethostname(),
             }
         )
-        # Whether a request is traced is decided before its first span, so that one that is not has none.
+        # `wants` decides before the first span, so a request that is not traced has no spans.
         self._provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=traces_url(endpoint), timeout=_EXPORT_TIMEOUT_S)
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=_EXPORT_EVERY_MS))
@@ -58,15 +60,15 @@ class Tracing:
         self._ratio = ratio
 
     def wants(self, parent: SpanContext | None) -> bool:
-        """Whether a request is traced: as its sender decided, else now and then."""
-        # Nothing is kept secret by this.
+        """Return whether to trace a request: as its sender decided, else a random share of them."""
+        # The random number protects no secret.
         return parent.trace_flags.sampled if parent else random.random() < self._ratio  # noqa: S311
 
     @contextmanager
     def span(
         self, name: str, kind: SpanKind, attributes: Mapping[str, Value], parent: SpanContext | None = None
     ) -> Iterator[Span]:
-        """A span that is the current one in the block, under `parent` or, without one, under the current span."""
+        """Open a span, current in the block. Its parent is `parent`, or else the current span."""
         context = under(parent) if parent else None
         with self._tracer.start_as_current_span(name, context, kind, dict(attributes)) as span:
             yield span
@@ -80,7 +82,10 @@ class Tracing:
         parent: SpanContext | None = None,
         links: Sequence[SpanContext] = (),
     ) -> SpanContext:
-        """A span that has begun and ended already, in ns since 1970; without a parent it begins a trace of its own."""
+        """Record a span that has ended already, with times in ns since 1970.
+
+        Without a parent it starts a trace of its own.
+        """
         span = self._tracer.start_span(
             name,
             under(parent) if parent else Context(),
@@ -93,12 +98,12 @@ class Tracing:
         return span.get_span_context()
 
     def close(self) -> None:
-        """Send what is left, and end."""
+        """Send the remaining spans, and end."""
         self._provider.shutdown()
 
 
 def traces_url(endpoint: str) -> str:
-    """Where spans go: `endpoint` with /v1/traces, unless it has a path already. Raises ConfigurationError."""
+    """Return the URL for spans: `endpoint`, with /v1/traces if it has no path. Raises ConfigurationError."""
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"LIKEWISE_TRACE_ENDPOINT is {endpoint!r}; give http://HOST:4318")
@@ -106,7 +111,7 @@ def traces_url(endpoint: str) -> str:
 
 
 def parent_of(traceparent: str) -> SpanContext | None:
-    """A W3C `traceparent` as a span's context; None where it is none of version 00."""
+    """Parse a W3C `traceparent` of version 00; return None for anything else."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if not found:
         return None
@@ -115,16 +120,16 @@ def parent_of(traceparent: str) -> SpanContext | None:
 
 
 def traceparent_of(context: SpanContext) -> str:
-    """The context as W3C `traceparent`."""
+    """Format a context as a W3C `traceparent`."""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
 def current_span() -> Span | None:
-    """The span of the present request; None where it is not traced."""
+    """Return the span of the present request; None if it is not traced."""
     span = get_current_span()
     return span if span.is_recording() else None
 
 
 def under(parent: SpanContext) -> Context:
-    """A context whose spans are the parent's children."""
+    """Return a context whose spans are children of `parent`."""
     return set_span_in_context(NonRecordingSpan(parent), Context())

@@ -1,21 +1,22 @@
-"""What comes in at a process, counted where it comes in: an addition a request."""
+"""Counters of the requests of a process. Counting a request is one addition."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
-_POSTS = 4_096  # a share of the requests is then wrong by 1.6 points at most, in 19 of 20 looks
+# With this sample, the share of a post is wrong by 1.6 percentage points at most, in 19 of 20 cases.
+_MAX_POSTS = 4_096
 
 
 def _sample() -> deque[str]:
-    return deque(maxlen=_POSTS)
+    return deque(maxlen=_MAX_POSTS)
 
 
 @dataclass(slots=True)
 class TrafficCounter:
-    """Requests that arrived and that were answered, and of those the ones that failed (5xx); only ever added to.
+    """Requests that arrived, were answered, and failed (5xx). The counters only grow.
 
-    `posts` is what the last requests were about, whoever reads them empties it: bounded, and so a sample of the newest
-    where there are more. Without locks: under gevent nothing comes between; with threads a count may be missed.
+    `posts` has the posts of the latest requests; its reader empties it. It is bounded, so under load it is a sample of
+    the newest. There are no locks: under gevent nothing comes in between, and with threads a count may be missed.
     """
 
     arrived: int = 0

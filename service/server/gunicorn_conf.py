@@ -11,6 +11,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+from service.bootstrap.runtime import runtime_of
 from service.observability.logging import stdlib_config
 from service.settings import Settings
 
@@ -94,16 +95,14 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)
-    start = getattr(worker.wsgi, "extensions", {}).get("start")
-    if start is not None:
-        start()
+    if runtime := runtime_of(worker.wsgi):
+        runtime.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Close the app's sockets and pools while greenlets still run; at interpreter exit it is too late."""
-    close = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("close")
-    if close is not None:
-        close()
+    if runtime := runtime_of(getattr(worker, "wsgi", None)):
+        runtime.close()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -13,6 +13,7 @@ from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
+from service.bootstrap.runtime import runtime_of
 from service.server.connection import Connection
 
 # What a proxy does not know yet, it still sends here. It learns of the end by /readyz, by `Connection: close`, or by
@@ -63,12 +64,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """One connection, until either side ends it."""
-        hot = getattr(self.wsgi, "extensions", {}).get("hot_path")
-        if hot is None or self.cfg.is_ssl or not self.cfg.keepalive or not isinstance(addr, tuple):
+        runtime = runtime_of(self.wsgi)
+        if runtime is None or self.cfg.is_ssl or not self.cfg.keepalive or not isinstance(addr, tuple):
             super().handle(listener, client, addr)
             return
         client.setblocking(1)
-        connection = Connection(self, hot, listener, client, addr)
+        connection = Connection(self, runtime.fast_path, listener, client, addr)
         self._connections.add(connection)
         try:
             connection.serve()
@@ -118,9 +119,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             pool.kill(timeout=1)
 
     def _say_stopping(self) -> None:
-        stop = getattr(self.wsgi, "extensions", {}).get("stop")
-        if stop is not None:
-            stop()
+        if runtime := runtime_of(self.wsgi):
+            runtime.stop()
 
 
 def _close(server: StreamServer) -> None:

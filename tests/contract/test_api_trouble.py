@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.bootstrap.runtime import runtime_of
 from service.errors import (
     CounterUnavailableError,
     LikeStoreUnavailableError,
@@ -85,7 +86,7 @@ def test_a_pod_that_goes_says_so_and_still_answers():
     world = memory()
     client = world.app.test_client()
     assert client.get("/readyz").status_code == 200
-    world.app.extensions["stop"]()
+    runtime_of(world.app).stop()
     answer = client.get("/readyz")
     assert (answer.status_code, problem(answer)["state"], problem(answer)["part"]) == (503, "stopping", "pod")
     assert client.put("/v1/posts/a/like").status_code == 201

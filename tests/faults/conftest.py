@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from tests.support.concurrent_load import Crowd
 from tests.support.faults import client, start_again
 from tests.support.servers import MAXMEMORY, Servers, emptied, running

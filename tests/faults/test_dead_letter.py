@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.core.likes import LikeRequest
 from service.storage.redis.stream_queue import RedisStreamQueue
 from tests.support.concurrent_load import Crowd, drain, rows, verified

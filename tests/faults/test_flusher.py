@@ -10,7 +10,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from service.bootstrap.app import Stores, create_flusher, open_stores
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores, open_stores
 from service.core.flusher import Flusher
 from service.core.queue import Batch, CommitResult, ShardStatus
 from tests.support.concurrent_load import Crowd, drain, is_drained, rows
@@ -146,7 +147,7 @@ def epochs(servers: Servers) -> dict[int, int]:
     found: dict[int, int] = {}
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            found |= dict(connection.execute("SELECT shard, life FROM shards WHERE life > 0").fetchall())
+            found |= dict(connection.execute("SELECT shard, epoch FROM shards WHERE epoch > 0").fetchall())
     return found
 
 
@@ -158,7 +159,7 @@ def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: C
     before = epochs(servers)
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute("UPDATE shards SET life = life + 1, name = 'elsewhere'")
+            connection.execute("UPDATE shards SET epoch = epoch + 1, name = 'elsewhere'")
     crowd.like_all(POSTS, ["cleo"])
     for post in POSTS:
         crowd.unlike(post, "anna")

@@ -10,7 +10,7 @@ from contextlib import suppress
 import psutil
 
 from service.auth.visitor_token import mint
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.devstack.processes import HOST, free_ports
 from tests.support.concurrent_load import Crowd, drain, rows
 from tests.support.faults import post_in

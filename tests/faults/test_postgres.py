@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 import psutil
 import pytest
 
-from service.bootstrap.app import Stores, create_flusher
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores
 from service.devstack.postgres import PostgresServer
 from service.errors import LikeStoreUnavailableError
 from tests.support.concurrent_load import Crowd, drain, rows
@@ -40,7 +41,7 @@ def test_posts_in_redis_outlive_both_databases(servers: Servers, stores: Stores,
     for post in (post_in(0, SHARDS, "new"), post_in(HALF, SHARDS, "new")):
         refused(crowd, post, "anna")
     flusher = create_flusher(stores)
-    assert flusher._round() == 0
+    assert flusher._try_flush() == 0
     for server in servers.postgres:
         server.start()
     wait_for(lambda: stores.like_store.check() == [])
@@ -87,7 +88,7 @@ def test_one_database_away_leaves_the_shards_of_the_other_alone(servers: Servers
     crowd.like_all(fresh, ["cleo"])
     refused(crowd, post_in(0, SHARDS, "new"), "cleo")
     flusher = create_flusher(stores)
-    wait_for(lambda: flusher._round() == 0 and rest_is_flushed(stores))
+    wait_for(lambda: flusher._try_flush() == 0 and rest_is_flushed(stores))
     flusher.drain()
     assert sum(polled.length for polled in stores.queue.poll("", 0)) == len(HERE)
     servers.postgres[0].start()
@@ -126,7 +127,7 @@ def test_a_hanging_database_leaves_the_shards_of_the_other_alone(
         for _ in range(2):
             refused(crowd, post_in(0, SHARDS, "new"), "anna")
         crowd.like_all([post_in(HALF, SHARDS, "new")], ["anna"])
-        wait_for(lambda: flusher._round() == 0 and rest_is_flushed(stores))
+        wait_for(lambda: flusher._try_flush() == 0 and rest_is_flushed(stores))
         flusher.drain()
     wait_for(lambda: stores.like_store.check() == [])
     crowd.ask_again()

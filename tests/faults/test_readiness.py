@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.core.readiness import Readiness
 from tests.support.faults import forbid_promotion, primaries
 from tests.support.servers import Servers

@@ -7,7 +7,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.core.likes import LikeState
 from service.errors import QueueFullError
 from service.sharding import shard_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.bootstrap.app import open_stores
+from service.bootstrap.stores import open_stores
 from service.errors import QueueFullError
 from tests.support.concurrent_load import Crowd, drain
 from tests.support.faults import client, post_in, primaries, primary_of

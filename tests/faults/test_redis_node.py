@@ -8,7 +8,7 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from service.bootstrap.app import Stores, create_likes, open_stores
+from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.errors import CounterUnavailableError, NotReplicatedError
 from tests.support.concurrent_load import Crowd, drain
 from tests.support.faults import (
@@ -30,7 +30,7 @@ POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 def epoch_of(servers: Servers, shard: int) -> int:
     server = servers.postgres[shard * 2 // SHARDS]
     with psycopg.connect(server.url, autocommit=True) as connection:
-        row = connection.execute("SELECT life FROM shards WHERE shard = %s", [shard]).fetchone()
+        row = connection.execute("SELECT epoch FROM shards WHERE shard = %s", [shard]).fetchone()
     assert row is not None
     return int(row[0])
 

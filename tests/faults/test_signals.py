@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.signals.redis_signals import SignalHashes
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.observability.load_report import KEYS
 from service.observability.load_reporter import LoadReporter
 from service.redis_settings import RedisSettings

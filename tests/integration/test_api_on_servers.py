@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from flask import Flask
 
-from service.bootstrap.app import open_stores
+from service.bootstrap.stores import open_stores
 from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.settings import Settings

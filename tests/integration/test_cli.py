@@ -8,7 +8,7 @@ import sys
 import psycopg
 
 from service.auth.api_keys import ApiKey, ApiKeys
-from service.bootstrap.app import Stores, create_likes
+from service.bootstrap.stores import Stores, create_likes
 from tests.integration.test_likes import flush
 from tests.support.servers import SHARDS, Servers
 

@@ -22,7 +22,8 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
-from service.bootstrap.app import Stores, create_flusher
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores
 from service.devstack.processes import HOST, free_ports, terminate, wait_until
 from service.errors import ConfigurationError
 from service.loadtest import DrillUsageError, Options, Results, run

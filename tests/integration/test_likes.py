@@ -5,7 +5,8 @@ import threading
 import pytest
 import redis
 
-from service.bootstrap.app import Stores, create_flusher, create_likes
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores, create_likes
 from service.sharding import shard_of
 from tests.support.waiting import wait_for
 

@@ -6,7 +6,7 @@ from itertools import count
 import psycopg
 import pytest
 
-from service.storage.postgres.pool import _BY_KEY
+from service.storage.postgres.pool import _PLAN_BY_KEY
 from service.storage.postgres.queries import query
 from service.storage.postgres.shard_map import parse_shard_map
 from tests.support.servers import SHARDS
@@ -31,7 +31,9 @@ STATEMENTS = [
 def connection(servers):
     """To a database with two shards of three posts, one of them with one liker."""
     held = next(held for held in parse_shard_map(servers.settings.shard_map, SHARDS) if SHARD in held.shards)
-    with psycopg.connect(held.url, autocommit=True, options=_BY_KEY, cursor_factory=psycopg.ClientCursor) as connection:
+    with psycopg.connect(
+        held.url, autocommit=True, options=_PLAN_BY_KEY, cursor_factory=psycopg.ClientCursor
+    ) as connection:
         for shard in (SHARD, OTHER):
             posts = "INSERT INTO posts (shard, post_id, post) VALUES (%s, 1, 'viral'), (%s, 2, 'b'), (%s, 3, 'c')"
             connection.execute(posts, [shard] * 3)

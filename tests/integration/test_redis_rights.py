@@ -8,7 +8,8 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from service.bootstrap.app import Stores, create_flusher, create_likes, open_stores
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.core.verify import verify
 from service.storage.redis.health import HealthProbe
 from service.storage.redis.load_report_store import RedisLoadReportStore

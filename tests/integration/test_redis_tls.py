@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.signals.redis_signals import SignalHashes
-from service.bootstrap.app import create_likes, create_load_reporter, open_stores
+from service.bootstrap.stores import create_likes, create_load_reporter, open_stores
 from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
 from service.redis_settings import RedisSettings

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.auth.visitor_token import mint
 from service.bootstrap.app import create_app
+from service.bootstrap.runtime import runtime_of
 from service.ratelimit.limiter import Quota
 from service.ratelimit.sync import Sharing
 from service.settings import Settings
@@ -173,4 +174,4 @@ def running_app(settings: Settings) -> Iterator[Flask]:
     try:
         yield app
     finally:
-        app.extensions["close"]()
+        runtime_of(app).close()

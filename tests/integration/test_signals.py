@@ -10,7 +10,9 @@ from autoscaler.errors import SignalsUnavailableError
 from autoscaler.policy.observation import PostRate
 from autoscaler.signals.redis_signals import SignalHashes, Told
 from autoscaler.signals.signals import RedisSource, signals_of
-from service.bootstrap.app import create_app, flushers
+from service.bootstrap.app import create_app
+from service.bootstrap.flusher import open_flushers
+from service.bootstrap.runtime import runtime_of
 from service.observability.load_meter import LoadMeter
 from service.observability.load_report import KEYS
 from service.observability.load_reporter import LoadReporter
@@ -151,7 +153,7 @@ def test_a_process_tells_by_itself_and_takes_it_back_at_the_end(stores, reader, 
 def test_requests_of_a_pod_are_seen_with_their_posts(servers, reader):
     app = create_app(servers.with_settings(signal_ms=100, mint_limit="1000/second"))
     client = app.test_client()
-    app.extensions["start"]()
+    runtime_of(app).start()
     try:
         source = RedisSource(reader)
 
@@ -165,12 +167,12 @@ def test_requests_of_a_pod_are_seen_with_their_posts(servers, reader):
         wait_for(posts_are_seen)
         assert 0 <= source.read(time.time()).pods[0].busy <= 1
     finally:
-        app.extensions["close"]()
+        runtime_of(app).close()
     assert reader.read() == []
 
 
 def test_a_flusher_tells_of_the_backlog(servers, reader):
-    with flushers(servers.with_settings(signal_ms=100, metrics_port=0)):
+    with open_flushers(servers.with_settings(signal_ms=100, metrics_port=0)):
         wait_for(lambda: signals_of(reader.read(), 100.0).backlog)
 
 
@@ -227,7 +229,7 @@ def test_figures_of_another_release_are_silence(wrong):
 
 def test_a_meter_tells_what_came_since_the_last_look():
     clock, traffic, used = Clock(0.0), TrafficCounter(), [0.0]
-    meter = LoadMeter(traffic, lambda: 0.25, clock=clock, used_s=lambda: used[0])
+    meter = LoadMeter(traffic, lambda: 0.25, clock=clock, cpu_s=lambda: used[0])
     traffic.arrived, traffic.answered, traffic.failed = 200, 180, 20
     traffic.posts.extend(["hot"] * 60 + ["cool"] * 20)
     clock.now, used[0] = 2.0, 1.5
@@ -242,7 +244,7 @@ def test_a_meter_tells_what_came_since_the_last_look():
 
 def test_more_posts_than_are_kept_are_a_sample_of_their_rate():
     clock, traffic = Clock(0.0), TrafficCounter()
-    meter = LoadMeter(traffic, lambda: 0.0, clock=clock, used_s=lambda: 0.0)
+    meter = LoadMeter(traffic, lambda: 0.0, clock=clock, cpu_s=lambda: 0.0)
     traffic.arrived = 10_000
     traffic.posts.extend(["a", "b"] * 5_000)
     clock.now = 1.0

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from service.bootstrap.app import Stores, create_flusher, create_likes
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores, create_likes
 from service.core.flusher import Flusher
 from service.core.verify import verify
 from service.sharding import shard_of
@@ -128,7 +129,7 @@ class LikesMachine(RuleBasedStateMachine):
             (post, actor)
             for post in "pq"
             for actor in ("anna", "ben", "cleo", "dora")
-            if self.stores.like_store.load([Query(self.shard(post), self.prefix + post, actor)])[0].known
+            if self.stores.like_store.load([Query(self.shard(post), self.prefix + post, actor)])[0].liked
         }
         self.wished = known
 

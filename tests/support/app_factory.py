@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from service import api
 from service.auth.api_keys import new_key
 from service.auth.identity import Viewers
+from service.bootstrap.runtime import EXTENSION, Runtime
 from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.ratelimit.policy import Quotas
@@ -73,8 +74,10 @@ def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
     """The API on some use cases."""
     app = Flask("service", static_folder=None)
     viewers = Viewers(chosen, Quotas(chosen))
-    api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=chosen)
-    app.extensions["stop"] = readiness.stop
+    fast_path = api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=chosen)
+    app.extensions[EXTENSION] = Runtime(
+        start=readiness.start, stop=readiness.stop, close=readiness.close, fast_path=fast_path
+    )
     return app
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import psycopg
 
-from service.bootstrap.app import Stores, create_flusher, create_likes
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import Stores, create_likes
 from service.core.likes import Likes, LikeState
-from service.core.verify import Report, verify
+from service.core.verify import ConsistencyReport, verify
 from service.errors import UnavailableError
 from service.storage.postgres.shard_map import parse_shard_map
 from tests.support.waiting import wait_for
@@ -69,7 +70,7 @@ class Crowd:
         self.assert_shown()
 
 
-def verified(stores: Stores) -> Report:
+def verified(stores: Stores) -> ConsistencyReport:
     """What `likewise verify` says."""
     return verify(stores.queue, stores.like_store, stores.settings.shards)
 
@@ -83,7 +84,7 @@ def is_drained(stores: Stores) -> bool:
 def drain(stores: Stores, timeout_s: float = 20) -> None:
     """Run a flusher until nothing is pending."""
     flusher = create_flusher(stores)
-    wait_for(lambda: flusher._round() == 0 and is_drained(stores), timeout_s)
+    wait_for(lambda: flusher._try_flush() == 0 and is_drained(stores), timeout_s)
     flusher.drain()
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import redis
 
-from service.bootstrap.app import Stores
+from service.bootstrap.stores import Stores
 from service.devstack.processes import HOST
 from service.devstack.valkey import ValkeyCluster
 from service.sharding import shard_of

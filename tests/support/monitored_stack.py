@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.auth.visitor_token import mint
-from service.bootstrap.app import Stores, open_stores
+from service.bootstrap.stores import Stores, open_stores
 from service.devstack.processes import HOST, free_ports, spawn, terminate
 from tests.support.autoscaled_stack import Autoscaler, scaling
 from tests.support.faults import post_in

@@ -93,5 +93,5 @@ def emptied(servers: Servers) -> Servers:
     for held in parse_shard_map(servers.settings.shard_map, SHARDS):
         with psycopg.connect(held.url, autocommit=True) as connection:
             connection.execute("TRUNCATE posts, likes")
-            connection.execute("UPDATE shards SET name = '', life = 0, ver = 0, next_id = 1")
+            connection.execute("UPDATE shards SET name = '', epoch = 0, ver = 0, next_id = 1")
     return servers

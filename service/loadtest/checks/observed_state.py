@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol
 
-from service.bootstrap.app import Stores, open_stores
+from service.bootstrap.stores import Stores, open_stores
 from service.core.likes import MAX_POSTS
 from service.errors import LikewiseError
 from service.loadtest.checks.verdict import Observed

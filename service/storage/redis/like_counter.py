@@ -159,9 +159,7 @@ class RedisLikeCounter:
             if command.replicated and command.done and not replicas:
                 command.outcome = NotReplicatedError()
 
-    def _exchange(
-        self, node: Node, calls: list[RedisCommand], commands: list[LikeCommand]
-    ) -> tuple[list[Any], int]:
+    def _exchange(self, node: Node, calls: list[RedisCommand], commands: list[LikeCommand]) -> tuple[list[Any], int]:
         """Return the replies to the function calls, and the number of replicas that confirmed them."""
         asking = any(isinstance(command.outcome, Redirect) and command.outcome.ask for command in commands)
         if asking:

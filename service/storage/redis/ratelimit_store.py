@@ -11,7 +11,7 @@ from redis.crc import key_slot
 
 from service.errors import CounterUnavailableError
 from service.ratelimit.sync import Heard
-from service.storage.redis.cluster import Cluster, Command, Node
+from service.storage.redis.cluster import Cluster, Node, RedisCommand
 
 PREFIX = "rl:"
 
@@ -66,9 +66,9 @@ class RedisWindows:
             return dict.fromkeys(counts, error)
         return {name: _answer([next(replies) for _ in commands[name]], count) for name, count in counts.items()}
 
-    def _commands(self, name: str, count: int, ttl_s: int) -> list[Command]:
+    def _commands(self, name: str, count: int, ttl_s: int) -> list[RedisCommand]:
         key = PREFIX + name
-        setting: list[Command] = [("HSET", key, self._me, count), ("EXPIRE", key, ttl_s)]
+        setting: list[RedisCommand] = [("HSET", key, self._me, count), ("EXPIRE", key, ttl_s)]
         return [*(setting if count else []), ("HVALS", key)]
 
 

@@ -86,7 +86,9 @@ class RedisStreamQueue:
         command = self._range(batch.shard, f"({batch.entries[-1].id}", f"{version}-0")
         answered = self._call({batch.shard: command})
         if not answered:
-            raise CounterUnavailableError(f"shard {batch.shard}: entries after {batch.entries[-1].id} could not be read")
+            raise CounterUnavailableError(
+                f"shard {batch.shard}: entries after {batch.entries[-1].id} could not be read"
+            )
         more = [_entry(*pair) for pair in answered[0][1]]
         return Batch(batch.shard, batch.epoch, [*batch.entries, *more])
 
@@ -151,9 +153,7 @@ def _value(reply: Any) -> Any:
 def _status(shard: int, reply: list[Any]) -> ShardStatus:
     epoch, leased, length, oldest, dead_letters, now, queued = reply
     oldest_s = (int(now) - int(oldest.split(b"-")[0])) / 1e6 if oldest else 0.0
-    return ShardStatus(
-        shard, int(epoch), bool(leased), length, max(0.0, oldest_s), dead_letters, int(now), int(queued)
-    )
+    return ShardStatus(shard, int(epoch), bool(leased), length, max(0.0, oldest_s), dead_letters, int(now), int(queued))
 
 
 def _entry(id_: bytes, fields: list[bytes]) -> Entry:

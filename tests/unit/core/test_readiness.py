@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from service.core import readiness
 from service.core.readiness import Readiness
 from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
+from tests.support.waiting import wait_for
 
 AWAY = "Postgres db:5432/likewise does not answer"
 UNFIT = "Postgres db:5432/likewise is not prepared: run `likewise migrate`"
@@ -94,16 +96,20 @@ def test_well_postgres_is_asked_less_often_than_one_that_fails(pod, postgres):
     assert pod.check_postgres() < well_s
 
 
-def test_it_goes_on_asking_whatever_it_meets(pod, postgres, capsys):
-    said = iter([RuntimeError("odd"), None])
+def test_an_unexpected_error_does_not_end_the_checks(redis, postgres, monkeypatch, capsys):
+    monkeypatch.setattr(readiness, "_CHECK_EVERY_S", 0.01)
+    errors = iter([RuntimeError("unexpected")])
 
     def check() -> list[str]:
-        if error := next(said, None):
+        if error := next(errors, None):
             raise error
-        pod._closed.set()
         return []
 
     postgres.check = check
-    pod._keep_asking(pod.check_postgres)
-    assert "part not asked" in capsys.readouterr().out
-    assert pod.state().parts["postgres"] == []
+    pod = Readiness(redis, postgres, silence_s=5)
+    pod.start()
+    try:
+        wait_for(lambda: pod.state().parts["postgres"] == [])
+    finally:
+        pod.close()
+    assert "periodic task failed" in capsys.readouterr().out

@@ -23,61 +23,65 @@ SECOND_US = 1_000_000
 QUEUE_BYTES = 1_000
 
 
-def polled(shard: int, length: int = 0, oldest_s: float = 0.0, *, held: bool = True, **more: int) -> ShardStatus:
-    return ShardStatus(shard, 1, held, length, oldest_s, more.pop("dead", 0), more.pop("now_us", 0), **more)
+def polled(shard: int, length: int = 0, oldest_s: float = 0.0, *, leased: bool = True, **more: int) -> ShardStatus:
+    return ShardStatus(shard, 1, leased, length, oldest_s, more.pop("dead", 0), more.pop("now_us", 0), **more)
 
 
 def test_the_oldest_grows_older_while_nobody_looks():
     clock = Clock(100.0)
     backlog = Backlog(range(4), clock)
-    backlog.note(range(4), [polled(0, 3, 1.5), polled(1, 2, 0.5), polled(2)])
+    backlog.record_poll(range(4), [polled(0, 3, 1.5), polled(1, 2, 0.5), polled(2)])
     assert (backlog.pending(), backlog.oldest_s()) == (5, 1.5)
     clock.now += 10
     assert backlog.oldest_s() == 11.5
-    backlog.note([0, 1], [polled(0), polled(1)])
+    backlog.record_poll([0, 1], [polled(0), polled(1)])
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
 def test_what_is_settled_is_not_pending_until_the_next_look():
     backlog = Backlog(range(2), Clock(100.0))
-    backlog.note(range(2), [polled(0, 3, 1.5), polled(1, 9, 0.5)])
-    backlog.acknowledged(0, 3)
-    backlog.acknowledged(1, 5)
+    backlog.record_poll(range(2), [polled(0, 3, 1.5), polled(1, 9, 0.5)])
+    backlog.record_acknowledged(0, 3)
+    backlog.record_acknowledged(1, 5)
     assert (backlog.pending(), backlog.oldest_s()) == (4, 0.5)
-    backlog.acknowledged(1, 5)  # one came after the look
+    backlog.record_acknowledged(1, 5)  # one came after the look
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
 def test_at_anothers_shard_the_oldest_may_be_stored_by_now():
     clock = Clock(100.0)
     backlog = Backlog(range(1), clock)
-    backlog.note([0], [polled(0, 3, 1.0, held=False)])
+    backlog.record_poll([0], [polled(0, 3, 1.0, leased=False)])
     clock.now += 10
     assert backlog.oldest_s() == 1.0
 
 
 def test_a_shard_is_silent_from_a_look_without_an_answer_to_the_next_answer():
     backlog = Backlog(range(3), Clock())
-    backlog.note(range(3), [polled(0, queued_bytes=100), polled(1, 4, queued_bytes=900)])
-    assert (backlog.silent(), backlog.queued_bytes()) == (1, 900)
-    backlog.note([1], [])
-    assert (backlog.silent(), backlog.pending(), backlog.queued_bytes()) == (2, 4, 100)  # its likes are still pending
-    backlog.note([1, 2], [polled(1), polled(2)])
-    assert backlog.silent() == 0
+    backlog.record_poll(range(3), [polled(0, queued_bytes=100), polled(1, 4, queued_bytes=900)])
+    assert (backlog.unreachable_shards(), backlog.queued_bytes()) == (1, 900)
+    backlog.record_poll([1], [])
+    assert (backlog.unreachable_shards(), backlog.pending(), backlog.queued_bytes()) == (
+        2,
+        4,
+        100,
+    )  # its likes are still pending
+    backlog.record_poll([1, 2], [polled(1), polled(2)])
+    assert backlog.unreachable_shards() == 0
 
 
 def test_only_leased_shards_are_held_and_dead_letters_are_added():
     backlog = Backlog(range(2), Clock())
-    backlog.note(range(2), [polled(0, dead=2), polled(1, held=False, dead=1)])
-    assert (backlog.held(), backlog.dead()) == ([0], 3)
+    backlog.record_poll(range(2), [polled(0, dead=2), polled(1, leased=False, dead=1)])
+    assert (backlog.leased_shards(), backlog.dead_letters()) == ([0], 3)
 
 
 def test_the_counters_clock_goes_on_between_looks():
     clock = Clock(100.0)
     backlog = Backlog(range(1), clock)
-    backlog.note([0], [polled(0, now_us=5 * SECOND_US)])
+    backlog.record_poll([0], [polled(0, now_us=5 * SECOND_US)])
     clock.now += 2
-    assert backlog.counter_us(0) == 7 * SECOND_US
+    assert backlog.redis_time_us(0) == 7 * SECOND_US
 
 
 def test_many_durations_are_counted_as_if_each_were_observed():
@@ -115,9 +119,9 @@ class Ports:
 
 
 def test_a_flushers_calls_are_noted():
-    watch = FlusherMonitor(FlusherMetrics(QUEUE_BYTES))
+    monitor = FlusherMonitor(FlusherMetrics(QUEUE_BYTES))
     ports = Ports()
-    queue, store = watch.observe("0-0", ports, ports)
+    queue, store = monitor.instrument("0-0", ports, ports)
     now_us = 1_000 * SECOND_US
     ports.answers = [polled(0, 2, 3.0, now_us=now_us, queued_bytes=250)]
     assert queue.poll("me", 1_000) == ports.answers
@@ -130,7 +134,7 @@ def test_a_flushers_calls_are_noted():
         queue.poll("me", 1_000)
 
     def value(name: str, **labels: str) -> float | None:
-        return watch.metrics.registry.get_sample_value(f"likewise_{name}", {"shards": "0-0", **labels})
+        return monitor.metrics.registry.get_sample_value(f"likewise_{name}", {"shards": "0-0", **labels})
 
     assert (value("pending_likes"), value("queue_utilization_ratio"), value("unreachable_shards")) == (2, 0.0, 1)
     assert (value("flush_likes_sum"), value("flush_duration_seconds_count"), value("durability_lag_seconds_count")) == (
@@ -139,17 +143,17 @@ def test_a_flushers_calls_are_noted():
         2,
     )
     assert value("durability_lag_seconds_bucket", le="1.0") == 1
-    assert watch.held() == [0]
+    assert monitor.leased_shards() == [0]
 
 
 def test_a_flusher_is_live_while_its_rounds_go_on():
-    watch = FlusherMonitor.with_settings(Settings())
-    queue, _ = watch.observe("0-0", Ports(), Ports())
-    assert watch.is_live()
-    queue.beat_s -= STUCK_S
-    assert not watch.is_live()
+    monitor = FlusherMonitor.with_settings(Settings())
+    queue, _ = monitor.instrument("0-0", Ports(), Ports())
+    assert monitor.is_live()
+    queue.polled_at_s -= STUCK_S
+    assert not monitor.is_live()
     queue.poll("me", 1_000)
-    assert watch.is_live()
+    assert monitor.is_live()
 
 
 class Databases:
@@ -177,18 +181,24 @@ class Databases:
         return []
 
 
-def checks_of(databases: Databases, metrics: FlusherMetrics, held: list[int]) -> ConsistencyChecks:
+def checks_of(databases: Databases, metrics: FlusherMetrics, leased: list[int]) -> ConsistencyChecks:
     return ConsistencyChecks(
-        metrics, redis=databases, postgres=databases, held=databases, rows=databases, shards=lambda: list(held)
+        metrics,
+        redis=databases,
+        postgres=databases,
+        redis_state=databases,
+        postgres_state=databases,
+        leased_shards=lambda: list(leased),
+        interval_s=1,
     )
 
 
 def test_each_round_compares_the_next_shard_and_drift_ends_when_it_is_repaired_or_anothers():
-    databases, metrics, held = Databases(), FlusherMetrics(QUEUE_BYTES), [0, 1]
-    checks = checks_of(databases, metrics, held)
+    databases, metrics, leased = Databases(), FlusherMetrics(QUEUE_BYTES), [0, 1]
+    checks = checks_of(databases, metrics, leased)
 
     def drift() -> float:
-        checks.round()
+        checks.run()
         return metrics.registry.get_sample_value("likewise_inconsistent_posts")
 
     databases.shown = {0: 1, 1: 7}
@@ -198,7 +208,7 @@ def test_each_round_compares_the_next_shard_and_drift_ends_when_it_is_repaired_o
     assert drift() == 0
     databases.shown[0] = 5
     assert drift() == 1
-    held.remove(0)
+    leased.remove(0)
     assert drift() == 0
 
 
@@ -206,14 +216,14 @@ def test_what_differs_from_look_to_look_is_no_drift():
     databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     shown = iter([5, 6, 7])
     databases.posts = lambda shard: [("post", {"b": next(shown), "p": 0, "k": 0, "e": 1, "r": 1, "members": -1})]
-    checks_of(databases, metrics, [0]).round()
+    checks_of(databases, metrics, [0]).run()
     assert metrics.registry.get_sample_value("likewise_inconsistent_posts") == 0
 
 
 def test_servers_that_are_away_are_counted():
     databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     databases.away = ["Postgres a does not answer", "Postgres b does not answer"]
-    checks_of(databases, metrics, []).round()
+    checks_of(databases, metrics, []).run()
     assert metrics.registry.get_sample_value("likewise_postgres_databases_down") == 2
 
 

@@ -58,4 +58,4 @@ def test_a_request_is_an_event_of_its_own_each_time(repeats, more):
 def test_it_does_not_grow_without_end(repeats, clock):
     for number in range(2_500):
         assert heard(repeats, "warning", event="slow", reason=f"{number} ms")
-    assert len(repeats._kinds) <= 1_000
+    assert len(repeats._remembered) <= 1_000

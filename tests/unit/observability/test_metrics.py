@@ -8,7 +8,7 @@ from psycopg_pool import PoolTimeout
 
 from service.core.likes import Likes, LikeState
 from service.observability.metrics import POSTGRES_KINDS, REDIS_KINDS
-from service.storage.connection_errors import note_redis, postgres_kind, redis_kind
+from service.storage.connection_errors import count_redis_error, postgres_kind, redis_kind
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_errors_of_postgres_have_a_kind(error: Exception, kind: str) -> None:
 
 def test_a_function_that_is_not_loaded_yet_is_no_error() -> None:
     before = value("likewise_redis_errors_total", kind="other")
-    note_redis(redis.ResponseError("ERR Function not found"))
+    count_redis_error(redis.ResponseError("ERR Function not found"))
     assert value("likewise_redis_errors_total", kind="other") == before
-    note_redis(redis.ResponseError("ERR something"))
+    count_redis_error(redis.ResponseError("ERR something"))
     assert value("likewise_redis_errors_total", kind="other") == before + 1
 
 

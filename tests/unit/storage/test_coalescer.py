@@ -52,7 +52,7 @@ def test_a_batch_is_bounded() -> None:
         started.set()
         assert go_on.wait(10)
 
-    coalescer = Coalescer(run, most=4)
+    coalescer = Coalescer(run, max_calls=4)
     threads = [threading.Thread(target=coalescer.submit, args=([Item(number)],)) for number in range(11)]
     threads[0].start()
     assert started.wait(10)

@@ -1,0 +1,32 @@
+"""The interface between a pod's application and the server that runs it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.api.fast_path import HotPath
+
+# The key of the application's extension.
+EXTENSION = "likewise"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The hooks of an application for its server.
+
+    Call `start` in the process that serves requests, because threads do not survive a fork. Call `stop` when the
+    process is told to end, so that readiness probes fail; requests are still answered. Call `close` at the end.
+    `fast_path` answers likes and counts without Flask.
+    """
+
+    start: Callable[[], None]
+    stop: Callable[[], None]
+    close: Callable[[], None]
+    fast_path: "HotPath"
+
+
+def runtime_of(app: object) -> Runtime | None:
+    """Return the runtime of a WSGI application, or None if it has none."""
+    runtime: Runtime | None = getattr(app, "extensions", {}).get(EXTENSION)
+    return runtime
