@@ -15,7 +15,8 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Page, expect
 
-from service.bootstrap.app import create_flusher, open_stores
+from service.bootstrap.flusher import create_flusher
+from service.bootstrap.stores import open_stores
 from service.cli import main
 from tests.examples.conftest import QuietHandler, Server
 from tests.support.code_blocks import CodeBlock, blocks_in

@@ -37,42 +37,44 @@ def decoded(*statuses: int, count: int = 5) -> list[Any]:
 
 
 @pytest.mark.parametrize(("liked", "sign"), [(True, "+"), (False, "-"), (None, "?")])
-def test_arguments_say_what_where_who_and_what_was_loaded(liked: bool | None, sign: str) -> None:
+def test_the_arguments_are_operator_post_actor_and_snapshot(liked: bool | None, sign: str) -> None:
     one = command(liked=liked)
-    assert one.arguments() == (sign, "post", "anna", "")
-    one.load = ("base", b"server-1", b"7", 10, 2)
-    assert one.arguments() == (sign, "post", "anna", "base", b"server-1", b"7", 10, 2)
-    one.load = DEGRADED
-    assert one.arguments() == (sign, "post", "anna", "degraded")
+    assert one.encode() == (sign, "post", "anna", "")
+    one.snapshot = ("base", b"server-1", b"7", 10, 2)
+    assert one.encode() == (sign, "post", "anna", "base", b"server-1", b"7", 10, 2)
+    one.snapshot = DEGRADED
+    assert one.encode() == (sign, "post", "anna", "degraded")
 
 
-def test_a_trace_follows_the_sign() -> None:
+def test_a_trace_follows_the_operator() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    assert command(trace=trace).arguments() == (f"+{trace}", "post", "anna", "")
+    assert command(trace=trace).encode() == (f"+{trace}", "post", "anna", "")
 
 
 def test_a_group_is_one_shards_and_keeps_the_order() -> None:
-    calls = [command(actor=actor, shard=shard) for actor, shard in (("a", 1), ("b", 2), ("c", 1), ("d", 2), ("e", 1))]
-    assert group_by_shard(calls) == [
-        (1, False, [calls[0], calls[2], calls[4]]),
-        (2, False, [calls[1], calls[3]]),
+    commands = [
+        command(actor=actor, shard=shard) for actor, shard in (("a", 1), ("b", 2), ("c", 1), ("d", 2), ("e", 1))
+    ]
+    assert group_by_shard(commands) == [
+        (1, False, [commands[0], commands[2], commands[4]]),
+        (2, False, [commands[1], commands[3]]),
     ]
     assert group_by_shard([]) == []
 
 
-def test_questions_are_a_group_of_their_own() -> None:
-    like, question, unlike = command(), command(liked=None), command(liked=False)
-    assert group_by_shard([like, question, unlike]) == [(3, False, [like, unlike]), (3, True, [question])]
+def test_reads_are_a_separate_group() -> None:
+    like, read, unlike = command(), command(liked=None), command(liked=False)
+    assert group_by_shard([like, read, unlike]) == [(3, False, [like, unlike]), (3, True, [read])]
 
 
 @pytest.mark.parametrize(
     ("size", "parts"), [(999, [999]), (1_000, [1_000]), (1_001, [1_000, 1]), (2_500, [1_000, 1_000, 500])]
 )
 def test_a_large_group_is_split(size: int, parts: list[int]) -> None:
-    calls = [command(actor=str(at)) for at in range(size)]
-    groups = group_by_shard(calls)
-    assert [(shard, asking, len(part)) for shard, asking, part in groups] == [(3, False, size) for size in parts]
-    assert [one for _, _, part in groups for one in part] == calls
+    commands = [command(actor=str(at)) for at in range(size)]
+    groups = group_by_shard(commands)
+    assert [(shard, is_read, len(part)) for shard, is_read, part in groups] == [(3, False, size) for size in parts]
+    assert [one for _, _, part in groups for one in part] == commands
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_large_group_is_split(size: int, parts: list[int]) -> None:
         (LIKED | CHANGED | APPROXIMATE, True, True, True),
     ],
 )
-def test_an_answer_is_a_state(status: int, liked: bool, changed: bool, approximate: bool) -> None:
+def test_a_status_is_decoded_as_a_state(status: int, liked: bool, changed: bool, approximate: bool) -> None:
     [outcome] = decoded(status)
     assert outcome == LikeState(
         post="post-0", liked=liked, changed=changed, count=5, as_of_us=1700000000000001, approximate=approximate
