@@ -1,20 +1,36 @@
 """The order in which pytest-xdist hands out tests, when the suite runs with `--numprocesses`.
 
-A file stays on one worker, as its fixtures start servers. Files that measure time are a group: one worker runs them one
-after another, so that no two of them disturb each other. What takes longest starts first, so that no worker is left
-with a long file at the end.
+A file stays on one worker, as its fixtures start servers. Files that a busy machine disturbs, or that make it busy, are a
+group: one worker runs them one after another. What takes longest starts first, so that no worker is left with a long
+file at the end.
 """
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Groups of files, longest first. The parts are the beginnings of their paths.
+# Files whose tests run one after another, by the beginnings of their paths. The longest group is the first.
 _GROUPS = {
-    "timing": ("tests/faults/",),
+    # These check how long something takes.
+    "faults": ("tests/faults/", "tests/integration/test_going.py"),
+    # These run a whole stack, or send it load.
+    "stacks": (
+        "tests/integration/test_autoscaler_prometheus.py",
+        "tests/integration/test_drill.py",
+        "tests/integration/test_rolling.py",
+        "tests/integration/test_up.py",
+        "tests/integration/test_watching.py",
+    ),
 }
-# Files that are not in a group and take longer than others, longest first.
-_LONG = ()
+# The longest of all other files. They start before the rest.
+_LONG = (
+    "tests/examples/test_nextjs.py",
+    "tests/integration/test_state_machine.py",
+    "tests/integration/test_likes_on_other_servers.py",
+    "tests/integration/test_start.py",
+    "tests/integration/test_api_fuzz.py",
+    "tests/integration/test_cli.py",
+)
 
 
 class FileScheduling(LoadScopeScheduling):
