@@ -103,7 +103,11 @@ def test_a_visitors_token_that_is_not_ours_for_this_site_changes_nothing(world, 
     assert world.snapshot()[0] == {}
 
 
-@pytest.mark.parametrize("token", ["x", "1" * 3_900, mint(b"another secret" * 3), mint(SECRET.encode(), site=SITE)])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "1" * 3_900, mint(b"another secret" * 3), mint(SECRET.encode(), site=SITE)],
+    ids=["no token", "long", "another secret", "another site"],
+)
 def test_a_cookie_that_is_not_ours_changes_nothing_and_is_deleted(world, token):
     client = world.app.test_client()
     client.set_cookie("likewise_visitor", token)

@@ -1,8 +1,8 @@
 """The order in which pytest-xdist hands out tests, when the suite runs with `--numprocesses`.
 
-A file stays on one worker, as its fixtures start servers. Files that a busy machine disturbs, or that make it busy, are a
-group: one worker runs them one after another. What takes longest starts first, so that no worker is left with a long
-file at the end.
+A file stays on one worker, as its fixtures start servers. Files that a busy machine disturbs, or that make it busy,
+are a group: one worker runs them one after another. What takes longest starts first, so that no worker is left with a
+long file at the end.
 """
 
 import pytest
