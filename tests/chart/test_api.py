@@ -45,6 +45,7 @@ def test_with_the_autoscaler_the_hpa_scales_down_quickly(values: dict[str, objec
         ({}, {"type": "AverageValue", "averageValue": "800m"}),
         ({"api.workers": 2}, {"type": "AverageValue", "averageValue": "1600m"}),
         ({"autoscaler.settings.target_utilization": 0.6}, {"type": "AverageValue", "averageValue": "700m"}),
+        ({"autoscaler.settings.target_utilisation": 0.6}, {"type": "AverageValue", "averageValue": "700m"}),
         ({"autoscaler.enabled": False}, {"type": "Utilization", "averageUtilization": 60}),
         ({"hpa.targetCPUUtilizationPercentage": 120}, {"type": "Utilization", "averageUtilization": 120}),
     ],

@@ -93,15 +93,6 @@ def test_the_schema_lists_every_setting_and_no_other():
     assert known == (Tuning.model_fields.keys() | RunSettings.model_fields.keys()) - FROM_OTHER_VALUES | old
 
 
-def test_an_old_name_of_a_setting_is_passed_to_the_autoscaler_which_warns():
-    values = {"autoscaler.settings.hold_s": 45, "autoscaler.settings.target_utilisation": 0.6}
-    objects = render(**values)
-    env = environment(pod_spec(find_object(objects, "Deployment", NAME))["containers"][0])
-    assert env[f"{PREFIX}HOLD_S"] == "45"
-    [metric, *_] = find_object(objects, "HorizontalPodAutoscaler", "likewise-api")["spec"]["metrics"]
-    assert metric["resource"]["target"]["averageValue"] == "700m"
-
-
 @pytest.mark.parametrize("setting", ["max_replicas", "utilization"])
 def test_an_unknown_setting_is_refused(setting):
     with pytest.raises(RefusedError, match=setting):

@@ -75,3 +75,14 @@ def test_unsafe_values_give_a_warning(values: dict[str, str], warning: str) -> N
 @pytest.mark.parametrize("store", ["redis", "postgres"])
 def test_missing_persistence_gives_a_warning(store: str) -> None:
     assert f"{store}.persistence is disabled" in notes(**{f"{store}.persistence.enabled": "false"})
+
+
+def test_renamed_settings_are_listed_with_their_new_names() -> None:
+    assert "Renamed values" not in notes()
+    text = notes(**{"autoscaler.settings.hold_s": "45", "autoscaler.settings.warm_s": "5"})
+    assert "autoscaler.settings.hold_s was renamed: use autoscaler.settings.stabilization_s" in text
+    assert "autoscaler.settings.warm_s was renamed: use autoscaler.settings.warmup_s" in text
+    text = notes(**{"autoscaler.settings.hold_s": "45", "autoscaler.settings.stabilization_s": "50"})
+    assert (
+        "autoscaler.settings.hold_s is ignored, because autoscaler.settings.stabilization_s is set: remove it" in text
+    )
