@@ -47,7 +47,7 @@ def test_the_page_states_the_requested_resources() -> None:
 
 
 def test_the_page_names_only_existing_values() -> None:
-    rows = re.findall(r"^\| (`.+?`) \| ", PAGE.partition("## Values you will want first")[2], re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?`) \| ", PAGE.partition("## Values to set first")[2], re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+\.[\w.]+)", row)]
     assert len(named) > 15
     for name in named:
