@@ -1,6 +1,6 @@
-"""The cluster tests take any Kubernetes: KUBECONFIG names it, LIKEWISE_TEST_IMAGE an image that its nodes hold.
+"""Configure the tests on a cluster. tests/cluster/README.md lists what they need.
 
-INGRESS_URL is where its NGINX ingress controller answers. See tests/cluster/README.md.
+KUBECONFIG names the cluster, and INGRESS_URL is the URL of its NGINX ingress controller.
 """
 
 import os
@@ -11,8 +11,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 _HERE = Path(__file__).parent
-_GROUPS = {  # two of them at a time, each in this order; any other module is in the first
-    "load": ("test_going", "test_drills", "test_installation"),  # which send load or take an Ingress for all hosts
+# Two groups run at the same time, each in this order. Other modules are in the group `load`, whose tests send load or
+# use an Ingress for all hosts.
+_GROUPS = {
+    "load": ("test_going", "test_drills", "test_installation"),
     "quiet": ("test_autoscaler", "test_postgres_in_chart", "test_redis_in_chart", "test_upgrade"),
     "last": ("test_hundreds",),
 }
@@ -21,21 +23,21 @@ _MISSING = [name for name in ("KUBECONFIG", "INGRESS_URL") if not os.environ.get
 _NO_CLUSTER = f"there is no cluster: set {' and '.join(_MISSING)}, see tests/cluster/README.md"
 
 
-class TwoAtATime(LoadScopeScheduling):
-    """For `--numprocesses=2`, as these tests mostly wait: a group is one process's."""
+class GroupScheduling(LoadScopeScheduling):
+    """Run all tests of a group in one process. With `--numprocesses=2` two groups run at the same time."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = Path(nodeid.partition("::")[0]).stem
         return next((group for group, modules in _GROUPS.items() if module in modules), "load")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoAtATime:
-    """Said here, as xdist 3.8 does not see its own groups under pytest 9.2."""
-    return TwoAtATime(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Return the scheduler. The groups of xdist 3.8 do not work with pytest 9.2."""
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a cluster these tests are skipped, saying so; with one, each may take some minutes."""
+    """Order the tests, extend their timeout, and skip them without a cluster."""
     ours = [item for item in items if _HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.timeout(420))
@@ -48,5 +50,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def ingress_url() -> str:
-    """Where the ingress controller answers, without a slash at the end."""
+    """Return the URL of the ingress controller without a slash at the end."""
     return os.environ["INGRESS_URL"].rstrip("/")

@@ -1,4 +1,4 @@
-"""The autoscaler on a real API server: what it does to an HPA and a Deployment, and what it leaves alone."""
+"""Tests of the autoscaler on a real API server, with an HPA and a Deployment."""
 
 import json
 import signal
@@ -10,175 +10,183 @@ import pytest
 from autoscaler.errors import ConflictError
 from autoscaler.kubernetes.client import Cluster
 from autoscaler.kubernetes.transport import connect
-from tests.support.cluster.autoscalers import ACCOUNT, LEASE, NAME, Stage, account_of, rights
-from tests.support.cluster.fake_load import Crowd, Pretending
+from tests.support.cluster.autoscaler_testbed import (
+    ACCOUNT,
+    LEASE,
+    NAME,
+    AutoscalerTestbed,
+    kubeconfig_of_account,
+    rbac_objects,
+)
+from tests.support.cluster.fake_load import FakeLoad, FakePods
 from tests.support.cluster.kubectl import CommandError, eventually, namespace
 from tests.support.servers import Servers
 
 
 @pytest.fixture(scope="module")
-def _stage(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def _testbed(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AutoscalerTestbed]:
     root = tmp_path_factory.mktemp("scaling")
     with namespace("scaling") as space:
-        space.apply(*rights())
-        with account_of(space, root) as kubeconfig:
-            yield Stage(space, _servers, root, kubeconfig)
+        space.apply(*rbac_objects())
+        with kubeconfig_of_account(space, root) as kubeconfig:
+            yield AutoscalerTestbed(space, _servers, root, kubeconfig)
 
 
 @pytest.fixture
-def stage(_stage: Stage, servers: Servers) -> Iterator[Stage]:
-    """A Deployment with an HPA as after an installation, and no autoscaler yet."""
-    _stage.reset()
-    yield _stage
-    for scaler in _stage.scalers:
-        scaler.end(signal.SIGKILL)
-    _stage.scalers.clear()
+def testbed(_testbed: AutoscalerTestbed, servers: Servers) -> Iterator[AutoscalerTestbed]:
+    """Yield a Deployment with an HPA as after an installation, without an autoscaler."""
+    _testbed.reset()
+    yield _testbed
+    for autoscaler in _testbed.autoscalers:
+        autoscaler.end(signal.SIGKILL)
+    _testbed.autoscalers.clear()
 
 
 @contextmanager
-def asked(stage: Stage, demand: float, pods: int = 2) -> Iterator[dict[str, float]]:
-    """So many requests/s at so many pods, and more or less when the answer's `demand` is changed."""
+def fake_load(testbed: AutoscalerTestbed, demand: float, pods: int = 2) -> Iterator[dict[str, float]]:
+    """Report a demand in requests/s, shared by some pods. Change it with the key `demand` of the result."""
     now = {"demand": demand}
     names = [f"pod-{at}" for at in range(pods)]
-    with Pretending(Crowd.at(stage.servers.settings.redis_urls), lambda: names, lambda: now["demand"], 0.5):
+    with FakeLoad(FakePods.at(testbed.servers.settings.redis_urls), lambda: names, lambda: now["demand"], 0.5):
         yield now
 
 
-def test_a_spike_raises_floor_and_deployment_and_its_end_lowers_the_floor_alone(stage):
-    stage.start()
-    with asked(stage, 1_000) as now:
-        eventually(lambda: stage.floor() == 2, 20)
+def test_a_spike_scales_up_and_its_end_lowers_only_min_replicas(testbed):
+    testbed.start()
+    with fake_load(testbed, 1_000) as now:
+        eventually(lambda: testbed.min_replicas() == 2, 20)
         now["demand"] = 6_000
-        eventually(lambda: stage.floor() >= 8, 10)
-        eventually(lambda: stage.replicas() >= 8, 5)
-        assert "likewise-autoscaler" in {one["manager"] for one in stage.hpa()["metadata"]["managedFields"]}
+        eventually(lambda: testbed.min_replicas() >= 8, 10)
+        eventually(lambda: testbed.replicas() >= 8, 5)
+        assert "likewise-autoscaler" in {one["manager"] for one in testbed.hpa()["metadata"]["managedFields"]}
         now["demand"] = 500
-        eventually(lambda: stage.floor() == 2, 40)
-    described = stage.space.kubectl("describe", "hpa", NAME)
-    assert "pods are needed" in described
-    explained = stage.say("explain", "--last", "30")
-    assert "floor 2 to" in explained
-    assert "requests/s: arrivals" in explained
-    assert "leader: one_" in stage.say("status")
+        eventually(lambda: testbed.min_replicas() == 2, 40)
+    description = testbed.space.kubectl("describe", "hpa", NAME)
+    assert "pods are needed" in description
+    explanation = testbed.run_command("explain", "--last", "30")
+    assert "floor 2 to" in explanation
+    assert "requests/s: arrivals" in explanation
+    assert "leader: one_" in testbed.run_command("status")
 
 
-def test_a_paused_leader_is_replaced_and_writes_no_more(stage):
-    first = stage.start("one")
-    with asked(stage, 1_000) as now:
-        eventually(lambda: stage.leader() == "one", 15)
-        eventually(lambda: stage.floor() == 2, 15)
-        second = stage.start("two")
-        eventually(lambda: '"lease watched"' in second.said() and '"leading"' not in second.said(), 10)
+def test_a_stalled_leader_is_replaced_and_writes_no_more(testbed):
+    first = testbed.start("one")
+    with fake_load(testbed, 1_000) as now:
+        eventually(lambda: testbed.leader() == "one", 15)
+        eventually(lambda: testbed.min_replicas() == 2, 15)
+        second = testbed.start("two")
+        eventually(lambda: '"lease watched"' in second.log_text() and '"leading"' not in second.log_text(), 10)
         first.pause()
-        eventually(lambda: stage.leader() == "two", 15)
+        eventually(lambda: testbed.leader() == "two", 15)
         now["demand"] = 6_000
-        eventually(lambda: stage.floor() >= 8, 10)
-        eventually(lambda: stage.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 5)
+        eventually(lambda: testbed.min_replicas() >= 8, 10)
+        eventually(lambda: testbed.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 5)
         first.resume()
-        eventually(lambda: '"not leading"' in first.said(), 15)
-        stage.stays(lambda: stage.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 2)
+        eventually(lambda: '"not leading"' in first.log_text(), 15)
+        testbed.assert_holds(lambda: testbed.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 2)
         second.end(signal.SIGKILL)
-        eventually(lambda: stage.leader() == "one", 15)
+        eventually(lambda: testbed.leader() == "one", 15)
         assert first.end() == 0
-        assert stage.leader() == ""  # given back, so that the next need not wait
+        # The lease is released, so that the next leader need not wait.
+        assert testbed.leader() == ""
 
 
-def test_what_was_read_before_another_wrote_can_not_be_written(stage):
-    cluster = Cluster(connect(stage.space.name, 10))
+def test_a_write_based_on_stale_data_conflicts(testbed):
+    cluster = Cluster(connect(testbed.space.name, 10))
     floor, workload = cluster.floor(NAME), cluster.deployment(NAME)
-    stage.edit_floor(5)
-    stage.annotate("some=thing")
+    testbed.set_min_replicas(5)
+    testbed.annotate("some=thing")
     with pytest.raises(ConflictError, match=f"minReplicas of HPA {NAME}"):
         cluster.set_floor(floor, 9, {})
     with pytest.raises(ConflictError, match=f"scaling Deployment {NAME}"):
         cluster.scale(workload, 9)
     cluster.close()
-    assert stage.floor() == 5
+    assert testbed.min_replicas() == 5
 
 
-def test_a_persons_edit_is_said_left_alone_and_then_kept_as_the_base(stage):
-    stage.start()
-    with asked(stage, 4_000) as now:
-        eventually(lambda: stage.floor() >= 5, 20)
-        stage.edit_floor(3)
-        eventually(lambda: stage.events("EditedByOther"), 10)
-        assert "to 3 by somebody: left alone for 4 s" in stage.events("EditedByOther")[0]
-        stage.stays(lambda: stage.floor() == 3, 2)
-        eventually(lambda: stage.floor() >= 5, 15)
+def test_an_operators_change_is_reported_respected_and_becomes_the_baseline(testbed):
+    testbed.start()
+    with fake_load(testbed, 4_000) as now:
+        eventually(lambda: testbed.min_replicas() >= 5, 20)
+        testbed.set_min_replicas(3)
+        eventually(lambda: testbed.events("EditedByOther"), 10)
+        assert "to 3 by somebody: left alone for 4 s" in testbed.events("EditedByOther")[0]
+        testbed.assert_holds(lambda: testbed.min_replicas() == 3, 2)
+        eventually(lambda: testbed.min_replicas() >= 5, 15)
         now["demand"] = 100
-        eventually(lambda: stage.floor() == 3, 40)
-        assert stage.hpa()["metadata"]["annotations"]["likewise/base"] == "3"
+        eventually(lambda: testbed.min_replicas() == 3, 40)
+        assert testbed.hpa()["metadata"]["annotations"]["likewise/base"] == "3"
 
 
-def test_an_hpa_that_goes_and_comes_is_said_and_taken_up_again(stage):
-    scaler = stage.start()
-    with asked(stage, 4_000):
-        eventually(lambda: stage.floor() >= 5, 20)
-        hpa = stage.hpa()
-        stage.space.kubectl("delete", "hpa", NAME, "--wait")
-        eventually(lambda: f"HPA {NAME} in namespace scaling" in scaler.said(), 10)
-        assert any("not found" in said for said in stage.events("CannotScale"))
+def test_a_deleted_and_recreated_hpa_is_scaled_again(testbed):
+    autoscaler = testbed.start()
+    with fake_load(testbed, 4_000):
+        eventually(lambda: testbed.min_replicas() >= 5, 20)
+        hpa = testbed.hpa()
+        testbed.space.kubectl("delete", "hpa", NAME, "--wait")
+        eventually(lambda: f"HPA {NAME} in namespace scaling" in autoscaler.log_text(), 10)
+        assert any("not found" in log_text for log_text in testbed.events("CannotScale"))
         for name in ("resourceVersion", "uid", "managedFields", "creationTimestamp"):
             del hpa["metadata"][name]
         hpa["spec"]["minReplicas"], hpa["metadata"]["annotations"] = 1, {}
-        stage.space.apply(json.dumps(hpa))
-        eventually(lambda: stage.floor() >= 5, 15)
+        testbed.space.apply(json.dumps(hpa))
+        eventually(lambda: testbed.min_replicas() >= 5, 15)
 
 
-def test_people_ask_ahead_and_pause(stage):
-    stage.start()
-    with asked(stage, 500):
-        eventually(lambda: stage.floor() == 2, 20)
-        assert "kubectl annotate deployment likewise-api" in stage.say("prewarm", "12", "--for", "5m", code=1)
-        assert "allows: 30" in stage.say("prewarm", "31", "--for", "5m", code=1, admin=True)
-        assert "at least 12 until" in stage.say("prewarm", "12", "--for", "5m", admin=True, MAX_REPLICAS="10")
-        eventually(lambda: (stage.floor(), stage.replicas()) == (12, 12), 10)
-        assert stage.events("Prewarmed")
-        stage.annotate("likewise/paused=true", "likewise/prewarm=15 until 2099-01-01T00:00:00Z")
-        eventually(lambda: stage.events("Paused"), 10)
-        stage.stays(lambda: stage.floor() == 12, 2)
-        assert "paused by people" in stage.say("status")
-        stage.annotate("likewise/paused-", "likewise/prewarm=lots")
-        eventually(lambda: any("'lots'" in said for said in stage.events("PrewarmRefused")), 10)
+def test_operators_prewarm_and_pause(testbed):
+    testbed.start()
+    with fake_load(testbed, 500):
+        eventually(lambda: testbed.min_replicas() == 2, 20)
+        assert "kubectl annotate deployment likewise-api" in testbed.run_command("prewarm", "12", "--for", "5m", code=1)
+        assert "allows: 30" in testbed.run_command("prewarm", "31", "--for", "5m", code=1, admin=True)
+        assert "at least 12 until" in testbed.run_command("prewarm", "12", "--for", "5m", admin=True, MAX_REPLICAS="10")
+        eventually(lambda: (testbed.min_replicas(), testbed.replicas()) == (12, 12), 10)
+        assert testbed.events("Prewarmed")
+        testbed.annotate("likewise/paused=true", "likewise/prewarm=15 until 2099-01-01T00:00:00Z")
+        eventually(lambda: testbed.events("Paused"), 10)
+        testbed.assert_holds(lambda: testbed.min_replicas() == 12, 2)
+        assert "paused by people" in testbed.run_command("status")
+        testbed.annotate("likewise/paused-", "likewise/prewarm=lots")
+        eventually(lambda: any("'lots'" in log_text for log_text in testbed.events("PrewarmRefused")), 10)
 
 
-def test_without_an_hpa_the_deployment_is_scaled_both_ways(stage):
-    stage.space.kubectl("delete", "hpa", NAME)
-    stage.start(HPA="")
-    with asked(stage, 6_000) as now:
-        eventually(lambda: stage.replicas() >= 8, 20)
+def test_without_an_hpa_the_deployment_is_scaled_up_and_down(testbed):
+    testbed.space.kubectl("delete", "hpa", NAME)
+    testbed.start(HPA="")
+    with fake_load(testbed, 6_000) as now:
+        eventually(lambda: testbed.replicas() >= 8, 20)
         now["demand"] = 100
-        eventually(lambda: stage.replicas() == 2, 40)
-        assert stage.space.get("deployment", NAME)["metadata"].get("annotations", {}).get("likewise/leader") is None
+        eventually(lambda: testbed.replicas() == 2, 40)
+        assert testbed.space.get("deployment", NAME)["metadata"].get("annotations", {}).get("likewise/leader") is None
 
 
-def test_what_a_dead_one_left_is_lowered_by_another(stage):
-    stage.start()
-    with asked(stage, 6_000):
-        eventually(lambda: stage.floor() >= 8, 20)
-        assert "nothing to do" in stage.say("lower")
-    stage.scalers[0].end(signal.SIGKILL)
-    eventually(lambda: "to 2: no autoscaler has led" in stage.say("lower", LOST_S="2"), 30)
-    assert stage.floor() == 2
-    assert stage.events("FloorLowered")
-    assert "nothing to do" in stage.say("lower", LOST_S="2")
+def test_the_floor_of_a_dead_autoscaler_is_reset(testbed):
+    testbed.start()
+    with fake_load(testbed, 6_000):
+        eventually(lambda: testbed.min_replicas() >= 8, 20)
+        assert "nothing to do" in testbed.run_command("lower")
+    testbed.autoscalers[0].end(signal.SIGKILL)
+    eventually(lambda: "to 2: no autoscaler has led" in testbed.run_command("lower", LOST_S="2"), 30)
+    assert testbed.min_replicas() == 2
+    assert testbed.events("FloorLowered")
+    assert "nothing to do" in testbed.run_command("lower", LOST_S="2")
 
 
-def test_an_hpa_that_was_given_another_target_is_left_alone(stage):
-    stage.start()
-    with asked(stage, 6_000):
-        eventually(lambda: stage.floor() >= 8, 20)
+def test_an_hpa_with_another_target_is_left_alone(testbed):
+    testbed.start()
+    with fake_load(testbed, 6_000):
+        eventually(lambda: testbed.min_replicas() >= 8, 20)
         patch = json.dumps({"spec": {"minReplicas": 3, "scaleTargetRef": {"name": "shop"}}})
-        stage.space.kubectl("patch", "hpa", NAME, "--type=merge", "--field-manager=somebody", "-p", patch)
-        eventually(lambda: any("scales Deployment/shop" in said for said in stage.events("CannotScale")), 10)
-        stage.stays(lambda: stage.floor() == 3, 6)
+        testbed.space.kubectl("patch", "hpa", NAME, "--type=merge", "--field-manager=somebody", "-p", patch)
+        eventually(lambda: any("scales Deployment/shop" in log_text for log_text in testbed.events("CannotScale")), 10)
+        testbed.assert_holds(lambda: testbed.min_replicas() == 3, 6)
 
 
-def test_the_rights_are_for_these_objects_and_what_is_done_to_them(stage):
-    def may(*what: str) -> bool:
-        account = f"--as=system:serviceaccount:{stage.space.name}:{ACCOUNT}"
+def test_permissions_are_limited_to_named_objects(testbed):
+    def may(*arguments: str) -> bool:
+        account = f"--as=system:serviceaccount:{testbed.space.name}:{ACCOUNT}"
         try:
-            return stage.space.kubectl("auth", "can-i", *what, account).strip() == "yes"
+            return testbed.space.kubectl("auth", "can-i", *arguments, account).strip() == "yes"
         except CommandError:
             return False
 
@@ -200,7 +208,7 @@ def test_the_rights_are_for_these_objects_and_what_is_done_to_them(stage):
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("settings", "message"),
     [
         ({"DEPLOYMENT": "nowhere"}, 'Deployment nowhere in namespace scaling: deployments.apps "nowhere"'),
         ({"NAMESPACE": "default"}, "is forbidden"),
@@ -208,15 +216,15 @@ def test_the_rights_are_for_these_objects_and_what_is_done_to_them(stage):
         ({"LEASE_S": "1"}, "must be below lease_s 1"),
     ],
 )
-def test_what_can_not_be_is_one_sentence_and_no_patch(stage, settings, sentence):
-    said = stage.say("run", "--dry-run", "--rounds", "1", code=1, **settings)
-    assert sentence in said.splitlines()[-1]
-    assert "Traceback" not in said
-    assert stage.floor() == 1
+def test_errors_are_one_sentence_and_change_nothing(testbed, settings, message):
+    log_text = testbed.run_command("run", "--dry-run", "--rounds", "1", code=1, **settings)
+    assert message in log_text.splitlines()[-1]
+    assert "Traceback" not in log_text
+    assert testbed.min_replicas() == 1
 
 
-def test_dry_run_looks_and_changes_nothing(stage):
-    with asked(stage, 6_000):
-        eventually(lambda: "would go from 1 to" in stage.say("run", "--dry-run", "--rounds", "1"), 15)
-    assert (stage.floor(), stage.replicas()) == (1, 1)
-    assert "nobody leads" in stage.say("status", code=1)
+def test_a_dry_run_changes_nothing(testbed):
+    with fake_load(testbed, 6_000):
+        eventually(lambda: "would go from 1 to" in testbed.run_command("run", "--dry-run", "--rounds", "1"), 15)
+    assert (testbed.min_replicas(), testbed.replicas()) == (1, 1)
+    assert "nobody leads" in testbed.run_command("status", code=1)

@@ -1,4 +1,4 @@
-"""Drills as an operations person applies them: each ends well, and the HPA sees the viral post and its end."""
+"""Tests of k8s/drills: each drill has a good verdict, and the HPA follows a viral post."""
 
 import json
 from collections.abc import Iterator
@@ -7,42 +7,45 @@ from typing import Any
 import pytest
 
 from tests.support.chart import kustomize
-from tests.support.cluster.kubectl import DRILL_IMAGE, IMAGE, PATIENT, Namespace, eventually, namespace
+from tests.support.cluster.kubectl import DRILL_IMAGE, IMAGE, LONG_TIMEOUTS, Namespace, eventually, namespace
 
 VALUES = {
     "redis.persistence.enabled": False,
     "postgres.persistence.enabled": False,
     "ingress.enabled": False,
-    "settings.ack": "replicated",  # by default a primary's death may cost likes of its last milliseconds
-    "settings.trusted_proxies[0]": "0.0.0.0/0",  # wherever pods are
+    # With the default, the crash of a primary may lose the likes of its last milliseconds.
+    "settings.ack": "replicated",
+    # Pods may have any address.
+    "settings.trusted_proxies[0]": "0.0.0.0/0",
     "hpa.maxReplicas": 3,
-    **PATIENT,
+    **LONG_TIMEOUTS,
     "api.resources.requests.cpu": "40m",
     "api.preStopSeconds": 2,
-    "hpa.behavior.scaleDown.stabilizationWindowSeconds": 0,  # else five minutes
+    # The default is five minutes.
+    "hpa.behavior.scaleDown.stabilizationWindowSeconds": 0,
     "hpa.behavior.scaleDown.selectPolicy": "Max",
 }
 FINISHED = {"Complete", "Failed"}
 
 
 @pytest.fixture(scope="module")
-def likewise() -> Iterator[Namespace]:
-    """An installation whose HPA counts small pods."""
-    with namespace("likewise-drills") as where:
-        where.install(**VALUES)
-        eventually(lambda: where.ready("api") == 2)
-        yield where
+def installation() -> Iterator[Namespace]:
+    """Yield an installation with small CPU requests, so that the HPA scales under a small load."""
+    with namespace("likewise-drills") as space:
+        space.install(**VALUES)
+        eventually(lambda: space.ready("api") == 2)
+        yield space
 
 
-def start(where: Namespace, drill: str, **profile: str) -> None:
-    """`kubectl apply -k` of a drill, with this image and a smaller crowd."""
-    where.kubectl("delete", "job", "likewise-drill", "likewise-fault-injector", "--ignore-not-found", "--wait")
-    where.apply(*(json.dumps(_adapted(one, profile)) for one in kustomize(f"drills/{drill}")))
+def start(space: Namespace, drill: str, **options: str) -> None:
+    """Apply a drill with the images of the test and other options."""
+    space.kubectl("delete", "job", "likewise-drill", "likewise-fault-injector", "--ignore-not-found", "--wait")
+    space.apply(*(json.dumps(_adapt(one, options)) for one in kustomize(f"drills/{drill}")))
 
 
-def _adapted(one: dict[str, Any], profile: dict[str, str]) -> dict[str, Any]:
+def _adapt(one: dict[str, Any], options: dict[str, str]) -> dict[str, Any]:
     if one["kind"] == "ConfigMap" and one["metadata"]["name"] == "likewise-drill":
-        one["data"] |= profile
+        one["data"] |= options
     if one["kind"] == "Job":
         [container] = one["spec"]["template"]["spec"]["containers"]
         image = DRILL_IMAGE if one["metadata"]["name"] == "likewise-drill" else IMAGE
@@ -53,44 +56,44 @@ def _adapted(one: dict[str, Any], profile: dict[str, str]) -> dict[str, Any]:
     return one
 
 
-def outcome(where: Namespace, job: str) -> str:
-    """How the Job ended; empty while it runs."""
-    conditions = where.get(f"job/{job}")["status"].get("conditions", [])
+def end_of_job(space: Namespace, job: str) -> str:
+    """Return the condition with which the Job ended, or an empty text while it runs."""
+    conditions = space.get(f"job/{job}")["status"].get("conditions", [])
     return next((one["type"] for one in conditions if one["type"] in FINISHED and one["status"] == "True"), "")
 
 
-def verdict(where: Namespace) -> str:
-    """The drill's log, once it has ended well."""
-    eventually(lambda: outcome(where, "likewise-drill"), 180)
-    said = where.kubectl("logs", "job/likewise-drill")
-    assert outcome(where, "likewise-drill") == "Complete", said
-    return said
+def log_of_good_drill(space: Namespace) -> str:
+    """Wait for the end of the drill and return its log. Fail if its verdict is bad."""
+    eventually(lambda: end_of_job(space, "likewise-drill"), 180)
+    log = space.kubectl("logs", "job/likewise-drill")
+    assert end_of_job(space, "likewise-drill") == "Complete", log
+    return log
 
 
-def wanted(where: Namespace) -> int:
-    """How many API pods the HPA asks for."""
-    return int(where.get("deployment/likewise-api")["spec"]["replicas"])
+def requested_replicas(space: Namespace) -> int:
+    """Return the number of API pods that the HPA requests."""
+    return int(space.get("deployment/likewise-api")["spec"]["replicas"])
 
 
-def test_the_hpa_sees_a_viral_post_and_its_end(likewise: Namespace) -> None:
-    start(likewise, "viral-post", LIKES="18000", IN="45s", PROFILE="flat")
-    eventually(lambda: wanted(likewise) > 2)
-    assert "one number" in verdict(likewise)
-    eventually(lambda: wanted(likewise) == 2, 240)
+def test_the_hpa_follows_a_viral_post(installation: Namespace) -> None:
+    start(installation, "viral-post", LIKES="18000", IN="45s", PROFILE="flat")
+    eventually(lambda: requested_replicas(installation) > 2)
+    assert "one number" in log_of_good_drill(installation)
+    eventually(lambda: requested_replicas(installation) == 2, 240)
 
 
 @pytest.mark.parametrize(
-    ("drill", "done"),
+    ("drill", "fault"),
     [
         ("rolling-restart", "restarted deployment/likewise-api"),
         ("killed-flusher", "killed likewise-flusher-"),
         ("killed-primary", "killed likewise-redis-"),
     ],
 )
-def test_something_breaks_and_no_like_is_lost(likewise: Namespace, drill: str, done: str) -> None:
-    start(likewise, drill, LIKES="3600", IN="12s")
-    said = verdict(likewise)
-    assert outcome(likewise, "likewise-fault-injector") == "Complete"
-    assert done in likewise.kubectl("logs", "job/likewise-fault-injector")
-    assert said.splitlines()[-1].endswith(("one number", "none lost, none doubled"))
-    eventually(lambda: likewise.ready("redis") == 6 and likewise.ready("flusher") == 2)
+def test_no_like_is_lost_after_a_fault(installation: Namespace, drill: str, fault: str) -> None:
+    start(installation, drill, LIKES="3600", IN="12s")
+    log = log_of_good_drill(installation)
+    assert end_of_job(installation, "likewise-fault-injector") == "Complete"
+    assert fault in installation.kubectl("logs", "job/likewise-fault-injector")
+    assert log.splitlines()[-1].endswith(("one number", "none lost, none doubled"))
+    eventually(lambda: installation.ready("redis") == 6 and installation.ready("flusher") == 2)

@@ -1,36 +1,39 @@
-"""Pods come and go under load, through NGINX: no request fails, and no like is lost.
+"""Test that no request fails and no like is lost while pods start and stop under load, behind NGINX.
 
-The sender is the drill, as a pod beside the others: it ends well only if every like was acknowledged, counted once and
-stored, and what Redis, Postgres and the API say of each post is the same number. A request on a kept connection that
-the proxy ends as it reloads is sent again once, as a browser does; nothing else is.
+The drill runs as a pod. Its verdict is good only if every like was acknowledged, counted once and stored. If NGINX
+closes a kept-alive connection during a reload, the drill sends the request again once, as a browser does.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster.kubectl import PATIENT, Namespace, eventually, namespace
-from tests.support.cluster.load_pod import ingress_address, send
+from tests.support.cluster.kubectl import LONG_TIMEOUTS, Namespace, eventually, namespace
+from tests.support.cluster.load_pod import ingress_address, start_drill
 
 LIKES, PER_SECOND = 100_000, 600
 NGINX = "ingress.annotations.nginx\\.ingress\\.kubernetes\\.io"
 VALUES = {
-    "hpa.enabled": False,  # pods are counted by this test
+    # The test sets the number of pods.
+    "hpa.enabled": False,
     "replicas": 2,
     "flusher.replicas": 1,
-    "redis.replicas": 3,  # primaries only
+    # Primaries only.
+    "redis.replicas": 3,
     "redis.persistence.enabled": False,
     "postgres.persistence.enabled": False,
-    f"{NGINX}/limit-rps": "null",  # the crowd comes from one pod: no limits for it, here and below
-    "settings.trusted_proxies[0]": "0.0.0.0/0",  # wherever the ingress controller is
+    # All requests come from one pod, so it has no limits.
+    f"{NGINX}/limit-rps": "null",
+    # The ingress controller may have any address.
+    "settings.trusted_proxies[0]": "0.0.0.0/0",
     "settings.unlimited_networks[0]": "0.0.0.0/0",
-    **PATIENT,
+    **LONG_TIMEOUTS,
 }
 
 
 @pytest.fixture(scope="module")
-def likewise() -> Iterator[Namespace]:
-    """An installation with two API pods, reached through NGINX."""
+def installation() -> Iterator[Namespace]:
+    """Yield an installation with two API pods behind NGINX."""
     with namespace("going") as space:
         space.install(**VALUES)
         eventually(lambda: space.ready("api") == 2)
@@ -41,32 +44,34 @@ def phase(space: Namespace, pod: str) -> str:
     return str(space.get(f"pod/{pod}")["status"]["phase"])
 
 
-def settled(space: Namespace, pods: int) -> bool:
-    """Whether so many pods are ready and none is on its way out."""
+def is_stable(space: Namespace, pods: int) -> bool:
+    """Tell whether that many pods are ready and none is terminating."""
     found = space.get("pods", "-l", "app.kubernetes.io/component=api")["items"]
     return len(found) == space.ready("api") == pods
 
 
-def come_and_go(space: Namespace) -> None:
-    """Every way in which an operations person or a controller replaces pods."""
+def replace_pods(space: Namespace) -> None:
+    """Replace pods in every way in which operators and controllers do."""
     deployment = "deployment/likewise-api"
     space.kubectl("rollout", "restart", deployment)
     space.kubectl("rollout", "status", deployment, "--timeout=180s")
     space.kubectl("scale", deployment, "--replicas=10")
     eventually(lambda: space.ready("api") == 10, 180)
     space.kubectl("scale", deployment, "--replicas=2")
-    eventually(lambda: settled(space, 2))
+    eventually(lambda: is_stable(space, 2))
     for pod in space.pods("api"):
         space.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
-        eventually(lambda: settled(space, 2))
+        eventually(lambda: is_stable(space, 2))
 
 
-def test_pods_come_and_go_without_a_failed_request(likewise: Namespace) -> None:
-    load = ["--likes", str(LIKES), "--in", f"{LIKES // PER_SECOND}s", "--posts", "20", "--connections", "32"]
-    send(likewise, "likewise", "drill", *load, "--url", f"http://{ingress_address(likewise)}")
-    eventually(lambda: "likes:" in likewise.kubectl("logs", "drill"))
-    come_and_go(likewise)
-    assert phase(likewise, "drill") == "Running", f"too late, or it failed: {likewise.kubectl('logs', 'drill')}"
-    eventually(lambda: phase(likewise, "drill") in {"Succeeded", "Failed"}, 300)
-    said = likewise.kubectl("logs", "drill")
-    assert phase(likewise, "drill") == "Succeeded", said
+def test_pods_are_replaced_without_a_failed_request(installation: Namespace) -> None:
+    options = ["--likes", str(LIKES), "--in", f"{LIKES // PER_SECOND}s", "--posts", "20", "--connections", "32"]
+    start_drill(installation, "likewise", "drill", *options, "--url", f"http://{ingress_address(installation)}")
+    eventually(lambda: "likes:" in installation.kubectl("logs", "drill"))
+    replace_pods(installation)
+    assert phase(installation, "drill") == "Running", (
+        f"the drill ended too early: {installation.kubectl('logs', 'drill')}"
+    )
+    eventually(lambda: phase(installation, "drill") in {"Succeeded", "Failed"}, 300)
+    log = installation.kubectl("logs", "drill")
+    assert phase(installation, "drill") == "Succeeded", log

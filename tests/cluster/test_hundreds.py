@@ -1,7 +1,7 @@
-"""From 100 pods to 600 and back, on fake nodes (KWOK): how fast, without a reversal, and as the simulator says.
+"""Tests of scaling from 100 pods to 600 and back on fake nodes (KWOK), compared with the simulator.
 
-The pods are the chart's, on nodes that only pretend to run them: Deployment, scheduler and HPA are real, and what pods
-would tell of themselves is told for them. `LIKEWISE_DRILL_JSON` names a file to keep the figures in.
+Deployment, scheduler and HPA are real. The nodes do not run the pods, and the load reports are fake.
+`LIKEWISE_DRILL_JSON` names a file for the figures.
 """
 
 import json
@@ -23,111 +23,120 @@ from autoscaler.policy.tuning import Tuning
 from bench.scaling.paper import Count, Points, difference, over_time, reversals, simulated
 from bench.scaling.recorder import Recorder, Steps, at
 from tests.support.chart import find_object, pod_spec, render
-from tests.support.cluster.autoscalers import NAME, Stage, account_of, rights
-from tests.support.cluster.fake_load import Crowd, Pretending, demand_at
-from tests.support.cluster.fake_nodes import beating, fake_nodes
+from tests.support.cluster.autoscaler_testbed import NAME, AutoscalerTestbed, kubeconfig_of_account, rbac_objects
+from tests.support.cluster.fake_load import FakeLoad, FakePods, demand_at
+from tests.support.cluster.fake_nodes import fake_nodes, heartbeats
 from tests.support.cluster.kubectl import eventually, namespace
 from tests.support.servers import Servers
 
 SELECTOR = "app.kubernetes.io/component=api"
-LEAST, MOST, CAPACITY = 100, 600, 30.0  # of a pod, in requests/s: the story's
-BACK = 110  # what is less than a tenth too many stays
-CALM, PEAK = 1_900.0, 12_500.0  # requests/s: 96 and 632 pods are needed
-RISE_S = 10.0  # after which the demand rises, within a second
-POST_SHARE = 0.9  # of the requests are one post's, as the crowd tells
-MOSTLY = 0.98  # of the pods: KWOK forgets one at times
-FIRST_S, ALL_S = 5.0, 10.0  # after the rise: the first change, and all pods asked for
-QUICK = {  # the defaults hold 30 s, release each 10 s, and nothing in the first 5 minutes: too long for a test
-    "STABILIZATION_S": "5", "SCALE_DOWN_PERIOD_S": "4", "RESTART_STABILIZATION_S": "0",
-}  # fmt: skip
-SETTINGS = QUICK | {"MIN_REPLICAS": str(LEAST), "MAX_REPLICAS": str(MOST), "POD_CAPACITY": str(CAPACITY)}
+MIN_PODS, MAX_PODS = 100, 600
+# Capacity of a pod in requests/s.
+CAPACITY = 30.0
+# A surplus below a tenth is kept.
+MAX_PODS_AFTER = 110
+# Demand in requests/s. They need 96 and 632 pods.
+BASE_DEMAND, PEAK_DEMAND = 1_900.0, 12_500.0
+# Start of the rise, which takes one second.
+RISE_S = 10.0
+# Share of the requests that are for one post.
+POST_SHARE = 0.9
+# KWOK occasionally misses a pod, so a few may stay unready.
+READY_SHARE = 0.98
+# Times after the rise: until the first change, and until all pods are requested.
+MAX_FIRST_CHANGE_S, MAX_ALL_REQUESTED_S = 5.0, 10.0
+# The defaults (30 s, 10 s and 5 minutes) are too long for a test.
+FAST_SETTINGS = {"STABILIZATION_S": "5", "SCALE_DOWN_PERIOD_S": "4", "RESTART_STABILIZATION_S": "0"}
+SETTINGS = FAST_SETTINGS | {"MIN_REPLICAS": str(MIN_PODS), "MAX_REPLICAS": str(MAX_PODS), "POD_CAPACITY": str(CAPACITY)}
 
 
 def demand(fall_s: float, end_s: float) -> list[tuple[float, float]]:
-    """`(s, requests/s)`: a calm, a rise as of a push message, and its end."""
-    rise = [(0.0, CALM), (RISE_S, CALM), (RISE_S + 1, PEAK)]
-    return [*rise, (fall_s, PEAK), (fall_s + 5, CALM), (end_s, CALM)]
+    """Return points `(s, requests/s)`: the base demand, a rise as after a push message, and its end."""
+    rise = [(0.0, BASE_DEMAND), (RISE_S, BASE_DEMAND), (RISE_S + 1, PEAK_DEMAND)]
+    return [*rise, (fall_s, PEAK_DEMAND), (fall_s + 5, BASE_DEMAND), (end_s, BASE_DEMAND)]
 
 
 @pytest.fixture(scope="module")
-def stage(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def testbed(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AutoscalerTestbed]:
     nodes = fake_nodes()
-    if (room := sum(nodes.values())) < MOST:
+    if (room := sum(nodes.values())) < MAX_PODS:
         pytest.skip(
-            f"nodes labelled type=kwok have room for {room} pods, {MOST} are wanted: see tests/cluster/README.md"
+            f"the nodes labelled type=kwok can hold {room} pods, but {MAX_PODS} are needed: see tests/cluster/README.md"
         )
     root = tmp_path_factory.mktemp("hundreds")
-    with beating(nodes), namespace("hundreds") as space:
-        space.apply(*rights("hundreds"), *objects())
-        with account_of(space, root) as kubeconfig:
-            made = Stage(space, _servers, root, kubeconfig)
-            yield made
-            for scaler in made.scalers:
-                scaler.end(signal.SIGKILL)
+    with heartbeats(nodes), namespace("hundreds") as space:
+        space.apply(*rbac_objects("hundreds"), *objects())
+        with kubeconfig_of_account(space, root) as kubeconfig:
+            bed = AutoscalerTestbed(space, _servers, root, kubeconfig)
+            yield bed
+            for autoscaler in bed.autoscalers:
+                autoscaler.end(signal.SIGKILL)
 
 
 def objects() -> list[str]:
-    """The chart's API pods and HPA, for fake nodes."""
-    made = render(**{
+    """Return the chart's account, API Deployment and HPA for fake nodes, as JSON."""
+    rendered = render(**{
         "api.nodeSelector.type": "kwok", "api.tolerations[0].key": "type", "api.tolerations[0].operator": "Exists",
-        "hpa.maxReplicas": MOST, "postgres.maxConnections": 10_000,
+        "hpa.maxReplicas": MAX_PODS, "postgres.maxConnections": 10_000,
     })  # fmt: skip
-    deployment = find_object(made, "Deployment", NAME)
-    deployment["spec"]["replicas"] = LEAST
+    deployment = find_object(rendered, "Deployment", NAME)
+    deployment["spec"]["replicas"] = MIN_PODS
     for container in [*pod_spec(deployment)["containers"], *pod_spec(deployment).get("initContainers", [])]:
-        container["resources"] = {"requests": {"cpu": "500m"}}  # fake nodes have no disk
-    hpa = find_object(made, "HorizontalPodAutoscaler", NAME)
-    return [json.dumps(one) for one in (find_object(made, "ServiceAccount", "likewise"), deployment, hpa)]
+        # Fake nodes have no ephemeral storage to request.
+        container["resources"] = {"requests": {"cpu": "500m"}}
+    hpa = find_object(rendered, "HorizontalPodAutoscaler", NAME)
+    return [json.dumps(one) for one in (find_object(rendered, "ServiceAccount", "likewise"), deployment, hpa)]
 
 
 @dataclass(frozen=True)
 class Drill:
-    """What was recorded, and when the demand began, on the recorder's clock."""
+    """The recorded numbers, and the start of the demand on the recorder's clock."""
 
     recorder: Recorder
-    began: float
+    start: float
 
-    def first(self, steps: Steps, least: int) -> float:
-        """When the number was at least so much, in s after the rise."""
-        return next(when for when, number in steps if number >= least) - self.began - RISE_S
+    def first(self, steps: Steps, minimum: int) -> float:
+        """Return when the number first was at least the minimum, in s after the rise."""
+        return next(when for when, number in steps if number >= minimum) - self.start - RISE_S
 
-    def numbers(self, steps: Steps) -> list[int]:
-        """From the rise on."""
-        rise = self.began + RISE_S
+    def numbers_after_rise(self, steps: Steps) -> list[int]:
+        """Return the numbers from the rise on."""
+        rise = self.start + RISE_S
         return [at(steps, rise), *(number for when, number in steps if when > rise)]
 
-    def count(self, steps: Steps) -> Count:
-        """As a function of the demand's time."""
-        return lambda now: at(steps, self.began + now)
+    def as_function(self, steps: Steps) -> Count:
+        """Return the number as a function of the demand's time."""
+        return lambda now: at(steps, self.start + now)
 
 
 @contextmanager
-def drilled(stage: Stage, points: Points, *, hpa: str) -> Iterator[Drill]:
-    """The demand, from when 100 pods are ready and the autoscaler leads; over by the end of the block."""
-    stage.space.kubectl("scale", "deployment", NAME, f"--replicas={LEAST}")
-    crowd = Crowd.at(stage.servers.settings.redis_urls, CAPACITY, queue_s=10)
-    began = math.inf
+def running_drill(testbed: AutoscalerTestbed, points: Points, *, hpa: str) -> Iterator[Drill]:
+    """Start the demand when 100 pods are ready and the autoscaler is the leader. Wait for its end."""
+    testbed.space.kubectl("scale", "deployment", NAME, f"--replicas={MIN_PODS}")
+    fake_pods = FakePods.at(testbed.servers.settings.redis_urls, CAPACITY, queue_s=10)
+    start = math.inf
     with (
         Recorder("hundreds", NAME, SELECTOR, hpa) as recorder,
-        Pretending(crowd, recorder.ready_pods, lambda: demand_at(points, time.monotonic() - began)),
+        FakeLoad(fake_pods, recorder.ready_pods, lambda: demand_at(points, time.monotonic() - start)),
     ):
-        eventually(lambda: mostly_ready(recorder, LEAST), 60)
-        scaler = stage.start(**SETTINGS, HPA=hpa)  # as in life: the pods were there before it, and tell
-        eventually(lambda: stage.leader() == "one", 15)
-        began = time.monotonic()
-        yield Drill(recorder, began)
-        eventually(lambda: time.monotonic() > began + points[-1][0], points[-1][0] + 1)
-    assert scaler.end() == 0, scaler.said()
+        eventually(lambda: mostly_ready(recorder, MIN_PODS), 60)
+        # The pods report before the autoscaler starts, as in a real cluster.
+        autoscaler = testbed.start(**SETTINGS, HPA=hpa)
+        eventually(lambda: testbed.leader() == "one", 15)
+        start = time.monotonic()
+        yield Drill(recorder, start)
+        eventually(lambda: time.monotonic() > start + points[-1][0], points[-1][0] + 1)
+    assert autoscaler.end() == 0, autoscaler.log_text()
 
 
-def mostly_ready(recorder: Recorder, asked: int) -> bool:
-    """Whether so many pods are there, and nearly all are ready."""
-    there = at(recorder.existing, time.monotonic()) == asked
-    return there and len(recorder.ready_pods()) >= MOSTLY * asked
+def mostly_ready(recorder: Recorder, pods: int) -> bool:
+    """Tell whether that many pods exist, and nearly all are ready."""
+    complete = at(recorder.existing, time.monotonic()) == pods
+    return complete and len(recorder.ready_pods()) >= READY_SHARE * pods
 
 
-def on_paper(drill: Drill, points: Points) -> dict[str, Any]:
-    """The drill's figures beside the simulator's, with the same tuning and the lead time that was seen."""
+def compare_with_simulator(drill: Drill, points: Points) -> dict[str, Any]:
+    """Return the figures of the drill and of the simulator, with the same tuning and the measured start-up time."""
     tuning = Tuning.model_validate({name.lower(): value for name, value in SETTINGS.items()})
     pod_startup_s = median(drill.recorder.leads_s)
     moments = simulated(points, tuning, pod_startup_s, POST_SHARE)
@@ -139,49 +148,51 @@ def on_paper(drill: Drill, points: Points) -> dict[str, Any]:
     }
     return {
         "lead_s": round(pod_startup_s, 2),
-        "first_change_s": round(drill.first(recorder.asked, LEAST + 1), 2),
-        "all_asked_s": round(drill.first(recorder.asked, MOST), 2),
-        "mostly_ready_s": round(drill.first(recorder.ready, round(MOSTLY * MOST)), 2),
-        "asked": drill.numbers(recorder.asked),
-        "simulated": changes([moment.asked for moment in moments]),
+        "first_change_s": round(drill.first(recorder.asked, MIN_PODS + 1), 2),
+        "all_asked_s": round(drill.first(recorder.asked, MAX_PODS), 2),
+        "mostly_ready_s": round(drill.first(recorder.ready, round(READY_SHARE * MAX_PODS)), 2),
+        "asked": drill.numbers_after_rise(recorder.asked),
+        "simulated": without_repeats([moment.asked for moment in moments]),
         "difference": {
-            name: round(difference(drill.count(steps), over_time(moments, pods), 0, end), 4)
+            name: round(difference(drill.as_function(steps), over_time(moments, pods), 0, end), 4)
             for name, (steps, pods) in pairs.items()
         },
     }
 
 
-def changes(numbers: Sequence[int]) -> list[int]:
-    """Without those that stand twice in a row."""
+def without_repeats(numbers: Sequence[int]) -> list[int]:
+    """Return the numbers without consecutive repeats."""
     return [number for number, _ in groupby(numbers)]
 
 
-def test_600_pods_are_asked_for_in_seconds_and_given_back_as_the_simulator_says(stage: Stage) -> None:
-    stage.space.kubectl("delete", "hpa", NAME, "--ignore-not-found")
+def test_600_pods_are_requested_in_seconds_and_removed_as_the_simulator_predicts(testbed: AutoscalerTestbed) -> None:
+    testbed.space.kubectl("delete", "hpa", NAME, "--ignore-not-found")
     points = demand(40, 105)
-    with drilled(stage, points, hpa="") as drill:
+    with running_drill(testbed, points, hpa="") as drill:
         recorder = drill.recorder
-        eventually(lambda: mostly_ready(recorder, MOST), RISE_S + 60)
-        eventually(lambda: LEAST <= recorder.asked[-1][1] == recorder.existing[-1][1] <= BACK, 120)
-    figures = on_paper(drill, points)
+        eventually(lambda: mostly_ready(recorder, MAX_PODS), RISE_S + 60)
+        eventually(lambda: MIN_PODS <= recorder.asked[-1][1] == recorder.existing[-1][1] <= MAX_PODS_AFTER, 120)
+    figures = compare_with_simulator(drill, points)
     if file := os.environ.get("LIKEWISE_DRILL_JSON"):
         Path(file).write_text(json.dumps(figures, indent=1) + "\n")
-    assert figures["first_change_s"] <= FIRST_S, figures
-    assert figures["all_asked_s"] <= ALL_S, figures
-    assert LEAST <= recorder.asked[-1][1] <= BACK, figures
-    assert reversals(drill.numbers(recorder.asked)) == 1, figures
+    assert figures["first_change_s"] <= MAX_FIRST_CHANGE_S, figures
+    assert figures["all_asked_s"] <= MAX_ALL_REQUESTED_S, figures
+    assert MIN_PODS <= recorder.asked[-1][1] <= MAX_PODS_AFTER, figures
+    assert reversals(drill.numbers_after_rise(recorder.asked)) == 1, figures
     assert max(figures["difference"][name] for name in ("asked", "existing")) <= 0.05, figures
 
 
-def test_beside_an_hpa_without_metrics_the_floor_does_all_of_it(stage: Stage) -> None:
-    stage.space.apply(objects()[-1])
-    with drilled(stage, demand(15, 32), hpa=NAME) as drill:
-        eventually(lambda: mostly_ready(drill.recorder, MOST), RISE_S + 60)
+def test_with_an_hpa_without_metrics_min_replicas_scales_up(testbed: AutoscalerTestbed) -> None:
+    testbed.space.apply(objects()[-1])
+    with running_drill(testbed, demand(15, 32), hpa=NAME) as drill:
+        eventually(lambda: mostly_ready(drill.recorder, MAX_PODS), RISE_S + 60)
     recorder = drill.recorder
-    assert drill.first(recorder.floor, LEAST + 1) <= FIRST_S
-    assert drill.first(recorder.floor, MOST) <= ALL_S
-    assert drill.first(recorder.asked, MOST) <= ALL_S
-    assert LEAST <= recorder.floor[-1][1] < MOST  # on its way back
-    assert reversals(drill.numbers(recorder.floor)) == 1, recorder.floor
-    assert reversals(drill.numbers(recorder.asked)) == 0, recorder.asked  # who sees no CPU takes no pod away
-    assert "FailedGetResourceMetric" in stage.space.kubectl("describe", "hpa", NAME)
+    assert drill.first(recorder.floor, MIN_PODS + 1) <= MAX_FIRST_CHANGE_S
+    assert drill.first(recorder.floor, MAX_PODS) <= MAX_ALL_REQUESTED_S
+    assert drill.first(recorder.asked, MAX_PODS) <= MAX_ALL_REQUESTED_S
+    # The scale-down has started.
+    assert MIN_PODS <= recorder.floor[-1][1] < MAX_PODS
+    assert reversals(drill.numbers_after_rise(recorder.floor)) == 1, recorder.floor
+    # An HPA without metrics removes no pods.
+    assert reversals(drill.numbers_after_rise(recorder.asked)) == 0, recorder.asked
+    assert "FailedGetResourceMetric" in testbed.space.kubectl("describe", "hpa", NAME)

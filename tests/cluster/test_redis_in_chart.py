@@ -1,4 +1,4 @@
-"""The chart's Redis Cluster: joined, joined again, and back by itself whatever happens to its pods."""
+"""Tests of the chart's Redis Cluster: joining, and recovery from failures of its pods."""
 
 import binascii
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster.kubectl import CommandError, Namespace, eventually, namespace
-from tests.support.cluster.stores import stores_only
+from tests.support.cluster.stores import chart_of_stores
 
 NAME = "likewise-redis"
 PODS = [f"{NAME}-{at}" for at in range(6)]
@@ -23,89 +23,90 @@ VALUES = {
 
 @dataclass(frozen=True)
 class Node:
-    """A line of CLUSTER NODES."""
+    """One line of CLUSTER NODES."""
 
     node_id: str
     address: str
     primary: bool
-    follows: str
+    primary_id: str
     slots: list[range]
 
     def serves(self, key: str) -> bool:
-        """Whether the key's slot is this node's."""
+        """Tell whether this node serves the slot of the key."""
         return any(binascii.crc_hqx(key.encode(), 0) % 16_384 in one for one in self.slots)
 
 
 class Redis:
-    """The cluster as its pods tell it."""
+    """The cluster of the release."""
 
-    def __init__(self, where: Namespace, chart: Path) -> None:
-        self.where = where
+    def __init__(self, space: Namespace, chart: Path) -> None:
+        self.space = space
         self._chart = chart
 
     def install(self) -> None:
         """Install or upgrade, and wait as Helm does."""
-        self.where.install(chart=self._chart, **VALUES)
+        self.space.install(chart=self._chart, **VALUES)
 
-    def ask(self, pod: str, *command: str, stdin: str | None = None) -> str:
-        """What valkey-cli says in the pod; `stdin` holds commands, one a line."""
-        inside = ["exec", "-i", pod, "-c", "valkey", "--", "valkey-cli", *command]
-        return self.where.kubectl(*inside, stdin=stdin, timeout_s=30)
+    def valkey_cli(self, pod: str, *command: str, stdin: str | None = None) -> str:
+        """Return the output of valkey-cli in a pod. `stdin` holds commands, one per line."""
+        command_in_pod = ["exec", "-i", pod, "-c", "valkey", "--", "valkey-cli", *command]
+        return self.space.kubectl(*command_in_pod, stdin=stdin, timeout_s=30)
 
     def nodes(self, pod: str) -> dict[str, Node]:
-        """The members as the pod's node sees them, by address."""
-        lines = [line.split() for line in self.ask(pod, "CLUSTER", "NODES").splitlines() if line]
+        """Return the members by address, as seen by the node of a pod."""
+        lines = [line.split() for line in self.valkey_cli(pod, "CLUSTER", "NODES").splitlines() if line]
         return {node.address: node for node in map(_node, lines)}
 
     def addresses(self) -> dict[str, str]:
-        """Where each pod is now, by its name."""
-        return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in self.where.pods("redis")}
+        """Return the present address of each pod, by its name."""
+        return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in self.space.pods("redis")}
 
-    def seen(self, pod: str) -> Node:
-        """The pod's own node."""
+    def node_of(self, pod: str) -> Node:
+        """Return the node of a pod."""
         return self.nodes(pod)[self.addresses()[pod]]
 
-    def shard(self) -> tuple[str, str]:
-        """Some primary's pod, and the pod of its replica."""
+    def primary_and_replica(self) -> tuple[str, str]:
+        """Return the pod of a primary, and the pod of its replica."""
         pods = {address: pod for pod, address in self.addresses().items()}
         nodes = self.nodes(PODS[0]).values()
         primary = next(node for node in nodes if node.primary)
-        replica = next(node for node in nodes if node.follows == primary.node_id)
+        replica = next(node for node in nodes if node.primary_id == primary.node_id)
         return pods[primary.address], pods[replica.address]
 
-    def whole(self) -> bool:
-        """Whether all six agree: six members at their present addresses, every slot served, a replica each."""
+    def is_complete(self) -> bool:
+        """Tell whether every node sees six members at their present addresses, all slots served, and three replicas."""
         addresses = self.addresses()
-        return len(addresses) == 6 and all(self._sees_all(pod, set(addresses.values())) for pod in PODS)
+        return len(addresses) == 6 and all(self._sees_complete_cluster(pod, set(addresses.values())) for pod in PODS)
 
-    def _sees_all(self, pod: str, addresses: set[str]) -> bool:
+    def _sees_complete_cluster(self, pod: str, addresses: set[str]) -> bool:
         nodes = self.nodes(pod)
         primaries = {node.node_id for node in nodes.values() if node.primary}
-        followed = [node.follows for node in nodes.values() if not node.primary]
+        replicated = [node.primary_id for node in nodes.values() if not node.primary]
         served = sum(len(one) for node in nodes.values() for one in node.slots)
-        state = self.ask(pod, "CLUSTER", "INFO")
+        state = self.valkey_cli(pod, "CLUSTER", "INFO")
         return (
             set(nodes) == addresses
             and len(primaries) == 3
-            and sorted(followed) == sorted(primaries)
+            and sorted(replicated) == sorted(primaries)
             and served == 16_384
             and "cluster_state:ok" in state
         )
 
     def crash(self, pod: str) -> None:
-        """End the pod's server at once, with no handing over."""
-        with suppress(CommandError):  # its container ends under it
-            self.ask(pod, "SHUTDOWN", "NOSAVE", "NOW", "FORCE")
+        """Stop the pod's server at once, without a handover."""
+        # The container exits while the command runs.
+        with suppress(CommandError):
+            self.valkey_cli(pod, "SHUTDOWN", "NOSAVE", "NOW", "FORCE")
 
     def scale(self, pods: int) -> None:
-        """So many pods, from now on."""
-        self.where.kubectl("scale", "statefulset", NAME, f"--replicas={pods}")
-        eventually(lambda: len(self.where.get("pods", "-l", "app.kubernetes.io/component=redis")["items"]) == pods)
+        """Set the number of pods, and wait until they are created or deleted."""
+        self.space.kubectl("scale", "statefulset", NAME, f"--replicas={pods}")
+        eventually(lambda: len(self.space.get("pods", "-l", "app.kubernetes.io/component=redis")["items"]) == pods)
 
     def empty_volumes(self, *pods: str) -> None:
-        """Lose what pods that are away have stored."""
+        """Delete all files on the volumes of pods that are scaled down."""
         volumes = [{"name": pod, "persistentVolumeClaim": {"claimName": f"data-{pod}"}} for pod in pods]
-        spec = self.where.get("statefulset", NAME)["spec"]["template"]["spec"]
+        spec = self.space.get("statefulset", NAME)["spec"]["template"]["spec"]
         container = {key: spec["containers"][0][key] for key in ("image", "imagePullPolicy", "securityContext")}
         container |= {"name": "empty", "command": ["find", *(f"/{pod}" for pod in pods), "-mindepth", "1", "-delete"]}
         container["volumeMounts"] = [{"name": pod, "mountPath": f"/{pod}"} for pod in pods]
@@ -116,26 +117,26 @@ class Redis:
             "metadata": {"name": "empty"},
             "spec": runs | {"containers": [container]},
         }
-        self.where.apply(json.dumps(pod))
-        self.where.kubectl("wait", "pod", "empty", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        self.space.apply(json.dumps(pod))
+        self.space.kubectl("wait", "pod", "empty", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 
-    def write(self, mark: str) -> dict[str, str]:
-        """Keys on every primary, each confirmed by its replica."""
+    def write(self, prefix: str) -> dict[str, str]:
+        """Write keys on every primary, and wait until the replicas confirm them."""
         written: dict[str, str] = {}
         pods = {address: pod for pod, address in self.addresses().items()}
         for node in [node for node in self.nodes(PODS[0]).values() if node.primary]:
-            keys = [key for key in (f"{mark}:{at}" for at in range(60)) if node.serves(key)]
+            keys = [key for key in (f"{prefix}:{at}" for at in range(60)) if node.serves(key)]
             commands = [f"SET {key} value-of-{key}" for key in keys]
-            said = self.ask(pods[node.address], stdin="\n".join([*commands, "WAIT 1 5000"]))
-            assert said.split() == ["OK"] * len(keys) + ["1"]
+            reply = self.valkey_cli(pods[node.address], stdin="\n".join([*commands, "WAIT 1 5000"]))
+            assert reply.split() == ["OK"] * len(keys) + ["1"]
             written |= {key: f"value-of-{key}" for key in keys}
         assert len(written) == 60
         return written
 
     def read(self, keys: list[str]) -> dict[str, str]:
-        """The keys that are there."""
-        said = self.ask(PODS[0], "-c", stdin="\n".join(f"GET {key}" for key in keys))
-        values = [line for line in said.splitlines() if not line.startswith("-> Redirected")]
+        """Return the keys that exist, with their values."""
+        reply = self.valkey_cli(PODS[0], "-c", stdin="\n".join(f"GET {key}" for key in keys))
+        values = [line for line in reply.splitlines() if not line.startswith("-> Redirected")]
         return {key: value for key, value in zip(keys, values, strict=True) if value}
 
 
@@ -145,23 +146,23 @@ def _node(words: list[str]) -> Node:
         node_id=words[0],
         address=words[1].partition(":")[0],
         primary="master" in words[2].split(","),
-        follows=words[3].strip("-"),
+        primary_id=words[3].strip("-"),
         slots=[range(ends[0], ends[-1] + 1) for ends in ranges],
     )
 
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    with namespace("likewise-redis-test") as where:
-        cluster = Redis(where, stores_only(tmp_path_factory.mktemp("chart")))
+    with namespace("likewise-redis-test") as space:
+        cluster = Redis(space, chart_of_stores(tmp_path_factory.mktemp("chart")))
         cluster.install()
-        eventually(cluster.whole)
+        eventually(cluster.is_complete)
         yield cluster
 
 
-def test_the_job_runs_again_with_every_upgrade_and_changes_nothing(redis: Redis) -> None:
+def test_the_join_job_runs_with_every_upgrade_and_changes_nothing(redis: Redis) -> None:
     def jobs() -> dict[str, int]:
-        return {job["metadata"]["name"]: job["status"].get("succeeded", 0) for job in redis.where.get("jobs")["items"]}
+        return {job["metadata"]["name"]: job["status"].get("succeeded", 0) for job in redis.space.get("jobs")["items"]}
 
     before, nodes = jobs(), redis.nodes(PODS[0])
     redis.install()
@@ -170,53 +171,54 @@ def test_the_job_runs_again_with_every_upgrade_and_changes_nothing(redis: Redis)
     assert redis.nodes(PODS[0]) == nodes
 
 
-def test_a_deleted_primary_hands_over_and_is_taken_in_under_its_new_address(redis: Redis) -> None:
+def test_a_deleted_primary_hands_over_and_rejoins_with_its_new_address(redis: Redis) -> None:
     written = redis.write("deleted")
-    primary, replica = redis.shard()
-    before, address = redis.seen(primary), redis.addresses()[primary]
-    redis.where.kubectl("delete", "pod", primary)
-    assert redis.seen(replica).slots == before.slots  # already now: it did not wait for a failover
-    eventually(redis.whole)
-    after = redis.seen(primary)
+    primary, replica = redis.primary_and_replica()
+    before, address = redis.node_of(primary), redis.addresses()[primary]
+    redis.space.kubectl("delete", "pod", primary)
+    # At once, without a failover.
+    assert redis.node_of(replica).slots == before.slots
+    eventually(redis.is_complete)
+    after = redis.node_of(primary)
     assert after.address != address
     assert (after.node_id, after.primary) == (before.node_id, False)
     assert redis.read(list(written)) == written
 
 
-def test_a_primary_that_dies_is_replaced_by_its_replica_with_every_replicated_key(redis: Redis) -> None:
+def test_a_crashed_primary_is_replaced_by_its_replica_without_losing_replicated_keys(redis: Redis) -> None:
     written = redis.write("died")
-    primary, replica = redis.shard()
-    slots = redis.seen(primary).slots
+    primary, replica = redis.primary_and_replica()
+    slots = redis.node_of(primary).slots
     redis.crash(primary)
-    eventually(lambda: redis.seen(replica).slots == slots)
-    eventually(redis.whole)
-    assert not redis.seen(primary).primary
+    eventually(lambda: redis.node_of(replica).slots == slots)
+    eventually(redis.is_complete)
+    assert not redis.node_of(primary).primary
     assert redis.read(list(written)) == written
 
 
-def test_all_pods_deleted_at_once_come_back_with_their_keys(redis: Redis) -> None:
+def test_all_pods_deleted_at_once_recover_with_their_keys(redis: Redis) -> None:
     written = redis.write("all")
-    redis.where.kubectl("delete", "pod", *PODS)
-    eventually(redis.whole)
+    redis.space.kubectl("delete", "pod", *PODS)
+    eventually(redis.is_complete)
     assert redis.read(list(written)) == written
 
 
-def test_a_cluster_whose_every_address_is_stale_finds_itself(redis: Redis) -> None:
+def test_a_cluster_recovers_when_all_addresses_are_stale(redis: Redis) -> None:
     written = redis.write("stale")
     before = redis.addresses()
     redis.scale(0)
     redis.scale(6)
-    eventually(redis.whole)
+    eventually(redis.is_complete)
     assert all(redis.addresses()[pod] != address for pod, address in before.items())
     assert redis.read(list(written)) == written
 
 
-def test_a_shard_that_lost_both_volumes_is_served_again_and_the_others_keep_theirs(redis: Redis) -> None:
+def test_a_shard_that_lost_both_volumes_is_served_and_others_keep_their_keys(redis: Redis) -> None:
     written = redis.write("lost")
-    primary, replica = redis.shard()
-    lost = redis.seen(primary)
+    primary, replica = redis.primary_and_replica()
+    lost = redis.node_of(primary)
     redis.scale(0)
     redis.empty_volumes(primary, replica)
     redis.scale(6)
-    eventually(redis.whole)
+    eventually(redis.is_complete)
     assert redis.read(list(written)) == {key: value for key, value in written.items() if not lost.serves(key)}

@@ -1,4 +1,4 @@
-"""From the frozen earlier chart and image to this one, and back: every like stays."""
+"""Test an upgrade from the frozen earlier chart and image, and the rollback."""
 
 import json
 import os
@@ -39,14 +39,14 @@ print(json.dumps(counts))
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
-    """An installation of the earlier chart and image, with a like of each post."""
+    """Yield an installation of the earlier chart and image, with a like of each post."""
     folder = tmp_path_factory.mktemp("earlier")
     with tarfile.open(CHART) as archive:
         archive.extractall(folder, filter="data")
-    with namespace("likewise-upgrade") as where:
-        where.install(chart=folder / "likewise", **VALUES, **_image(EARLIER), **{"autoscaler.enabled": None})
-        eventually(lambda: counts(where, "a-first-visitor") == {1})
-        yield where
+    with namespace("likewise-upgrade") as space:
+        space.install(chart=folder / "likewise", **VALUES, **_image(EARLIER), **{"autoscaler.enabled": None})
+        eventually(lambda: counts(space, "a-first-visitor") == {1})
+        yield space
 
 
 def _image(name: str) -> dict[str, str]:
@@ -54,40 +54,40 @@ def _image(name: str) -> dict[str, str]:
     return {"image.repository": repository, "image.tag": tag}
 
 
-def counts(where: Namespace, visitor: str = "") -> set[int]:
-    """What is said of all posts: when a visitor likes each, once however often it is asked, or as they are read."""
+def counts(space: Namespace, visitor: str = "") -> set[int]:
+    """Return the counts of all posts as a set. Like each post first, if a visitor is given. That is idempotent."""
     script = ["python", "-c", _ASK, visitor, *POSTS]
-    return set(json.loads(where.execute("deployment/likewise-api", *script)).values())
+    return set(json.loads(space.execute("deployment/likewise-api", *script)).values())
 
 
-def rows(where: Namespace) -> int:
-    """Likes in Postgres."""
-    return int(where.sql("SELECT count(*) FROM likes WHERE liked"))
+def stored_likes(space: Namespace) -> int:
+    """Return the number of likes in Postgres."""
+    return int(space.sql("SELECT count(*) FROM likes WHERE liked"))
 
 
-def images(where: Namespace) -> set[str]:
-    """What the API's pods run."""
-    return {pod["spec"]["containers"][0]["image"].rpartition("/")[2] for pod in where.pods("api")}
+def images_of_api(space: Namespace) -> set[str]:
+    """Return the images of the API pods."""
+    return {pod["spec"]["containers"][0]["image"].rpartition("/")[2] for pod in space.pods("api")}
 
 
-def test_every_like_survives_an_upgrade_and_the_way_back(earlier: Namespace) -> None:
-    assert images(earlier) == {EARLIER}
-    earlier.install(
-        **VALUES, **_image(IMAGE), **{"autoscaler.enabled": True}, wait=False
-    )  # Redis' pods go on being replaced under what follows
-    eventually(lambda: images(earlier) == {IMAGE})
-    eventually(lambda: earlier.get("hpa/likewise-api")["spec"].get("minReplicas") == 2)  # now the autoscaler's
+def test_every_like_survives_an_upgrade_and_a_rollback(earlier: Namespace) -> None:
+    assert images_of_api(earlier) == {EARLIER}
+    # Do not wait: the Redis pods are still being replaced during the next steps.
+    earlier.install(**VALUES, **_image(IMAGE), **{"autoscaler.enabled": True}, wait=False)
+    eventually(lambda: images_of_api(earlier) == {IMAGE})
+    # The autoscaler sets it now.
+    eventually(lambda: earlier.get("hpa/likewise-api")["spec"].get("minReplicas") == 2)
     eventually(lambda: counts(earlier) == {1})
     eventually(lambda: counts(earlier, "a-second-visitor") == {2})
     assert "0002 pre installation" in _migrations(earlier)
 
     earlier.helm("rollback", "likewise", "1", "--timeout", "4m")
-    eventually(lambda: images(earlier) == {EARLIER})
+    eventually(lambda: images_of_api(earlier) == {EARLIER})
     eventually(lambda: counts(earlier) == {2})
     eventually(lambda: counts(earlier, "a-third-visitor") == {3})
-    eventually(lambda: rows(earlier) == 3 * len(POSTS))
+    eventually(lambda: stored_likes(earlier) == 3 * len(POSTS))
 
 
-def _migrations(where: Namespace) -> str:
+def _migrations(space: Namespace) -> str:
     query = "SELECT to_char(number, 'fm0000') || ' ' || phase || ' ' || name FROM migrations"
-    return where.sql(query)
+    return space.sql(query)

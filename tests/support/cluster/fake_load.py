@@ -1,9 +1,9 @@
-"""Pods that tell of requests which nobody sends: for pods that can't, as KWOK's, and for tests without load.
+"""Publish load reports of pods without any requests: for pods on fake nodes, and for tests without load.
 
     python -m tests.support.cluster.fake_load --redis redis://10.0.0.1:6379 --deployment likewise-api --demand rise.csv
 
-`rise.csv` has lines of `seconds,requests/s`, between which it is interpolated. The Deployment's ready pods share the
-demand; what is beyond their capacity waits in them, and is worked off.
+`rise.csv` has lines of `seconds,requests/s`, which are interpolated. The Deployment's ready pods share the demand.
+Requests beyond their capacity wait in a queue of the pod, which it works off.
 """
 
 import argparse
@@ -25,120 +25,128 @@ from service.observability.load_report import KEYS
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.load_report_store import RedisLoadReportStore
 
-EVERY_S = 1.0
+INTERVAL_S = 1.0
 _IDLE = {"arrivals": 0, "accepted": 0, "busy": 0, "queue": 0, "in_flight": 0, "ready_s": 0, "posts": []}
 Points = Sequence[tuple[float, float]]
 
 
-def demand_at(points: Points, passed_s: float) -> float:
-    """Requests/s at a time, linear between points; before the first and after the last as there."""
+def demand_at(points: Points, elapsed_s: float) -> float:
+    """Return the interpolated requests/s at a time. Outside of the points, return the nearest one."""
     for (start, low), (end, high) in pairwise(points):
-        if start <= passed_s < end:
-            return low + (high - low) * (passed_s - start) / (end - start)
-    return points[-1][1] if passed_s >= points[-1][0] else points[0][1]
+        if start <= elapsed_s < end:
+            return low + (high - low) * (elapsed_s - start) / (end - start)
+    return points[-1][1] if elapsed_s >= points[-1][0] else points[0][1]
 
 
 @dataclass(slots=True)
-class Crowd:
-    """Pods that share a demand, each with a capacity in requests/s, and say so at both report_stores."""
+class FakePods:
+    """Pods that share a demand and publish load reports. The capacity of a pod is in requests/s.
+
+    A pod refuses requests that would wait for longer than `queue_s`.
+    """
 
     report_stores: Sequence[RedisLoadReportStore]
     capacity: float = 1_000.0
     post: str = "viral"
-    queue_s: float = math.inf  # of work that waits in a pod at most: what comes beyond is refused
+    queue_s: float = math.inf
     _queues: dict[str, float] = field(default_factory=dict)
-    _since: dict[str, float] = field(default_factory=dict)
+    _started: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, urls: Sequence[str], capacity: float = 1_000.0, queue_s: float = math.inf) -> "Crowd":
-        """A crowd that tells through these servers."""
+    def at(cls, urls: Sequence[str], capacity: float = 1_000.0, queue_s: float = math.inf) -> "FakePods":
+        """Return fake pods that publish through these Redis servers."""
         return cls([RedisLoadReportStore(Cluster(urls, timeout_s=1), key) for key in KEYS], capacity, queue_s=queue_s)
 
-    def tell(self, pods: Sequence[str], demand: float, passed_s: float = EVERY_S) -> None:
-        """A second of these pods. Those that go get no requests any more, and say so once, as pods in `preStop` do."""
+    def report(self, pods: Sequence[str], demand: float, elapsed_s: float = INTERVAL_S) -> None:
+        """Publish a report of each pod. A removed pod reports once that it has no requests, like a pod in `preStop`."""
         now = time.monotonic()
-        gone = self._queues.keys() - set(pods)
+        removed = self._queues.keys() - set(pods)
         self._queues = {pod: self._queues.get(pod, 0.0) for pod in pods}
-        self._since = {pod: self._since.get(pod, now) for pod in pods}
+        self._started = {pod: self._started.get(pod, now) for pod in pods}
         each = demand / max(1, len(pods))
-        said = {f"api:{pod}:1": self._second(pod, each, now - self._since[pod], passed_s) for pod in pods}
-        said |= {f"api:{pod}:1": _IDLE for pod in gone}
+        reports = {f"api:{pod}:1": self._report_of(pod, each, now - self._started[pod], elapsed_s) for pod in pods}
+        reports |= {f"api:{pod}:1": _IDLE for pod in removed}
         with ThreadPoolExecutor(len(self.report_stores)) as pool:
-            list(pool.map(lambda report_store: _tell(report_store, said), self.report_stores))
+            list(pool.map(lambda report_store: _publish(report_store, reports), self.report_stores))
 
     def close(self) -> None:
         """Close every socket."""
         for report_store in self.report_stores:
             report_store.close()
 
-    def _second(self, pod: str, arrivals: float, ready_s: float, passed_s: float) -> dict[str, object]:
-        waiting = self._queues[pod] + arrivals * passed_s
-        served = min(waiting, self.capacity * passed_s)
+    def _report_of(self, pod: str, arrivals: float, ready_s: float, elapsed_s: float) -> dict[str, object]:
+        waiting = self._queues[pod] + arrivals * elapsed_s
+        served = min(waiting, self.capacity * elapsed_s)
         self._queues[pod] = min(waiting - served, self.queue_s * self.capacity)
         return {
-            "arrivals": arrivals, "accepted": served / passed_s, "busy": served / passed_s / self.capacity,
+            "arrivals": arrivals, "accepted": served / elapsed_s, "busy": served / elapsed_s / self.capacity,
             "queue": self._queues[pod], "in_flight": min(4, arrivals), "ready_s": ready_s,
             "posts": [(self.post, arrivals * 0.9)],
         }  # fmt: skip
 
 
-def _tell(report_store: RedisLoadReportStore, said: Mapping[str, dict[str, object]]) -> None:
-    with suppress(CounterUnavailableError):  # the other report_store has it
-        for who, second in said.items():
+def _publish(report_store: RedisLoadReportStore, reports: Mapping[str, dict[str, object]]) -> None:
+    # The other store has the reports, too.
+    with suppress(CounterUnavailableError):
+        for who, second in reports.items():
             report_store.publish(who, second)
 
 
-class Pretending:
-    """A crowd that tells each second on a thread, of `pods()` and `demand()`, within a block."""
+class FakeLoad:
+    """A context manager that publishes the load reports of `pods()` under `demand()` on a thread."""
 
     def __init__(
-        self, crowd: Crowd, pods: Callable[[], Sequence[str]], demand: Callable[[], float], every_s: float = EVERY_S
+        self,
+        fake_pods: FakePods,
+        pods: Callable[[], Sequence[str]],
+        demand: Callable[[], float],
+        interval_s: float = INTERVAL_S,
     ) -> None:
-        self._crowd, self._pods, self._demand, self._every_s = crowd, pods, demand, every_s
-        self._ended = Event()
-        self._thread = Thread(target=self._run, name="pretending", daemon=True)
+        self._fake_pods, self._pods, self._demand, self._interval_s = fake_pods, pods, demand, interval_s
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name="fake-load", daemon=True)
 
-    def __enter__(self) -> "Pretending":
+    def __enter__(self) -> "FakeLoad":
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._stopped.set()
         self._thread.join()
-        self._crowd.close()
+        self._fake_pods.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(self._every_s):
-            self._crowd.publish(self._pods(), self._demand(), self._every_s)
+        while not self._stopped.wait(self._interval_s):
+            self._fake_pods.report(self._pods(), self._demand(), self._interval_s)
 
 
 def ready_pods(deployment: str, namespace: str) -> list[str]:
-    """The names of as many pods as the Deployment has ready: which is which matters to nobody."""
+    """Return one made-up name for each ready pod of the Deployment."""
     command = ["kubectl", "--namespace", namespace, "get", "deployment", deployment, "-o", "json"]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     return [f"{deployment}-{at}" for at in range(json.loads(found.stdout)["status"].get("readyReplicas", 0))]
 
 
 def main() -> None:
-    """Tell until the demand's last point; a line a second says how it stands."""
+    """Publish load reports until the last point of the demand. Print a line each second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--redis", required=True, action="append", help="A node of the cluster; once or more.")
+    parser.add_argument("--redis", required=True, action="append", help="Address of a Redis node. Repeatable.")
     parser.add_argument("--deployment", required=True)
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--demand", required=True, type=Path)
-    parser.add_argument("--capacity", type=float, default=1_000.0, help="Requests/s of a pod.")
-    given = parser.parse_args()
-    with given.demand.open(newline="", encoding="utf-8") as lines:
-        points = [(float(at), float(rate)) for at, rate in csv.reader(lines)]
-    crowd, began = Crowd.at(given.redis, given.capacity), time.monotonic()
+    parser.add_argument("--capacity", type=float, default=1_000.0, help="Requests/s of one pod.")
+    options = parser.parse_args()
+    with options.demand.open(newline="", encoding="utf-8") as rows:
+        points = [(float(at), float(rate)) for at, rate in csv.reader(rows)]
+    fake_pods, began = FakePods.at(options.redis, options.capacity), time.monotonic()
     try:
-        while (passed_s := time.monotonic() - began) < points[-1][0]:
-            pods, demand = ready_pods(given.deployment, given.namespace), demand_at(points, passed_s)
-            crowd.publish(pods, demand)
-            print(f"{passed_s:.1f},{demand:.0f},{len(pods)}", flush=True)
-            Event().wait(max(0.0, EVERY_S - (time.monotonic() - began - passed_s)))
+        while (elapsed_s := time.monotonic() - began) < points[-1][0]:
+            pods, demand = ready_pods(options.deployment, options.namespace), demand_at(points, elapsed_s)
+            fake_pods.report(pods, demand)
+            print(f"{elapsed_s:.1f},{demand:.0f},{len(pods)}", flush=True)
+            Event().wait(max(0.0, INTERVAL_S - (time.monotonic() - began - elapsed_s)))
     finally:
-        crowd.close()
+        fake_pods.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""KWOK's nodes, which pretend to run what is scheduled on them."""
+"""Keep the fake nodes of KWOK alive, which do not run the pods that are scheduled on them."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,44 +8,46 @@ from threading import Event, Thread
 
 from tests.support.cluster.kubectl import run
 
-_BEAT_S = 10.0  # a kubelet's
-_LEASES = "kube-node-lease"  # the namespace in which kubelets say that they live
+# The period of a kubelet.
+_HEARTBEAT_S = 10.0
+# The namespace of the kubelets' leases.
+_NAMESPACE = "kube-node-lease"
 
 
 def fake_nodes() -> dict[str, int]:
-    """Their names, and for how many pods they have room."""
+    """Return the names of fake nodes, and the number of pods that each can hold."""
     nodes = json.loads(run("kubectl", "get", "nodes", "-l", "type=kwok", "-o", "json"))["items"]
     return {node["metadata"]["name"]: int(node["status"]["allocatable"]["pods"]) for node in nodes}
 
 
 @contextmanager
-def beating(nodes: Iterable[str]) -> Iterator[None]:
-    """Leases of the nodes that have none, renewed within the block, then removed.
+def heartbeats(nodes: Iterable[str]) -> Iterator[None]:
+    """Renew the leases of nodes that have none, and delete them at the end.
 
-    KWOK without leases is at times so late under load that Kubernetes takes its nodes for dead, and their pods.
+    Without leases, KWOK updates nodes so late under load that Kubernetes marks them as not ready.
     """
-    leases = json.loads(run("kubectl", "--namespace", _LEASES, "get", "leases", "-o", "json"))["items"]
+    leases = json.loads(run("kubectl", "--namespace", _NAMESPACE, "get", "leases", "-o", "json"))["items"]
     kept = [node for node in nodes if node not in {lease["metadata"]["name"] for lease in leases}]
-    ended = Event()
-    thread = Thread(target=_renew, args=(kept, ended), name="heartbeats", daemon=True)
+    stopped = Event()
+    thread = Thread(target=_renew, args=(kept, stopped), name="heartbeats", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        ended.set()
+        stopped.set()
         thread.join()
-        run("kubectl", "--namespace", _LEASES, "delete", "lease", "--ignore-not-found", "none", *kept)
+        run("kubectl", "--namespace", _NAMESPACE, "delete", "lease", "--ignore-not-found", "none", *kept)
 
 
-def _renew(nodes: Sequence[str], ended: Event) -> None:
+def _renew(nodes: Sequence[str], stopped: Event) -> None:
     while nodes:
         run("kubectl", "apply", "-f", "-", stdin="\n---\n".join(map(_lease, nodes)))
-        if ended.wait(_BEAT_S):
+        if stopped.wait(_HEARTBEAT_S):
             return
 
 
 def _lease(node: str) -> str:
-    """What a kubelet would write."""
-    name = {"name": node, "namespace": _LEASES}
+    """Return a lease like a kubelet's, as JSON."""
+    name = {"name": node, "namespace": _NAMESPACE}
     spec = {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": f"{datetime.now(UTC):%FT%T.%fZ}"}
     return json.dumps({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": name, "spec": spec})

@@ -1,19 +1,19 @@
-"""The drill as a pod: it knows what the API's pods know, and sends through the ingress controller."""
+"""Run the load generator as a pod with the environment of the API pods."""
 
 import json
 import os
 
 from tests.support.cluster.kubectl import DRILL_IMAGE, Namespace, eventually
 
-_KNOWN = ("imagePullPolicy", "env", "envFrom", "securityContext")
+_COPIED = ("imagePullPolicy", "env", "envFrom", "securityContext")
 _LIKE = "import urllib.request as u; u.urlopen(u.Request('http://likewise/v1/posts/first/like', method='PUT'))"
 
 
-def send(space: Namespace, *command: str, cpu: str = "20m") -> None:
-    """Start the pod `drill` with a command, once likes are taken: a new installation has begun its shards by then."""
+def start_drill(space: Namespace, *command: str, cpu: str = "20m") -> None:
+    """Start the pod `drill` with a command, once the installation accepts likes."""
     eventually(lambda: space.execute("deployment/likewise-api", "python", "-c", _LIKE) == "")
     api = space.get("deployment/likewise-api")["spec"]["template"]["spec"]
-    container = {name: api["containers"][0][name] for name in _KNOWN} | {
+    container = {name: api["containers"][0][name] for name in _COPIED} | {
         "name": "drill",
         "image": DRILL_IMAGE,
         "command": command,
@@ -32,6 +32,6 @@ def send(space: Namespace, *command: str, cpu: str = "20m") -> None:
 
 
 def ingress_address(space: Namespace) -> str:
-    """Where the ingress controller answers inside the cluster: INGRESS_ADDRESS, or port 80 of a real node."""
+    """Return the ingress controller's address in the cluster: INGRESS_ADDRESS, or the address of a real node."""
     addresses = space.get("nodes", "-l", "type!=kwok")["items"][0]["status"]["addresses"]
     return os.environ.get("INGRESS_ADDRESS") or next(one["address"] for one in addresses if one["type"] == "InternalIP")

@@ -1,4 +1,4 @@
-"""The chart with nothing but its Redis and Postgres: installed in seconds, and no image of ours is needed."""
+"""Make a copy of the chart with only its Redis and Postgres. It installs in seconds, without an image of Likewise."""
 
 import shutil
 from pathlib import Path
@@ -8,12 +8,13 @@ from tests.support.chart import CHART
 _KEPT = ("redis", "postgres")
 
 
-def stores_only(directory: Path) -> Path:
-    """A copy of the chart below `directory`, without the manifests of our own pods."""
+def chart_of_stores(directory: Path) -> Path:
+    """Return a copy of the chart below `directory`, without the manifests of Likewise's own pods."""
     copy = directory / "likewise"
     shutil.copytree(CHART, copy)
     for template in (copy / "templates").rglob("*.*"):
-        ours = template.relative_to(copy / "templates").parts[0] not in _KEPT
-        if ours and not template.name.startswith("_"):  # what they share stays
+        removed = template.relative_to(copy / "templates").parts[0] not in _KEPT
+        # Named templates are kept, because Redis and Postgres use them too.
+        if removed and not template.name.startswith("_"):
             template.unlink()
     return copy
