@@ -42,6 +42,7 @@ class Batch:
 
     @property
     def last_version(self) -> int:
+        """The version of the last entry."""
         return self.entries[-1].version
 
     def folded(self) -> list[Entry]:

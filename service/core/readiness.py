@@ -62,10 +62,12 @@ class PodState:
 
     @property
     def ready(self) -> bool:
+        """Whether the pod may receive requests."""
         return not self.part
 
     @property
     def failing(self) -> list[str]:
+        """The names of the parts that fail."""
         return [part for part, failures in self.parts.items() if failures]
 
 

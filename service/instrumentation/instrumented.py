@@ -35,9 +35,11 @@ class InstrumentedQueue:
         return statuses
 
     def read(self, statuses: Sequence[ShardStatus], limit: int) -> list[Batch]:
+        """Pass the call on."""
         return self.queue.read(statuses, limit)
 
     def read_through(self, batch: Batch, version: int) -> Batch:
+        """Pass the call on."""
         return self.queue.read_through(batch, version)
 
     def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
@@ -49,9 +51,11 @@ class InstrumentedQueue:
         return acknowledged
 
     def dead_letter(self, batch: Batch, reason: str) -> bool:
+        """Pass the call on."""
         return self.queue.dead_letter(batch, reason)
 
     def end_epoch(self, shard: int, epoch: int) -> None:
+        """Pass the call on."""
         self.queue.end_epoch(shard, epoch)
 
 
@@ -65,6 +69,7 @@ class InstrumentedStore:
     label: str
 
     def database_of(self, shard: int) -> int:
+        """Pass the call on."""
         return self.store.database_of(shard)
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:

@@ -23,6 +23,7 @@ class TracedCounter:
     tracing: Tracing
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
+        """Submit, with a span if the present request is traced."""
         if current_span() is None:
             return self.counter.submit(request, ack)
         with self.tracing.span("redis like", SpanKind.CLIENT, {"likewise.post": request.post}) as span:
@@ -31,12 +32,14 @@ class TracedCounter:
             return state
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
+        """Return the states, with a span if the present request is traced."""
         if current_span() is None:
             return self.counter.states(posts, actor)
         with self.tracing.span("redis like states", SpanKind.CLIENT, {"likewise.posts": len(posts)}):
             return self.counter.states(posts, actor)
 
     def invalidate(self, post: str) -> None:
+        """Pass the call on."""
         self.counter.invalidate(post)
 
 
@@ -51,9 +54,11 @@ class TracedStore:
     tracing: Tracing
 
     def database_of(self, shard: int) -> int:
+        """Pass the call on."""
         return self.store.database_of(shard)
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
+        """Commit, and record spans if any stored like is traced."""
         began_ns = time.time_ns()
         outcomes = self.store.commit(batches)
         stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, CommitResult)]

@@ -1,4 +1,4 @@
-"""Servers that may be broken: of their own, repaired and emptied before each test, gone after this folder."""
+"""Servers for fault tests. They are repaired and emptied before each test, and removed after this folder."""
 
 import signal
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from service.bootstrap.stores import Stores
-from tests.support.concurrent_load import Crowd
+from tests.support.concurrent_load import TrackedLikes
 from tests.support.faults import client, start_again
 from tests.support.servers import MAXMEMORY, Servers, emptied, running
 
-_TAME = {
+_DEFAULTS = {
     "maxmemory": MAXMEMORY,
     "maxmemory-policy": "volatile-lru",
     "appendfsync": "everysec",
@@ -20,7 +20,8 @@ _TAME = {
 
 @pytest.fixture(scope="package")
 def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    config = {"repl-backlog-size": "64kb"}  # else it grows by each write, and memory tests would measure that
+    # A larger backlog grows with each write, which memory tests would measure.
+    config = {"repl-backlog-size": "64kb"}
     with running(tmp_path_factory.mktemp("faults"), node_timeout_ms=1_000, config=config) as servers:
         try:
             yield servers
@@ -31,19 +32,19 @@ def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def servers(_servers: Servers) -> Servers:
-    """Servers that answer, hold nothing and are set up as at first."""
+    """Return servers that answer, are empty and have their first configuration."""
     _repair(_servers)
     for port in _servers.valkey.ports:
         with client(port) as node:
-            for name, value in _TAME.items():
+            for name, value in _DEFAULTS.items():
                 node.config_set(name, value)
     return emptied(_servers)
 
 
 @pytest.fixture
-def crowd(stores: Stores) -> Crowd:
-    """People who like, and what they were told."""
-    return Crowd(stores)
+def tracked(stores: Stores) -> TrackedLikes:
+    """Return tracked likes on the servers."""
+    return TrackedLikes(stores)
 
 
 def _repair(servers: Servers) -> None:

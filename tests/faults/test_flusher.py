@@ -1,10 +1,9 @@
-"""Flushers die between any two steps, overlap and are fenced off: nothing is lost, nothing is stored twice."""
+"""Flushers crash between any two steps, overlap, and are fenced off. No like is lost or stored twice."""
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -14,7 +13,7 @@ from service.bootstrap.flusher import create_flusher
 from service.bootstrap.stores import Stores, open_stores
 from service.core.flusher import Flusher
 from service.core.queue import Batch, CommitResult, ShardStatus
-from tests.support.concurrent_load import Crowd, drain, is_drained, rows
+from tests.support.concurrent_load import TrackedLikes, concurrent_load, drain, is_drained, rows
 from tests.support.faults import post_in
 from tests.support.processes import environment, flusher, running
 from tests.support.servers import SHARDS, Servers
@@ -23,65 +22,48 @@ from tests.support.waiting import wait_for
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 
 
-@contextmanager
-def storm(crowd: Crowd, seed: int = 7) -> Iterator[Callable[[], int]]:
-    """Four people who like and unlike all the time, each with actors of their own; how many wishes so far."""
-    stop, done = threading.Event(), [0, 0, 0, 0]
-
-    def go(who: int) -> None:
-        chance = random.Random(seed + who)
-        while not stop.is_set():
-            crowd.submit(chance.choice(POSTS), f"actor-{who}-{chance.randrange(9)}", chance.random() < 0.6)
-            done[who] += 1
-
-    with ThreadPoolExecutor(4) as pool:
-        people = [pool.submit(go, who) for who in range(4)]
-        try:
-            yield lambda: sum(done)
-        finally:
-            stop.set()
-            for one in people:
-                one.result()
-
-
 def stored(stores: Stores) -> int:
     return sum(len(actors) for actors in rows(stores).values())
 
 
-def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Stores, crowd: Crowd) -> None:
-    with storm(crowd) as requests:
+def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Stores, tracked: TrackedLikes) -> None:
+    with concurrent_load(tracked, POSTS) as requests:
         for _ in range(2):
             before = stored(stores)
             with flusher(servers):
                 wait_for(lambda before=before: stored(stores) > before)
                 so_far = requests()
                 wait_for(lambda so_far=so_far: requests() > so_far + 50)
-    with flusher(servers):  # takes over the leases of the dead
+    # This flusher takes over the leases of the killed ones.
+    with flusher(servers):
         wait_for(lambda: is_drained(stores))
-    crowd.assert_exact()
+    tracked.assert_consistent()
 
 
-def test_a_flusher_that_dies_between_commit_and_settle(servers: Servers, stores: Stores, crowd: Crowd) -> None:
-    crowd.like_all(POSTS, ["anna", "ben", "cleo"])
+def test_a_flusher_that_dies_between_commit_and_acknowledgement(
+    servers: Servers, stores: Stores, tracked: TrackedLikes
+) -> None:
+    tracked.like_all(POSTS, ["anna", "ben", "cleo"])
     die = (
         "import os; from service.storage.redis.stream_queue import RedisStreamQueue; "
-        "RedisStreamQueue.settle = lambda *a, **k: os._exit(9); "
+        "RedisStreamQueue.acknowledge = lambda *a, **k: os._exit(9); "
     )
     with running(environment(servers), "-c", die + "from service.cli import main; main(['flusher'])") as process:
         assert process.wait(20) == 9
-    assert stored(stores) > 0  # committed, and yet
-    assert sum(polled.length for polled in stores.queue.poll("", 0)) == 3 * len(POSTS)  # not settled
-    crowd.assert_shown()
+    # The entries are committed, but not acknowledged.
+    assert stored(stores) > 0
+    assert sum(status.length for status in stores.queue.poll("", 0)) == 3 * len(POSTS)
+    tracked.assert_reads_match()
     for post in POSTS:
-        crowd.unlike(post, "anna")
-        crowd.like(post, "dora")
+        tracked.unlike(post, "anna")
+        tracked.like(post, "dora")
     with flusher(servers):
         wait_for(lambda: is_drained(stores))
-    crowd.assert_exact()
+    tracked.assert_consistent()
 
 
-class Careless:
-    """A queue that believes it holds every lease; between commit and settle it takes its time."""
+class LeaselessQueue:
+    """A queue that claims every lease, and waits a random time between commit and acknowledgement."""
 
     def __init__(self, stores: Stores, seed: int) -> None:
         self._queue = stores.queue
@@ -94,53 +76,54 @@ class Careless:
         self.end_epoch, self.shards = stores.queue.end_epoch, stores.queue.shards
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        return [replace(polled, held=True) for polled in self._queue.poll(owner, lease_ms, shards)]
+        return [replace(status, leased=True) for status in self._queue.poll(owner, lease_ms, shards)]
 
-    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
+    def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
         acknowledged = []
-        for one in done:
-            threading.Event().wait(self._chance.random() / 200)  # the other flusher goes in between
+        for one in committed:
+            # The other flusher runs in between.
+            threading.Event().wait(self._chance.random() / 200)
             acknowledged += self._queue.acknowledge([one])
         return acknowledged
 
 
-def test_two_flushers_without_leases(servers: Servers, crowd: Crowd) -> None:
+def test_two_flushers_without_leases(servers: Servers, tracked: TrackedLikes) -> None:
     stop = threading.Event()
 
     def flush(batch: int) -> int:
         with open_stores(servers.with_settings(flush_batch=batch)) as own:
-            careless = Flusher(Careless(own, batch), own.like_store, own.settings, owner=f"careless-{batch}")
+            leaseless = Flusher(LeaselessQueue(own, batch), own.like_store, own.settings, owner=f"leaseless-{batch}")
             done = 0
             while not stop.is_set():
-                done += careless.flush_once()
+                done += leaseless.flush_once()
             return done
 
     with ThreadPoolExecutor(2) as pool:
         flushers = [pool.submit(flush, batch) for batch in (3, 11)]
-        with storm(crowd) as requests:
+        with concurrent_load(tracked, POSTS) as requests:
             wait_for(lambda: requests() > 2_500, 30)
         stop.set()
         assert all(one.result() > 0 for one in flushers)
-    crowd.assert_exact()
+    tracked.assert_consistent()
 
 
-def test_a_flusher_that_is_late_by_a_whole_batch(stores: Stores, crowd: Crowd) -> None:
-    """It settles what it committed long ago, after another has stored more."""
+def test_a_late_acknowledgement_of_an_old_batch_is_refused(stores: Stores, tracked: TrackedLikes) -> None:
+    """A flusher acknowledges a batch after another flusher has stored more of the shard."""
     flusher = create_flusher(stores)
-    crowd.like_all(POSTS, ["anna", "ben"])
-    polled = [one for one in stores.queue.poll(flusher.owner, 60_000) if one.length]
+    tracked.like_all(POSTS, ["anna", "ben"])
+    statuses = [status for status in stores.queue.poll(flusher.owner, 60_000) if status.length]
     late = []
-    for batch in stores.queue.read(polled, 1):
+    for batch in stores.queue.read(statuses, 1):
         committed = stores.like_store.commit([batch])[0]
         assert isinstance(committed, CommitResult)
         late.append((batch, committed))
     for post in POSTS:
-        crowd.unlike(post, "anna")
+        tracked.unlike(post, "anna")
     stores.queue.poll(flusher.owner, 0)
     drain(stores)
-    crowd.like_all(POSTS, ["anna"])
+    tracked.like_all(POSTS, ["anna"])
     assert stores.queue.acknowledge(late) == [False] * len(POSTS)
-    crowd.assert_exact()
+    tracked.assert_consistent()
 
 
 def epochs(servers: Servers) -> dict[int, int]:
@@ -152,20 +135,23 @@ def epochs(servers: Servers) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("acknowledged", [True, False], ids=["acknowledged before", "all pending"])
-def test_a_life_fenced_off_is_renewed(servers: Servers, stores: Stores, crowd: Crowd, acknowledged: bool) -> None:
-    crowd.like_all(POSTS, ["anna", "ben"])
+def test_an_epoch_that_is_fenced_off_is_replaced(
+    servers: Servers, stores: Stores, tracked: TrackedLikes, acknowledged: bool
+) -> None:
+    tracked.like_all(POSTS, ["anna", "ben"])
     if acknowledged:
         drain(stores)
     before = epochs(servers)
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("UPDATE shards SET epoch = epoch + 1, name = 'elsewhere'")
-    crowd.like_all(POSTS, ["cleo"])
+    tracked.like_all(POSTS, ["cleo"])
     for post in POSTS:
-        crowd.unlike(post, "anna")
+        tracked.unlike(post, "anna")
     flusher = create_flusher(stores)
     assert flusher.flush_once() == 0
-    assert stored(stores) == (2 * len(POSTS) if acknowledged else 0)  # nothing of a life that is over
+    # No entry of an ended epoch is stored.
+    assert stored(stores) == (2 * len(POSTS) if acknowledged else 0)
     flusher.drain()
-    crowd.assert_exact()
+    tracked.assert_consistent()
     assert all(epoch == before[shard] + 2 for shard, epoch in epochs(servers).items())

@@ -1,4 +1,4 @@
-"""API pods are killed under load: every like that was answered is there, and repeating one changes nothing."""
+"""API workers are killed under load. Every answered like is kept, and repeating a like changes nothing."""
 
 import http.client
 import os
@@ -12,52 +12,52 @@ import psutil
 from service.auth.visitor_token import mint
 from service.bootstrap.stores import Stores
 from service.devstack.processes import HOST, free_ports
-from tests.support.concurrent_load import Crowd, drain, rows
+from tests.support.concurrent_load import TrackedLikes, drain, rows
 from tests.support.faults import post_in
 from tests.support.processes import environment, running
 from tests.support.servers import SHARDS, Servers
 from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
-_BROKEN = (OSError, http.client.HTTPException)
+_CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 
-class Buttons:
-    """Many visitors at one address; an answer notes the like, a lost connection leaves it open."""
+class Clients:
+    """Visitors who like posts. `answered` has the answered likes, `unanswered` those whose connection broke."""
 
     def __init__(self, port: int, secret: bytes) -> None:
         self._port = port
         self.secret = secret
         self.answered: set[tuple[str, str]] = set()
-        self.open: list[tuple[str, str]] = []
+        self.unanswered: list[tuple[str, str]] = []
         self.stop = threading.Event()
 
-    def press(self, post: str, token: str) -> int | None:
+    def like(self, post: str, token: str) -> int | None:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=5)
         try:
             connection.request("PUT", f"/v1/posts/{post}/like", headers={"Likewise-Visitor": token})
             response = connection.getresponse()
             response.read()
-        except _BROKEN:
+        except _CONNECTION_ERRORS:
             return None
         finally:
             connection.close()
         return response.status
 
-    def press_all_the_time(self, who: int) -> None:
+    def run(self, thread: int) -> None:
         at = 0
         while not self.stop.is_set():
             at += 1
-            post, token = POSTS[(at + who) % SHARDS], mint(self.secret)
-            if self.press(post, token) in (200, 201):
+            post, token = POSTS[(at + thread) % SHARDS], mint(self.secret)
+            if self.like(post, token) in (200, 201):
                 self.answered.add((post, token.split(".")[1]))
             else:
-                self.open.append((post, token))
+                self.unanswered.append((post, token))
 
 
-def test_answered_likes_outlive_the_pods(servers: Servers, stores: Stores, crowd: Crowd) -> None:
+def test_answered_likes_survive_killed_workers(servers: Servers, stores: Stores, tracked: TrackedLikes) -> None:
     (port,) = free_ports(1)
-    buttons = Buttons(port, servers.settings.secret.get_secret_value().encode())
+    clients = Clients(port, servers.settings.secret.get_secret_value().encode())
     env = environment(servers, WEB_CONCURRENCY="2")
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
     args = (
@@ -70,31 +70,32 @@ def test_answered_likes_outlive_the_pods(servers: Servers, stores: Stores, crowd
         "service.server.wsgi:app",
     )
     with running(env, *args) as pods, ThreadPoolExecutor(6) as pool:
-        wait_for(lambda: buttons.press(POSTS[0], mint(buttons.secret)) == 201, 30)
+        wait_for(lambda: clients.like(POSTS[0], mint(clients.secret)) == 201, 30)
         drain(stores)
-        strangers = rows(stores)[POSTS[0]]
-        pressing = [pool.submit(buttons.press_all_the_time, who) for who in range(6)]
+        warm_up_actors = rows(stores)[POSTS[0]]
+        runs = [pool.submit(clients.run, thread) for thread in range(6)]
         try:
             for _ in range(4):
-                before = len(buttons.answered)
-                wait_for(lambda before=before: len(buttons.answered) > before + 60)
+                before = len(clients.answered)
+                wait_for(lambda before=before: len(clients.answered) > before + 60)
                 workers = psutil.Process(pods.pid).children()
                 if workers:
                     with suppress(ProcessLookupError):
                         os.kill(workers[0].pid, signal.SIGKILL)
-            before = len(buttons.answered)
-            wait_for(lambda: len(buttons.answered) > before + 60)
+            before = len(clients.answered)
+            wait_for(lambda: len(clients.answered) > before + 60)
         finally:
-            buttons.stop.set()
-            for one in pressing:
+            clients.stop.set()
+            for one in runs:
                 one.result()
         drain(stores)
-        found = {(post, actor) for post, actors in rows(stores).items() for actor in actors - strangers}
-        assert buttons.answered <= found
-        maybe = {(post, token.split(".")[1]) for post, token in buttons.open}
-        assert found - buttons.answered <= maybe  # and nothing that nobody wished for
-        for post, token in buttons.open:
-            wait_for(lambda post=post, token=token: buttons.press(post, token) in (200, 201))
-    for post, actor in buttons.answered | maybe | {(POSTS[0], actor) for actor in strangers}:
-        crowd.expected[post].add(actor)
-    crowd.assert_exact()
+        found = {(post, actor) for post, actors in rows(stores).items() for actor in actors - warm_up_actors}
+        assert clients.answered <= found
+        maybe = {(post, token.split(".")[1]) for post, token in clients.unanswered}
+        # Nothing is stored that nobody has requested.
+        assert found - clients.answered <= maybe
+        for post, token in clients.unanswered:
+            wait_for(lambda post=post, token=token: clients.like(post, token) in (200, 201))
+    for post, actor in clients.answered | maybe | {(POSTS[0], actor) for actor in warm_up_actors}:
+        tracked.expected[post].add(actor)
+    tracked.assert_consistent()

@@ -1,4 +1,4 @@
-"""Redis is full: new wishes are refused, questions are answered, and the flusher makes room."""
+"""Redis is full. New likes are refused, reads are answered, and the flusher makes room."""
 
 from collections.abc import Iterator
 
@@ -6,21 +6,21 @@ import pytest
 
 from service.bootstrap.stores import open_stores
 from service.errors import QueueFullError
-from tests.support.concurrent_load import Crowd, drain
+from tests.support.concurrent_load import TrackedLikes, drain
 from tests.support.faults import client, post_in, primaries, primary_of
 from tests.support.servers import SHARDS, Servers
 
 POST = post_in(0, SHARDS)
 
 
-def like_until_full(crowd: Crowd, post: str = POST, most: int = 5_000) -> int:
-    """How many likes were taken until one was refused."""
-    for at in range(most):
+def like_until_full(tracked: TrackedLikes, post: str = POST, limit: int = 5_000) -> int:
+    """Like until a like is refused. Return the number of accepted likes."""
+    for at in range(limit):
         try:
-            crowd.like(post, f"actor-{at:0180}")
+            tracked.like(post, f"actor-{at:0180}")
         except QueueFullError:
             return at
-    raise AssertionError("Redis took them all")
+    raise AssertionError("Redis accepted all likes")
 
 
 def limit_memory(limits: dict[int, int]) -> None:
@@ -30,63 +30,65 @@ def limit_memory(limits: dict[int, int]) -> None:
 
 
 @pytest.fixture
-def bounded(servers: Servers) -> Iterator[Crowd]:
-    """People whose likes a node may hold 5,000 bytes of."""
+def bounded(servers: Servers) -> Iterator[TrackedLikes]:
+    """Yield tracked likes with a limit of 5,000 bytes for the queue of a node."""
     with open_stores(servers.with_settings(queue_bytes=5_000, count_cache_ms=0)) as opened:
-        yield Crowd(opened)
+        yield TrackedLikes(opened)
 
 
-def assert_only_questions_are_answered(crowd: Crowd, taken: int) -> None:
+def assert_only_reads_are_answered(tracked: TrackedLikes, taken: int) -> None:
     liker = f"actor-{0:0180}"
-    assert crowd.likes.state(POST, liker).liked is True
-    assert crowd.likes.state(POST, "a-stranger").count == taken
-    assert [state.count for state in crowd.likes.counts([POST, "no-such-post"])] == [taken, 0]
+    assert tracked.likes.state(POST, liker).liked is True
+    assert tracked.likes.state(POST, "a-stranger").count == taken
+    assert [state.count for state in tracked.likes.counts([POST, "no-such-post"])] == [taken, 0]
     with pytest.raises(QueueFullError):
-        crowd.unlike(POST, liker)
+        tracked.unlike(POST, liker)
     with pytest.raises(QueueFullError):
-        crowd.like(POST, "one-more")
+        tracked.like(POST, "one-more")
 
 
-def test_the_queue_is_bounded_in_bytes(bounded: Crowd) -> None:
+def test_the_queue_is_bounded_in_bytes(bounded: TrackedLikes) -> None:
     taken = like_until_full(bounded)
     assert 10 < taken < 40
-    assert_only_questions_are_answered(bounded, taken)
-    assert bounded.like(POST, f"actor-{0:0180}").changed is False  # nothing to queue
-    bounded.unsure.pop((POST, f"actor-{0:0180}"), None)
+    assert_only_reads_are_answered(bounded, taken)
+    assert bounded.like(POST, f"actor-{0:0180}").changed is False
+    bounded.unacknowledged.pop((POST, f"actor-{0:0180}"), None)
     elsewhere = next(s for s in range(SHARDS) if primary_of(bounded.stores, s) != primary_of(bounded.stores, 0))
     assert bounded.like(post_in(elsewhere, SHARDS), "anna").changed is True
     drain(bounded.stores)
-    bounded.ask_again()
+    bounded.retry_unacknowledged()
     assert bounded.unlike(POST, f"actor-{0:0180}").changed is True
     assert like_until_full(bounded, post_in(0, SHARDS, "next")) > 10
     drain(bounded.stores)
-    bounded.ask_again()
-    bounded.assert_exact()
+    bounded.retry_unacknowledged()
+    bounded.assert_consistent()
 
 
 def test_a_node_out_of_memory_drains(servers: Servers) -> None:
     with open_stores(servers.with_settings(count_cache_ms=0)) as stores:
-        crowd = Crowd(stores)
-        crowd.like(POST, "anna")
+        tracked = TrackedLikes(stores)
+        tracked.like(POST, "anna")
         drain(stores)
         limits = {}
         for port in primaries(stores):
             with client(port) as node:
                 limits[port] = node.info("memory")["used_memory"] + 150_000
                 node.config_set("maxmemory", limits[port])
-        taken = like_until_full(crowd)
+        taken = like_until_full(tracked)
         assert taken > 20
-        limit_memory(dict.fromkeys(limits, 1))  # at the limit itself a few bytes come and go with sockets' buffers
-        assert_only_questions_are_answered(crowd, taken + 1)
+        # Exactly at the limit, the buffers of sockets would decide.
+        limit_memory(dict.fromkeys(limits, 1))
+        assert_only_reads_are_answered(tracked, taken + 1)
         limit_memory(limits)
         drain(stores)
-        crowd.ask_again()
-        assert crowd.like(POST, "ben").changed is True
+        tracked.retry_unacknowledged()
+        assert tracked.like(POST, "ben").changed is True
         limit_memory(dict.fromkeys(limits, 1))
-        crowd.assert_shown()  # nothing fits at all: still every question is answered
+        # Nothing can be stored, but every read is answered.
+        tracked.assert_reads_match()
         with pytest.raises(QueueFullError):
-            crowd.like(POST, "cleo")
+            tracked.like(POST, "cleo")
         drain(stores)
         limit_memory(dict.fromkeys(limits, 0))
-        crowd.ask_again()
-        crowd.assert_exact()
+        tracked.retry_unacknowledged()
+        tracked.assert_consistent()

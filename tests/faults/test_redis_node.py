@@ -1,4 +1,4 @@
-"""A Redis node dies or hangs: its shards answer 503 in time, the others go on, and a replica takes over."""
+"""A Redis node dies or hangs. Its shards answer 503 in time, the others work, and a replica takes over."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.errors import CounterUnavailableError, NotReplicatedError
-from tests.support.concurrent_load import Crowd, drain
+from tests.support.concurrent_load import TrackedLikes, drain
 from tests.support.faults import (
     client,
     forbid_promotion,
@@ -36,48 +36,48 @@ def epoch_of(servers: Servers, shard: int) -> int:
 
 
 def split(stores: Stores, port: int) -> tuple[list[int], list[int]]:
-    """The shards on the node at the port, and all others."""
-    on = [shard for shard in range(SHARDS) if primary_of(stores, shard) == port]
-    return on, [shard for shard in range(SHARDS) if shard not in on]
+    """Return the shards on the node at the port, and all others."""
+    on_node = [shard for shard in range(SHARDS) if primary_of(stores, shard) == port]
+    return on_node, [shard for shard in range(SHARDS) if shard not in on_node]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 def test_only_the_shards_of_a_lost_node_are_refused(
-    servers: Servers, stores: Stores, crowd: Crowd, how: signal.Signals
+    servers: Servers, stores: Stores, tracked: TrackedLikes, how: signal.Signals
 ) -> None:
-    crowd.like_all(POSTS, ["anna", "ben"])
+    tracked.like_all(POSTS, ["anna", "ben"])
     forbid_promotion(servers.valkey)
     port = primary_of(stores, 0)
     keep_every_write(port)
-    crowd.like_all(POSTS, ["cleo"])
+    tracked.like_all(POSTS, ["cleo"])
     lost, others = split(stores, port)
     index = servers.valkey.ports.index(port)
     servers.valkey.processes[index].send_signal(how)
     for shard in lost[:2]:
         started = time.monotonic()
         with pytest.raises(CounterUnavailableError):
-            crowd.like(POSTS[shard], "dora")
+            tracked.like(POSTS[shard], "dora")
         limit_s = (servers.settings.redis_deadline_ms + 2 * servers.settings.redis_timeout_ms) / 1000
         assert time.monotonic() - started < limit_s
     for shard in others:
         started = time.monotonic()
-        assert crowd.like(POSTS[shard], "dora").count == 4
+        assert tracked.like(POSTS[shard], "dora").count == 4
         assert time.monotonic() - started < 1
     start_again(servers.valkey)
-    crowd.ask_again()
-    crowd.like_all([POSTS[shard] for shard in lost], ["emil"])
-    crowd.assert_exact()
+    tracked.retry_unacknowledged()
+    tracked.like_all([POSTS[shard] for shard in lost], ["emil"])
+    tracked.assert_consistent()
 
 
 @pytest.fixture
-def replicated(servers: Servers) -> Iterator[Crowd]:
-    """People who are told only what a replica has too."""
+def replicated(servers: Servers) -> Iterator[TrackedLikes]:
+    """Yield tracked likes that are acknowledged only once a replica has them."""
     settings = servers.with_settings(ack="replicated", redis_deadline_ms=10_000)
     with open_stores(settings) as opened:
-        yield Crowd(opened, create_likes(opened))
+        yield TrackedLikes(opened, create_likes(opened))
 
 
-def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, replicated: Crowd) -> None:
+def test_a_failover_loses_no_acknowledged_like(servers: Servers, replicated: TrackedLikes) -> None:
     stores = replicated.stores
     replicated.like_all(POSTS, ["anna", "ben"])
     port = primary_of(stores, 0)
@@ -87,19 +87,20 @@ def test_a_replica_takes_over_with_nothing_acknowledged_lost(servers: Servers, r
     servers.valkey.processes[index].kill()
     servers.valkey.processes[index].wait()
     for shard in lost:
-        with pytest.raises(NotReplicatedError):  # counted by the replica of before, which has none itself
+        # The promoted replica counts the like, but has no replica itself.
+        with pytest.raises(NotReplicatedError):
             replicated.like(POSTS[shard], "cleo")
     wait_for_promotion(servers.valkey, port)
     start_again(servers.valkey)
     for shard in lost:
         assert replicated.like(POSTS[shard], "dora").count == 4
         assert epoch_of(servers, shard) > before[shard]
-    replicated.ask_again()
+    replicated.retry_unacknowledged()
     replicated.unlike(POSTS[0], "anna")
-    replicated.assert_exact()
+    replicated.assert_consistent()
 
 
-def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, replicated: Crowd) -> None:
+def test_a_returning_old_primary_does_no_harm(servers: Servers, replicated: TrackedLikes) -> None:
     stores = replicated.stores
     replicated.like_all(POSTS, ["anna"])
     port = primary_of(stores, 0)
@@ -109,11 +110,11 @@ def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, replicate
     wait_for_promotion(servers.valkey, port)
     with open_stores(servers.settings) as others:
         for shard in lost:
-            Crowd(others).like(POSTS[shard], "ben")
+            TrackedLikes(others).like(POSTS[shard], "ben")
             replicated.expected[POSTS[shard]].add("ben")
     process.send_signal(signal.SIGCONT)
-    # `stores` still goes by the old map. The old primary may take a like before it hears of the new one: none of
-    # those is acknowledged, as no replica has it, and none may ever reach Postgres.
+    # `stores` still has the old slot map. The old primary may take a like before it learns of the new one. No such
+    # like is acknowledged, because no replica has it, and none may reach Postgres.
     for shard in lost:
         with suppress(CounterUnavailableError):
             replicated.like(POSTS[shard], "cleo")
@@ -123,7 +124,7 @@ def test_an_old_primary_that_comes_back_does_no_harm(servers: Servers, replicate
     with client(port) as node:
         wait_for(lambda: not is_primary(node))
     start_again(servers.valkey)
-    replicated.ask_again()
+    replicated.retry_unacknowledged()
     replicated.like_all(POSTS, ["dora"])
     assert all(epoch_of(servers, shard) >= 2 for shard in lost)
-    replicated.assert_exact()
+    replicated.assert_consistent()

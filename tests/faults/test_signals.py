@@ -1,4 +1,4 @@
-"""A Redis primary dies or hangs: what pods tell is read on, by the other hash, and by both once it is replaced."""
+"""Load reports while a Redis primary dies or hangs. The other hash is read, and both after a failover."""
 
 import signal
 import time
@@ -18,21 +18,22 @@ from service.storage.redis.load_report_store import RedisLoadReportStore
 from tests.support.faults import forbid_promotion, wait_for, wait_for_promotion
 from tests.support.servers import Servers
 
-STALE_S = 5  # from there on the autoscaler is blind
+# The autoscaler ignores reports of this age.
+STALE_S = 5
 
 
 @pytest.fixture
-def told(servers: Servers) -> Iterator[LoadReporter]:
-    """A pod that tells both hashes ten times a second."""
+def load_reporter(servers: Servers) -> Iterator[LoadReporter]:
+    """Yield the load reporter of a pod that reports to both hashes ten times a second."""
     report_stores = [RedisLoadReportStore(Cluster(servers.settings.redis_urls, timeout_s=0.5), key) for key in KEYS]
-    signals = LoadReporter("api", lambda: {"arrivals": 1}, report_stores, every_s=0.1)
-    signals.start()
-    yield signals
-    signals.close()
+    reporter = LoadReporter("api", lambda: {"arrivals": 1}, report_stores, every_s=0.1)
+    reporter.start()
+    yield reporter
+    reporter.close()
 
 
 @pytest.fixture
-def reader(servers: Servers, told: LoadReporter) -> Iterator[SignalHashes]:
+def reader(servers: Servers, load_reporter: LoadReporter) -> Iterator[SignalHashes]:
     reader = SignalHashes(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
     wait_for(lambda: is_fresh(reader))
     yield reader
@@ -51,7 +52,7 @@ def break_node_of(servers: Servers, stores: Stores, key: str, how: signal.Signal
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 @pytest.mark.parametrize("key", KEYS)
-def test_one_primary_that_is_lost_blinds_nobody(
+def test_reports_are_readable_without_one_primary(
     servers: Servers, stores: Stores, reader: SignalHashes, key: str, how: signal.Signals
 ) -> None:
     forbid_promotion(servers.valkey)
@@ -62,23 +63,24 @@ def test_one_primary_that_is_lost_blinds_nobody(
         assert one.age_s < STALE_S
 
 
-def test_after_a_failover_both_are_read_again(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
+def test_both_hashes_are_read_after_a_failover(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
     broken = break_node_of(servers, stores, KEYS[0], signal.SIGKILL)
     wait_for_promotion(servers.valkey, broken)
     second = break_node_of(servers, stores, KEYS[1], signal.SIGSTOP)
     assert second != broken
-    wait_for(lambda: is_fresh(reader), 20)  # by the first hash alone, at its new primary
+    # Only the first hash is readable, at its new primary.
+    wait_for(lambda: is_fresh(reader), 20)
 
 
-def test_where_both_are_lost_that_is_said(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
+def test_the_loss_of_both_primaries_is_an_error(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
     forbid_promotion(servers.valkey)
     for key in KEYS:
         break_node_of(servers, stores, key, signal.SIGKILL)
 
-    def is_said() -> bool:
+    def fails() -> bool:
         try:
             return not reader.read()
         except SignalsUnavailableError as error:
             return str(error).startswith("signals can't be read: ")
 
-    wait_for(is_said, 20)
+    wait_for(fails, 20)

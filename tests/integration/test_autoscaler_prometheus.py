@@ -7,28 +7,28 @@ import pytest
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.signals.prometheus import PrometheusSource
 from autoscaler.signals.signals import Signals
-from tests.support.monitored_stack import World, watched
+from tests.support.monitored_stack import MonitoredStack, run_monitored_stack
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.requires("prometheus")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with watched(tmp_path_factory.mktemp("autoscaler")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredStack]:
+    with run_monitored_stack(tmp_path_factory.mktemp("autoscaler")) as running:
         yield running
 
 
-def source(world: World, selector: str = "") -> PrometheusSource:
-    url = world.prometheus._url.removesuffix("/api/v1/")
+def source(stack: MonitoredStack, selector: str = "") -> PrometheusSource:
+    url = stack.prometheus._url.removesuffix("/api/v1/")
     return PrometheusSource(url, selector=selector, pod_label="instance", timeout_s=5)
 
 
-def test_pods_and_backlog_are_read_with_their_age(world):
+def test_pods_and_backlog_are_read_with_their_age(stack):
     found: list[Signals] = []
 
     def is_seen() -> bool:
-        found[:] = [source(world).read(1_000.0)]
+        found[:] = [source(stack).read(1_000.0)]
         pods = found[0].pods
         return len(pods) == 2 and min(pod.arrivals for pod in pods) > 1 and found[0].backlog is not None
 
@@ -41,16 +41,16 @@ def test_pods_and_backlog_are_read_with_their_age(world):
         assert pod.ready_s > 0
     assert signals.backlog
     assert signals.backlog.pending >= 0
-    wait_for(lambda: (backlog := source(world).read(1_000.0).backlog) and backlog.settled > 0, 30, every_s=0.2)
+    wait_for(lambda: (backlog := source(stack).read(1_000.0).backlog) and backlog.settled > 0, 30, every_s=0.2)
 
 
-def test_a_selector_chooses_series(world):
-    assert source(world, 'job="nothing"').read(1_000.0) == Signals()
+def test_a_selector_chooses_series(stack):
+    assert source(stack, 'job="nothing"').read(1_000.0) == Signals()
 
 
-def test_what_it_refuses_and_its_absence_are_one_sentence(world):
+def test_what_it_refuses_and_its_absence_are_one_sentence(stack):
     with pytest.raises(SignalsUnavailableError, match="Prometheus refuses: HTTP Error 400"):
-        source(world, "job=").read(0)
+        source(stack, "job=").read(0)
     away = PrometheusSource("http://127.0.0.1:1", selector="", pod_label="pod", timeout_s=1)
     with pytest.raises(SignalsUnavailableError, match="Prometheus does not answer"):
         away.read(0)

@@ -1,4 +1,4 @@
-"""A like on real servers: counted once, at once, and soon in Postgres."""
+"""Likes on real servers: counted once, shown at once, and stored in Postgres soon."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Migrations: one command over all databases, safe to run twice and at once."""
+"""Migrations of all databases, which are safe to run twice and at the same time."""
 
 import re
 import threading
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_for
 
 @pytest.fixture
 def empty(servers: Servers) -> Servers:
-    """Two new databases beside those of the other tests."""
+    """Create two databases, apart from those of the other tests."""
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("DROP DATABASE IF EXISTS fresh")
@@ -32,7 +32,7 @@ def empty(servers: Servers) -> Servers:
     return Servers(servers.valkey, servers.postgres, servers.with_settings(shard_map=fresh))
 
 
-def test_twice_and_at_once(empty: Servers) -> None:
+def test_migrate_runs_twice_and_at_the_same_time(empty: Servers) -> None:
     done: list[list[str]] = []
     threads = [threading.Thread(target=lambda: done.append(migrate(empty.settings))) for _ in range(3)]
     for thread in threads:
@@ -41,12 +41,12 @@ def test_twice_and_at_once(empty: Servers) -> None:
         thread.join()
     lines = [line for one in done for line in one]
     assert len(done) == 3
-    assert sum("0001 pre initial" in line for line in lines) == 2  # once in each database
+    assert sum("0001 pre initial" in line for line in lines) == 2
     assert sum("shards added" in line for line in lines) == 2
     assert migrate(empty.settings) == []
 
 
-def test_what_is_left_to_do_is_told_without_doing_it(empty: Servers) -> None:
+def test_pending_migrations_are_listed_and_not_applied(empty: Servers) -> None:
     left = pending(empty.settings)
     assert sum("0001 pre initial" in line for line in left) == 2
     assert pending(empty.settings) == left
@@ -61,7 +61,7 @@ def _drop(server: PostgresServer) -> None:
         connection.execute("CREATE DATABASE fresh")
 
 
-def test_a_database_that_lost_its_likes_is_not_taken_for_a_new_one(empty: Servers) -> None:
+def test_an_emptied_database_is_not_taken_for_a_new_one(empty: Servers) -> None:
     migrate(empty.settings)
     _drop(empty.postgres[1])
     with pytest.raises(ConfigurationError, match=r"/fresh is empty, but according to \S+/fresh this"):
@@ -75,7 +75,7 @@ def test_a_database_that_lost_its_likes_is_not_taken_for_a_new_one(empty: Server
     assert migrate(empty.settings) == []
 
 
-def test_an_install_that_was_interrupted_goes_on(empty: Servers) -> None:
+def test_an_interrupted_installation_is_completed(empty: Servers) -> None:
     migrate(empty.settings)
     first = parse_shard_map(empty.settings.shard_map, SHARDS)[0]
     with psycopg.connect(first.url, autocommit=True) as connection:
@@ -107,8 +107,8 @@ def test_a_database_that_is_away_is_named(servers: Servers) -> None:
 
 
 def _applied_by_a_newer_image(servers: Servers, phase: str) -> None:
-    for held in parse_shard_map(servers.settings.shard_map, SHARDS):
-        with psycopg.connect(held.url, autocommit=True) as connection:
+    for shard_range in parse_shard_map(servers.settings.shard_map, SHARDS):
+        with psycopg.connect(shard_range.url, autocommit=True) as connection:
             connection.execute("INSERT INTO migrations (number, phase, name) VALUES (9001, %s, 'later')", [phase])
 
 
@@ -117,14 +117,14 @@ def _like(servers: Servers) -> int:
         return create_likes(stores).like("a-post", "user:ann").count
 
 
-def test_a_newer_image_that_only_added_is_no_hindrance(empty: Servers) -> None:
+def test_a_pre_migration_of_a_newer_image_is_accepted(empty: Servers) -> None:
     migrate(empty.settings)
     _applied_by_a_newer_image(empty, "pre")
     assert migrate(empty.settings) == []
     assert _like(empty) == 1
 
 
-def test_no_way_back_past_a_migration_that_took_something_away(empty: Servers) -> None:
+def test_a_post_migration_of_a_newer_image_is_refused(empty: Servers) -> None:
     migrate(empty.settings)
     _applied_by_a_newer_image(empty, "post")
     with pytest.raises(ConfigurationError, match="past this image by migration 9001 post later, and can't go back"):
@@ -133,7 +133,7 @@ def test_no_way_back_past_a_migration_that_took_something_away(empty: Servers) -
         _like(empty)
 
 
-def test_a_database_without_tables_is_said_and_waited_for(empty: Servers) -> None:
+def test_a_database_without_tables_is_named_and_waited_for(empty: Servers) -> None:
     with open_stores(empty.settings) as stores:
         likes = create_likes(stores)
         with pytest.raises(LikeStoreUnavailableError, match=r"/fresh is not prepared: run `likewise migrate`"):
@@ -144,14 +144,14 @@ def test_a_database_without_tables_is_said_and_waited_for(empty: Servers) -> Non
         assert likes.like("a-post", "user:ann").count == 1
 
 
-def test_databases_exchanged_in_the_shard_map_are_found(empty: Servers) -> None:
+def test_databases_swapped_in_the_shard_map_are_refused(empty: Servers) -> None:
     migrate(empty.settings)
-    first, second = (held.url for held in parse_shard_map(empty.settings.shard_map, SHARDS))
+    first, second = (shard_range.url for shard_range in parse_shard_map(empty.settings.shard_map, SHARDS))
     half = SHARDS // 2
     exchanged = f"0-{half - 1}={second} {half}-{SHARDS - 1}={first}"
     swapped = Servers(empty.valkey, empty.postgres, empty.with_settings(shard_map=exchanged))
-    said = rf"gives Postgres \S+ the shards 0 to {half - 1}, and it holds shards {half} to {SHARDS - 1}"
-    with pytest.raises(ConfigurationError, match=said):
+    message = rf"gives Postgres \S+ the shards 0 to {half - 1}, and it holds shards {half} to {SHARDS - 1}"
+    with pytest.raises(ConfigurationError, match=message):
         migrate(swapped.settings)
     with pytest.raises(LikeStoreUnavailableError, match="LIKEWISE_SHARD_MAP gives Postgres"):
         _like(swapped)

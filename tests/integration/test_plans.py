@@ -1,4 +1,4 @@
-"""Posts and likes are looked up by whole keys, also by plans made while tables were tiny: no table is read through."""
+"""Query plans. Posts and likes are found by whole keys, even by plans made while the tables were small."""
 
 import re
 from itertools import count
@@ -29,11 +29,10 @@ STATEMENTS = [
 
 @pytest.fixture
 def connection(servers):
-    """To a database with two shards of three posts, one of them with one liker."""
-    held = next(held for held in parse_shard_map(servers.settings.shard_map, SHARDS) if SHARD in held.shards)
-    with psycopg.connect(
-        held.url, autocommit=True, options=_PLAN_BY_KEY, cursor_factory=psycopg.ClientCursor
-    ) as connection:
+    """Yield a connection to a database with two shards of three posts, one of which has a like."""
+    ranges = parse_shard_map(servers.settings.shard_map, SHARDS)
+    url = next(shard_range.url for shard_range in ranges if SHARD in shard_range.shards)
+    with psycopg.connect(url, autocommit=True, options=_PLAN_BY_KEY, cursor_factory=psycopg.ClientCursor) as connection:
         for shard in (SHARD, OTHER):
             posts = "INSERT INTO posts (shard, post_id, post) VALUES (%s, 1, 'viral'), (%s, 2, 'b'), (%s, 3, 'c')"
             connection.execute(posts, [shard] * 3)
@@ -46,7 +45,7 @@ def connection(servers):
 
 
 def _grow(connection, first, last):
-    """A few thousand likers of the viral posts, and as many posts: nothing tells the planner."""
+    """Add a few thousand likes and posts, without new statistics for the planner."""
     for shard in (SHARD, OTHER):
         likes = "INSERT INTO likes (shard, post_id, actor, liked, version) SELECT %s, 1, 'actor-' || n, true, n "
         connection.execute(likes + "FROM generate_series(%s, %s) AS n", [shard, first, last])
@@ -54,23 +53,23 @@ def _grow(connection, first, last):
         connection.execute(posts + "FROM generate_series(%s, %s) AS n", [shard, first, last])
 
 
-def _prepare(connection, statement, asked):
-    """The call of a prepared statement, whose plan is made now and kept."""
-    place = {name: f"${at}" for at, name in zip(count(1), asked, strict=False)}
+def _prepare(connection, statement, parameters):
+    """Prepare a statement, so that its plan is made now, and return the call of it."""
+    place = {name: f"${at}" for at, name in zip(count(1), parameters, strict=False)}
     text = re.sub(r"%\((\w+)\)[sb]", lambda found: place[found[1]], statement.as_string(connection))
     connection.execute("PREPARE kept AS " + text)
-    call = f"EXECUTE kept ({', '.join(['%s'] * len(asked))})"
+    call = f"EXECUTE kept ({', '.join(['%s'] * len(parameters))})"
     with connection.transaction(force_rollback=True):
-        connection.execute(call, list(asked.values()))
+        connection.execute(call, list(parameters.values()))
     return call
 
 
-@pytest.mark.parametrize(("name", "shard", "asked"), STATEMENTS)
-def test_what_is_read_is_what_was_asked_for(connection, name, shard, asked):
-    call = _prepare(connection, query(name, shard), asked)
+@pytest.mark.parametrize(("name", "shard", "parameters"), STATEMENTS)
+def test_a_statement_reads_only_the_rows_it_needs(connection, name, shard, parameters):
+    call = _prepare(connection, query(name, shard), parameters)
     _grow(connection, 2, MANY)
     with connection.transaction(force_rollback=True):
-        explained = connection.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {call}", list(asked.values()))
+        explained = connection.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {call}", list(parameters.values()))
         plan = "\n".join(line for (line,) in explained.fetchall())
     read = [float(rows) for rows in re.findall(r"(?:actual rows=|Rows Removed by [A-Za-z ]+: )([0-9.]+)", plan)]
     assert read

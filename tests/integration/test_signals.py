@@ -1,4 +1,4 @@
-"""What the service tells through a real Valkey Cluster is what the autoscaler reads."""
+"""Load reports that the service writes to a real Valkey Cluster, as the autoscaler reads them."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,15 @@ from tests.support.ratelimit_pods import Clock
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
-SAID = {"arrivals": 90, "accepted": 80, "busy": 0.5, "queue": 3, "in_flight": 4, "ready_s": 60, "posts": [["a", 40.0]]}
+REPORT = {
+    "arrivals": 90,
+    "accepted": 80,
+    "busy": 0.5,
+    "queue": 3,
+    "in_flight": 4,
+    "ready_s": 60,
+    "posts": [["a", 40.0]],
+}
 FLUSHED = {"pending": 500, "age_s": 1.5, "settled": 200}
 
 
@@ -35,12 +43,12 @@ def at(servers: Servers, **changes: object) -> RedisSettings:
 
 @pytest.fixture
 def stores(servers: Servers) -> Iterator[list[RedisLoadReportStore]]:
-    """A process' two places to tell."""
+    """Yield the two stores of a process' load reports."""
     with ExitStack() as stack:
-        made = [RedisLoadReportStore(Cluster(servers.settings.redis_urls, timeout_s=1), key) for key in KEYS]
-        for store in made:
+        created = [RedisLoadReportStore(Cluster(servers.settings.redis_urls, timeout_s=1), key) for key in KEYS]
+        for store in created:
             stack.callback(store.close)
-        yield made
+        yield created
 
 
 @pytest.fixture
@@ -51,8 +59,8 @@ def reader(servers: Servers) -> Iterator[SignalHashes]:
 
 
 def test_the_two_hashes_are_on_different_primaries(servers, stores, reader):
-    stores[0].publish("api:one:1", SAID)
-    stores[1].publish("api:two:1", SAID)
+    stores[0].publish("api:one:1", REPORT)
+    stores[1].publish("api:two:1", REPORT)
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         held = [set(node.call([("KEYS", "signals:*")])[0]) for node in cluster.primaries()]
@@ -62,22 +70,22 @@ def test_the_two_hashes_are_on_different_primaries(servers, stores, reader):
     assert {told.pod for told in reader.read()} == {"one", "two"}
 
 
-def test_what_is_told_is_read_with_its_age(stores, reader):
-    stores[0].publish("api:pod-a:7", SAID)
+def test_a_report_is_read_with_its_age(stores, reader):
+    stores[0].publish("api:pod-a:7", REPORT)
     (told,) = reader.read()
-    assert (told.role, told.pod, told.process, told.said) == ("api", "pod-a", "7", SAID)
+    assert (told.role, told.pod, told.process, told.said) == ("api", "pod-a", "7", REPORT)
     assert 0 <= told.age_s < 5
 
 
-def test_the_newest_of_both_hashes_counts(stores, reader):
-    stores[0].publish("api:pod-a:7", SAID)
+def test_the_newest_report_of_both_hashes_is_used(stores, reader):
+    stores[0].publish("api:pod-a:7", REPORT)
     wait_for(lambda: reader.read()[0].age_s > 0.1)
-    stores[1].publish("api:pod-a:7", SAID | {"arrivals": 91})
+    stores[1].publish("api:pod-a:7", REPORT | {"arrivals": 91})
     assert [told.said["arrivals"] for told in reader.read()] == [91]
 
 
-def test_what_is_no_processs_is_left_out(servers, stores, reader):
-    stores[0].publish("api:pod-a:7", SAID)
+def test_invalid_fields_are_ignored(servers, stores, reader):
+    stores[0].publish("api:pod-a:7", REPORT)
     stores[0].publish("of:another:release:altogether", {})
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
@@ -88,30 +96,32 @@ def test_what_is_no_processs_is_left_out(servers, stores, reader):
     assert [told.pod for told in reader.read()] == ["pod-a"]
 
 
-def test_the_dead_are_dropped_by_who_still_writes(servers, stores, monkeypatch, reader):
+def test_reports_of_dead_processes_are_removed_by_others(servers, stores, monkeypatch, reader):
     monkeypatch.setattr(load_report_store, "KEPT_S", 1)
-    stores[0].publish("api:dead:1", SAID)
+    stores[0].publish("api:dead:1", REPORT)
 
     def only_the_living_is_left() -> bool:
-        stores[0].publish("api:alive:1", SAID)
+        stores[0].publish("api:alive:1", REPORT)
         return {told.pod for told in reader.read()} == {"alive"}
 
     wait_for(only_the_living_is_left)
-    wait_for(lambda: reader.read() == [], every_s=0.1)  # nobody writes any more: the hash expires
+    # Nothing is written any more, so the hash expires.
+    wait_for(lambda: reader.read() == [], every_s=0.1)
 
 
-def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(servers, stores, monkeypatch, reader):
+def test_fields_from_the_future_or_without_a_number_are_removed(servers, stores, monkeypatch, reader):
     monkeypatch.setattr(load_report_store, "KEPT_S", 1)
-    stores[0].publish("api:alive:1", SAID)
+    stores[0].publish("api:alive:1", REPORT)
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         hash_of = cluster.of_slot(1914)
-        ahead_us = int((time.time() + 18_000) * 1e6)  # as a clock leaves them that goes back by five hours
+        # A clock that goes back by five hours leaves such a time.
+        ahead_us = int((time.time() + 18_000) * 1e6)
         for field, value in (("api:ahead:1", f"{ahead_us} {{}}"), ("api:odd:1", "odd {}"), ("swept", "odd")):
             assert hash_of.call([("HSET", KEYS[0], field, value)]) == [1 - (field == "swept")]
 
         def only_the_living_is_left() -> bool:
-            stores[0].publish("api:alive:1", SAID)
+            stores[0].publish("api:alive:1", REPORT)
             fields = hash_of.call([("HKEYS", KEYS[0])])[0]
             return set(fields) == {b"api:alive:1", b"swept"}
 
@@ -120,13 +130,13 @@ def test_fields_from_the_future_are_dropped_and_what_is_no_number_stops_nobody(s
         cluster.close()
 
 
-def test_a_full_redis_still_takes_them(servers, stores, reader):
+def test_a_full_redis_takes_reports(servers, stores, reader):
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         before = cluster.primaries()[0].call([("CONFIG", "GET", "maxmemory")])[0][1]
         for node in cluster.primaries():
             node.call([("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory-policy", "noeviction")])
-        stores[0].publish("api:pod-a:7", SAID)
+        stores[0].publish("api:pod-a:7", REPORT)
         assert [told.pod for told in reader.read()] == ["pod-a"]
     finally:
         for node in cluster.primaries():
@@ -134,23 +144,23 @@ def test_a_full_redis_still_takes_them(servers, stores, reader):
         cluster.close()
 
 
-def test_nobody_there_is_an_error_in_one_sentence():
+def test_an_absent_redis_is_an_error_in_one_sentence():
     stores = SignalHashes(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
     with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*127\.0\.0\.1:1"):
         stores.read()
     stores.close()
 
 
-def test_a_process_tells_by_itself_and_takes_it_back_at_the_end(stores, reader, monkeypatch):
+def test_a_process_publishes_and_removes_its_report(stores, reader, monkeypatch):
     monkeypatch.setenv("HOSTNAME", "likewise-api-x1")
-    reporter = LoadReporter("api", lambda: SAID, stores, every_s=0.05)
+    reporter = LoadReporter("api", lambda: REPORT, stores, every_s=0.05)
     reporter.start()
     wait_for(lambda: [told.pod for told in reader.read()] == ["likewise-api-x1"])
     reporter.close()
     assert reader.read() == []
 
 
-def test_requests_of_a_pod_are_seen_with_their_posts(servers, reader):
+def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
     app = create_app(servers.with_settings(signal_ms=100, mint_limit="1000/second"))
     client = app.test_client()
     runtime_of(app).start()
@@ -171,13 +181,13 @@ def test_requests_of_a_pod_are_seen_with_their_posts(servers, reader):
     assert reader.read() == []
 
 
-def test_a_flusher_tells_of_the_backlog(servers, reader):
+def test_a_flusher_reports_the_backlog(servers, reader):
     with open_flushers(servers.with_settings(signal_ms=100, metrics_port=0)):
         wait_for(lambda: signals_of(reader.read(), 100.0).backlog)
 
 
 def told(pod: str, process: str = "1", age_s: float = 0.2, role: str = "api", **changes: object) -> Told:
-    return Told(role, pod, process, age_s, (SAID if role == "api" else FLUSHED) | changes)
+    return Told(role, pod, process, age_s, (REPORT if role == "api" else FLUSHED) | changes)
 
 
 def test_workers_of_a_pod_are_one_sample():
@@ -186,12 +196,12 @@ def test_workers_of_a_pod_are_one_sample():
     assert (pod.busy, pod.ready_s) == (0.7, 5)
 
 
-def test_a_worker_that_was_replaced_does_not_count_twice():
+def test_a_replaced_worker_does_not_count_twice():
     (pod,) = signals_of([told("a"), told("a", "2", 9.0)], 1_000.0).pods
     assert pod.arrivals == 90
 
 
-def test_a_dead_worker_ahead_of_the_clock_does_not_silence_the_living():
+def test_a_dead_worker_ahead_of_the_clock_does_not_hide_others():
     (pod,) = signals_of([told("a"), told("a", "2", -300.0)], 1_000.0).pods
     assert (pod.at, pod.arrivals) == (999.8, 90)
     flushed = [told("f", role="flusher"), told("g", age_s=-300, role="flusher", pending=9_000)]
@@ -200,12 +210,12 @@ def test_a_dead_worker_ahead_of_the_clock_does_not_silence_the_living():
     assert (backlog.at, backlog.pending) == (999.8, 500)
 
 
-def test_posts_are_added_up_over_pods_that_still_speak():
+def test_posts_are_added_up_over_live_pods():
     posts = signals_of([told("a"), told("b", posts=[["b", 50], ["a", 20]]), told("c", age_s=9)], 1_000.0).posts
     assert posts == (PostRate("a", 60.0), PostRate("b", 50.0))
 
 
-def test_the_backlog_is_the_most_that_a_flusher_sees():
+def test_the_backlog_is_the_largest_that_a_flusher_reports():
     flushed = [
         told("f", role="flusher"),
         told("g", role="flusher", pending=700, age_s=0.5),
@@ -217,24 +227,26 @@ def test_the_backlog_is_the_most_that_a_flusher_sees():
     assert signals_of([], 1_000.0).backlog is None
 
 
-def test_a_clock_that_went_back_gives_figures_from_the_future():
+def test_a_clock_that_went_back_gives_reports_from_the_future():
     (pod,) = signals_of([told("a", age_s=-30)], 1_000.0).pods
-    assert pod.at == 1_030  # which the decision refuses
+    # The policy refuses such a report.
+    assert pod.at == 1_030
 
 
 @pytest.mark.parametrize("wrong", [{"arrivals": "many"}, {"arrivals": None}, {"ready_s": []}])
-def test_figures_of_another_release_are_silence(wrong):
+def test_invalid_figures_are_ignored(wrong):
     assert signals_of([told("a", **wrong)], 1_000.0).pods == ()
 
 
-def test_a_meter_tells_what_came_since_the_last_look():
+def test_a_meter_measures_the_time_since_its_last_call():
     clock, traffic, used = Clock(0.0), TrafficCounter(), [0.0]
     meter = LoadMeter(traffic, lambda: 0.25, clock=clock, cpu_s=lambda: used[0])
     traffic.arrived, traffic.answered, traffic.failed = 200, 180, 20
     traffic.posts.extend(["hot"] * 60 + ["cool"] * 20)
     clock.now, used[0] = 2.0, 1.5
+    # The queue is 25 unread requests, and 0.75 * (20 - 4.5) delayed ones.
     assert meter.measure() == {
-        "arrivals": 100, "accepted": 80, "busy": 0.75, "queue": 36.62,  # 25 unread, and 0.75 of 20 - 4.5
+        "arrivals": 100, "accepted": 80, "busy": 0.75, "queue": 36.62,
         "in_flight": 20, "ready_s": 2,
         "posts": [("hot", 30), ("cool", 10)],
     }  # fmt: skip
@@ -242,7 +254,7 @@ def test_a_meter_tells_what_came_since_the_last_look():
     assert meter.measure()["arrivals"] == 0
 
 
-def test_more_posts_than_are_kept_are_a_sample_of_their_rate():
+def test_rates_of_posts_are_estimated_from_a_sample():
     clock, traffic = Clock(0.0), TrafficCounter()
     meter = LoadMeter(traffic, lambda: 0.0, clock=clock, cpu_s=lambda: 0.0)
     traffic.arrived = 10_000

@@ -1,4 +1,4 @@
-"""Random lives of likes on real servers, held against a plain set: Hypothesis looks for the shortest that differs."""
+"""Random likes, unlikes and faults on real servers, compared with a plain set by Hypothesis."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def empty(stores: Stores) -> None:
 
 
 class LikesMachine(RuleBasedStateMachine):
-    """Likes, unlikes and faults; `wished` is what a plain set would hold."""
+    """Likes, unlikes and faults. `expected` is the set of (post, actor) with a like."""
 
     stores: Stores
     runs = 0
@@ -42,10 +42,10 @@ class LikesMachine(RuleBasedStateMachine):
         self.prefix = f"run-{os.getpid()}-{self.runs}-"
         self.likes = create_likes(self.stores)
         self.flusher = create_flusher(self.stores)
-        self.wished: set[tuple[str, str]] = set()
+        self.expected: set[tuple[str, str]] = set()
 
     def count(self, post: str) -> int:
-        return sum(1 for one, _ in self.wished if one == post)
+        return sum(1 for one, _ in self.expected if one == post)
 
     def shard(self, post: str) -> int:
         return shard_of(self.prefix + post, self.stores.settings.shards)
@@ -56,22 +56,22 @@ class LikesMachine(RuleBasedStateMachine):
     @rule(post=POSTS, actor=ACTORS)
     def like(self, post: str, actor: str) -> None:
         answer = self.likes.like(self.prefix + post, actor)
-        assert answer.changed == ((post, actor) not in self.wished)
-        self.wished.add((post, actor))
+        assert answer.changed == ((post, actor) not in self.expected)
+        self.expected.add((post, actor))
         assert (answer.liked, answer.count) == (True, self.count(post))
 
     @rule(post=POSTS, actor=ACTORS)
     def unlike(self, post: str, actor: str) -> None:
         answer = self.likes.unlike(self.prefix + post, actor)
-        assert answer.changed == ((post, actor) in self.wished)
-        self.wished.discard((post, actor))
+        assert answer.changed == ((post, actor) in self.expected)
+        self.expected.discard((post, actor))
         assert (answer.liked, answer.count) == (False, self.count(post))
 
     @rule(post=POSTS, actor=ACTORS, last=st.booleans())
-    def storm(self, post: str, actor: str, last: bool) -> None:
+    def toggle(self, post: str, actor: str, last: bool) -> None:
         for request in (not last, last, not last, last):
             (self.likes.like if request else self.likes.unlike)(self.prefix + post, actor)
-        (self.wished.add if last else self.wished.discard)((post, actor))
+        (self.expected.add if last else self.expected.discard)((post, actor))
 
     @rule(post=POSTS, actor=ACTORS, taps=st.integers(2, 6))
     def like_at_once(self, post: str, actor: str, taps: int) -> None:
@@ -87,16 +87,16 @@ class LikesMachine(RuleBasedStateMachine):
             thread.start()
         for thread in threads:
             thread.join()
-        assert sum(answers) == ((post, actor) not in self.wished)
-        self.wished.add((post, actor))
+        assert sum(answers) == ((post, actor) not in self.expected)
+        self.expected.add((post, actor))
 
     @rule()
     def flush(self) -> None:
         self.flusher.flush_once()
 
     @rule()
-    def flusher_dies_between_commit_and_settle(self) -> None:
-        class Died(Exception):  # noqa: N818 - it is not the product's error
+    def flusher_dies_before_its_acknowledgement(self) -> None:
+        class Died(Exception):  # noqa: N818
             pass
 
         class Dying(type(self.stores.queue)):  # type: ignore[misc]
@@ -113,25 +113,25 @@ class LikesMachine(RuleBasedStateMachine):
     @rule(post=POSTS, kind=st.sampled_from("clu"))
     def evict(self, post: str, kind: str) -> None:
         key = self.stores.shard_client.key(self.shard(post), f"{kind}:{self.prefix}{post}")
-        if self.redis(post, "TTL", key) > 0:  # volatile-lru takes nothing else
+        # volatile-lru evicts only keys with a TTL.
+        if self.redis(post, "TTL", key) > 0:
             self.redis(post, "DEL", key)
 
     @rule(post=POSTS)
-    def another_life(self, post: str) -> None:
+    def start_another_epoch(self, post: str) -> None:
         key = self.stores.shard_client.key(self.shard(post))
         self.redis(post, "HDEL", key, "name")
 
     @rule()
     def redis_loses_everything(self) -> None:
-        """What was pending is lost, and count and states are Postgres' again."""
+        """Empty Redis: pending likes are lost, and the state is that of Postgres again."""
         empty(self.stores)
-        known = {
+        self.expected = {
             (post, actor)
             for post in "pq"
             for actor in ("anna", "ben", "cleo", "dora")
             if self.stores.like_store.load([Query(self.shard(post), self.prefix + post, actor)])[0].liked
         }
-        self.wished = known
 
     @rule()
     def flush_and_empty_redis(self) -> None:
@@ -139,12 +139,12 @@ class LikesMachine(RuleBasedStateMachine):
         empty(self.stores)
 
     @rule(post=POSTS, actor=ACTORS)
-    def look(self, post: str, actor: str) -> None:
+    def read_state(self, post: str, actor: str) -> None:
         answer = self.likes.state(self.prefix + post, actor)
-        assert (answer.liked, answer.count) == ((post, actor) in self.wished, self.count(post))
+        assert (answer.liked, answer.count) == ((post, actor) in self.expected, self.count(post))
 
     @invariant()
-    def counted_like_a_set(self) -> None:
+    def counts_match(self) -> None:
         for state, post in zip(self.stores.counter.states([self.prefix + "p", self.prefix + "q"]), "pq", strict=True):
             assert state.count == self.count(post)
 
@@ -152,8 +152,8 @@ class LikesMachine(RuleBasedStateMachine):
         self.stores.queue.poll(self.flusher.owner, 0)
         flush(self.stores)
         for post in "pq":
-            bases = self.stores.like_store.all_counts(self.shard(post))
-            assert bases.get(self.prefix + post, (0, 0))[0] == self.count(post)
+            counts = self.stores.like_store.all_counts(self.shard(post))
+            assert counts.get(self.prefix + post, (0, 0))[0] == self.count(post)
         report = verify(self.stores.queue, self.stores.like_store, self.stores.settings.shards)
         assert report.problems == []
 

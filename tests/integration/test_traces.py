@@ -1,4 +1,4 @@
-"""One like, followed from the ingress through Redis to the Postgres commit, as a collector is told of it."""
+"""The trace of one like from the ingress through Redis to the commit in Postgres, as a collector receives it."""
 
 import gzip
 import http.client
@@ -22,7 +22,7 @@ SENT = {"traceparent": f"00-{TRACE}-{INGRESS}-01"}
 
 
 class Collector:
-    """An OTLP receiver that keeps what it gets: spans with the name of the service that sent them."""
+    """An OTLP receiver. `spans` has each received span with the name of its service."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[str, Span]] = []
@@ -31,40 +31,40 @@ class Collector:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                collector.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
+                collector.receive(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
                 self.send_response(200 if self.path == "/v1/traces" else 404)
                 self.end_headers()
 
             def log_message(self, *args: object) -> None:
-                """Nobody reads it."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer((HOST, 0), Handler)
         self.url = f"http://{HOST}:{self.server.server_port}"
 
-    def take(self, body: bytes) -> None:
+    def receive(self, body: bytes) -> None:
         for one in ExportTraceServiceRequest.FromString(body).resource_spans:
             [service] = [pair.value.string_value for pair in one.resource.attributes if pair.key == "service.name"]
             self.spans += [(service, span) for scope in one.scope_spans for span in scope.spans]
 
     def of(self, trace: str) -> dict[str, tuple[str, Span]]:
-        """The spans of one trace, by name."""
+        """Return the spans of one trace, by name."""
         return {span.name: (service, span) for service, span in self.spans if span.trace_id.hex() == trace}
 
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    made = Collector()
-    thread = threading.Thread(target=made.server.serve_forever)
+    receiver = Collector()
+    thread = threading.Thread(target=receiver.server.serve_forever)
     thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
     thread.join()
 
 
 @contextmanager
 def stack(servers: Servers, endpoint: str, ratio: str = "0") -> Iterator[tuple[int, list[Popen[bytes]]]]:
-    """A pod and a flusher; the port of the pod, and both processes."""
+    """Run a pod and a flusher. Yield the port of the pod, and both processes."""
     env = environment(servers, WEB_CONCURRENCY="1", LIKEWISE_TRACE_ENDPOINT=endpoint, LIKEWISE_TRACE_RATIO=ratio)
     [port] = free_ports(1)
     gunicorn = (
@@ -84,7 +84,7 @@ def stack(servers: Servers, endpoint: str, ratio: str = "0") -> Iterator[tuple[i
 
 
 def ask(port: int, method: str, path: str, headers: dict[str, str] | None = None) -> int:
-    """The status of an answer; 0 where there is none."""
+    """Send a request. Return the status of the response, 0 without one."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request(method, path, headers=headers or {})
@@ -95,7 +95,7 @@ def ask(port: int, method: str, path: str, headers: dict[str, str] | None = None
         connection.close()
 
 
-def test_one_like_is_followed_from_the_ingress_to_the_commit(servers: Servers, collector: Collector) -> None:
+def test_a_like_is_traced_from_the_ingress_to_the_commit(servers: Servers, collector: Collector) -> None:
     with stack(servers, collector.url) as (port, _):
         assert ask(port, "PUT", "/v1/posts/untraced/like") == 201
         assert ask(port, "PUT", "/v1/posts/a/like", SENT) == 201
@@ -118,7 +118,7 @@ def test_one_like_is_followed_from_the_ingress_to_the_commit(servers: Servers, c
     assert {span.trace_id for _, span in collector.spans} == {request.trace_id, commit.trace_id}
 
 
-def test_a_collector_that_is_away_holds_up_no_like_and_no_end(servers: Servers) -> None:
+def test_an_absent_collector_delays_neither_likes_nor_the_end(servers: Servers) -> None:
     [nobody] = free_ports(1)
     with stack(servers, f"http://{HOST}:{nobody}", ratio="1") as (port, processes):
         assert [ask(port, "PUT", f"/v1/posts/a-{at}/like") for at in range(20)] == [201] * 20

@@ -1,4 +1,4 @@
-"""Prometheus scrapes real pods and a flusher; each fault is made for real, and the alert that is for it fires."""
+"""Alerts and dashboard on a real Prometheus that scrapes real pods. Each alert fires for the fault it is for."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from service.auth.visitor_token import mint
 from service.core.likes import LikeRequest
 from tests.support.concurrent_load import drain
 from tests.support.faults import client, forbid_promotion, primaries, start_again
-from tests.support.monitored_stack import POSTS, World, ask, watched
+from tests.support.monitored_stack import POSTS, MonitoredStack, ask, run_monitored_stack
 from tests.support.prometheus import ALERTS, DASHBOARD
 from tests.support.waiting import wait_for
 
@@ -26,48 +26,49 @@ pytestmark = pytest.mark.requires("prometheus")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with watched(tmp_path_factory.mktemp("watching")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredStack]:
+    with run_monitored_stack(tmp_path_factory.mktemp("watching")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def quiet(world: World) -> None:
-    """Each test begins with no alert."""
-    world.wait_quiet()
+def quiet(stack: MonitoredStack) -> None:
+    """Start each test without a firing alert."""
+    stack.wait_quiet()
 
 
-def test_every_alert_can_be_evaluated_and_its_metrics_are_scraped(world: World) -> None:
-    wait_for(lambda: all(rule["health"] == "ok" for rule in world.prometheus.rules()), 30)
-    assert {rule["name"] for rule in world.prometheus.rules()} == {rule["alert"] for rule in RULES}
+def test_every_alert_can_be_evaluated_and_its_metrics_are_scraped(stack: MonitoredStack) -> None:
+    wait_for(lambda: all(rule["health"] == "ok" for rule in stack.prometheus.rules()), 30)
+    assert {rule["name"] for rule in stack.prometheus.rules()} == {rule["alert"] for rule in RULES}
     names = {name for rule in RULES for name in re.findall(r"likewise_\w+", rule["expr"])}
     assert len(names) > 8
 
     def missing() -> set[str]:
-        return {name for name in names if not world.prometheus.query(f"count({name})")}
+        return {name for name in names if not stack.prometheus.query(f"count({name})")}
 
     wait_for(lambda: not missing(), 30, every_s=0.2)
 
 
-def test_every_panel_of_the_dashboard_has_something_to_show(world: World) -> None:
+def test_every_panel_of_the_dashboard_has_data(stack: MonitoredStack) -> None:
     panels = [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
-    known = {"$namespace": ".*", "$__rate_interval": "10s"}
+    variables = {"$namespace": ".*", "$__rate_interval": "10s"}
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
-    queries = [reduce(lambda text, pair: text.replace(*pair), known.items(), query) for query in queries]
+    queries = [reduce(lambda text, pair: text.replace(*pair), variables.items(), query) for query in queries]
     assert len(queries) > 30
 
     def empty() -> list[str]:
-        return [query for query in queries if not world.prometheus.query(query) and "kube_" not in query]
+        return [query for query in queries if not stack.prometheus.query(query) and "kube_" not in query]
 
     wait_for(lambda: not empty(), 30, every_s=0.5)
 
 
-def test_figures_are_those_of_all_pods_and_of_the_flusher(world: World) -> None:
+def test_metrics_cover_all_pods_and_the_flusher(stack: MonitoredStack) -> None:
     def value(expression: str) -> float:
-        return sum(world.prometheus.query(expression).values())
+        return sum(stack.prometheus.query(expression).values())
 
     wait_for(lambda: value('sum(likewise_likes_total{result="liked"})') > 50, 60, every_s=0.2)
-    assert len(world.prometheus.query('likewise_likes_total{result="liked"} > 0')) == 2  # each pod has its own
+    # Each pod has a series of its own.
+    assert len(stack.prometheus.query('likewise_likes_total{result="liked"} > 0')) == 2
     wait_for(lambda: value("sum(likewise_durability_lag_seconds_count)") > 50, 60, every_s=0.2)
     assert value("histogram_quantile(0.99, sum by (le) (likewise_durability_lag_seconds_bucket))") < 2
     assert value("sum(likewise_flush_likes_sum)") == pytest.approx(
@@ -79,55 +80,55 @@ def test_figures_are_those_of_all_pods_and_of_the_flusher(world: World) -> None:
     assert value("sum(likewise_consistency_checks_total)") > 0
 
 
-def test_counts_hold_over_a_worker_that_is_killed(world: World) -> None:
+def test_counters_survive_a_killed_worker(stack: MonitoredStack) -> None:
     def likes() -> float:
-        return world.prometheus.query('sum(likewise_likes_total{instance=~".*",result="liked"})')[()]
+        return stack.prometheus.query('sum(likewise_likes_total{instance=~".*",result="liked"})')[()]
 
     wait_for(lambda: likes() > 20)
-    pod = psutil.Process(world.pod_processes[0].pid)
+    pod = psutil.Process(stack.pod_processes[0].pid)
     [worker] = pod.children()
     before = likes()
     worker.kill()
     wait_for(lambda: [child.pid for child in pod.children()] not in ([], [worker.pid]), 30)
     wait_for(lambda: likes() > before, 30)
-    seen = world.prometheus.query('min_over_time(sum(likewise_likes_total{result="liked"})[10s:500ms])')[()]
+    seen = stack.prometheus.query('min_over_time(sum(likewise_likes_total{result="liked"})[10s:500ms])')[()]
     assert seen <= likes()
-    assert world.prometheus.query('sum(resets(likewise_likes_total{result="liked"}[30s]))')[()] == 0
+    assert stack.prometheus.query('sum(resets(likewise_likes_total{result="liked"}[30s]))')[()] == 0
 
 
 @contextmanager
-def postgres_away(world: World) -> Iterator[None]:
-    """Both databases are killed, and started again at the end."""
-    for server in world.servers.postgres:
+def postgres_away(stack: MonitoredStack) -> Iterator[None]:
+    """Kill both databases, and start them again at the end."""
+    for server in stack.servers.postgres:
         server.kill()
     try:
         yield
     finally:
-        for server in world.servers.postgres:
+        for server in stack.servers.postgres:
             server.start()
 
 
-def test_postgres_away(world: World) -> None:
-    with postgres_away(world):
-        world.wait_firing("LikewisePostgresAway", "LikewiseNothingStored", "LikewisePendingLate")
-        world.wait_firing("LikewisePendingVeryLate", "LikewiseQueueNearFull")
-    wait_for(lambda: world.stores.like_store.check() == [])
-    drain(world.stores, 60)
+def test_postgres_away(stack: MonitoredStack) -> None:
+    with postgres_away(stack):
+        stack.wait_firing("LikewisePostgresAway", "LikewiseNothingStored", "LikewisePendingLate")
+        stack.wait_firing("LikewisePendingVeryLate", "LikewiseQueueNearFull")
+    wait_for(lambda: stack.stores.like_store.check() == [])
+    drain(stack.stores, 60)
 
 
-def test_a_redis_primary_away(world: World) -> None:
-    valkey = world.servers.valkey
+def test_a_redis_primary_away(stack: MonitoredStack) -> None:
+    valkey = stack.servers.valkey
     forbid_promotion(valkey)
-    port = primaries(world.stores)[0]
+    port = primaries(stack.stores)[0]
     try:
         valkey.processes[valkey.ports.index(port)].kill()
-        world.wait_firing("LikewiseRedisPrimaryAway", "LikewiseErrors")
+        stack.wait_firing("LikewiseRedisPrimaryAway", "LikewiseErrors")
     finally:
         start_again(valkey)
 
 
-def test_a_slow_redis(world: World) -> None:
-    ports = primaries(world.stores)
+def test_a_slow_redis(stack: MonitoredStack) -> None:
+    ports = primaries(stack.stores)
     firing = threading.Event()
 
     def pause() -> None:
@@ -135,82 +136,83 @@ def test_a_slow_redis(world: World) -> None:
             for port in ports:
                 with client(port) as node:
                     node.execute_command("CLIENT", "PAUSE", 1_200)
-            firing.wait(1.25)  # then it answers for a moment, too short for many quick readings
+            # Redis then answers for a moment, too short for many fast reads.
+            firing.wait(1.25)
 
     pausing = threading.Thread(target=pause)
     pausing.start()
     try:
-        world.wait_firing("LikewiseAnswersSlow", "LikewiseSeenLate")
+        stack.wait_firing("LikewiseAnswersSlow", "LikewiseSeenLate")
     finally:
         firing.set()
         pausing.join()
 
 
-def change_counts(world: World, by: int) -> None:
-    for server in world.servers.postgres:
+def change_counts(stack: MonitoredStack, by: int) -> None:
+    for server in stack.servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("UPDATE posts SET n = n + %s WHERE post = ANY(%s)", (by, POSTS))
 
 
-def test_drift(world: World) -> None:
-    change_counts(world, 1)
+def test_inconsistent_counts(stack: MonitoredStack) -> None:
+    change_counts(stack, 1)
     try:
-        world.wait_firing("LikewiseDrift")
-        wait_for(lambda: "counts do not agree" in world.logs["flusher"].read_text())
+        stack.wait_firing("LikewiseDrift")
+        wait_for(lambda: "counts do not agree" in stack.logs["flusher"].read_text())
     finally:
-        change_counts(world, -1)
+        change_counts(stack, -1)
 
 
-def test_dead_letters(world: World) -> None:
-    assert world.stores.counter.submit(LikeRequest(POSTS[0], "a\0b", True), "memory").changed
+def test_dead_letters(stack: MonitoredStack) -> None:
+    assert stack.stores.counter.submit(LikeRequest(POSTS[0], "a\0b", True), "memory").changed
     try:
-        world.wait_firing("LikewiseDeadLetters")
+        stack.wait_firing("LikewiseDeadLetters")
     finally:
-        with client(world.stores.shard_client.node(0).address[1]) as node:
-            node.delete(world.stores.shard_client.key(0, "dead"))
+        with client(stack.stores.shard_client.node(0).address[1]) as node:
+            node.delete(stack.stores.shard_client.key(0, "dead"))
 
 
-def test_limits_that_refuse_many(world: World) -> None:
+def test_rate_limits_that_refuse_many(stack: MonitoredStack) -> None:
     done = threading.Event()
-    token = mint(world.secret)
+    token = mint(stack.secret)
 
     def flood() -> None:
         while not done.wait(0.01):
-            ask(world.pods[0], "PUT", f"/v1/posts/{POSTS[0]}/like", token)
+            ask(stack.pods[0], "PUT", f"/v1/posts/{POSTS[0]}/like", token)
 
     flooding = threading.Thread(target=flood)
     flooding.start()
     try:
-        world.wait_firing("LikewiseLimitsRefuseMany")
+        stack.wait_firing("LikewiseLimitsRefuseMany")
     finally:
         done.set()
         flooding.join()
 
 
-def test_nobody_leads(world: World) -> None:
-    world.autoscaler.leads = False
+def test_autoscaler_without_a_leader(stack: MonitoredStack) -> None:
+    stack.autoscaler.leads = False
     try:
-        world.wait_firing("LikewiseNobodyLeads")
+        stack.wait_firing("LikewiseNobodyLeads")
     finally:
-        world.autoscaler.leads = True
+        stack.autoscaler.leads = True
 
 
-def test_an_autoscaler_that_can_not_read_redis(world: World) -> None:
-    with world.autoscaler.cut_off():
-        world.wait_firing("LikewiseAutoscalerBlind")
+def test_autoscaler_that_cannot_read_redis(stack: MonitoredStack) -> None:
+    with stack.autoscaler.cut_off():
+        stack.wait_firing("LikewiseAutoscalerBlind")
 
 
-def test_no_flusher(world: World) -> None:
-    world.flusher.kill()
-    world.flusher.wait()
+def test_no_flusher(stack: MonitoredStack) -> None:
+    stack.flusher.kill()
+    stack.flusher.wait()
     try:
-        world.wait_firing("LikewiseNoFlusher")
+        stack.wait_firing("LikewiseNoFlusher")
     finally:
-        world.flusher = world.start_flusher()
+        stack.flusher = stack.start_flusher()
 
 
-def test_every_line_of_the_logs_is_json(world: World) -> None:
-    for log in world.logs.values():
+def test_every_line_of_the_logs_is_json(stack: MonitoredStack) -> None:
+    for log in stack.logs.values():
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         assert lines
         assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)

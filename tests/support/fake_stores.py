@@ -1,4 +1,4 @@
-"""A counter and a like_store in plain dicts: what the ports of `service.core.likes` promise, and nothing more."""
+"""Fakes of the ports of `service.core.likes` and `service.core.readiness`, in dictionaries."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from service.settings import Ack
 
 @dataclass
 class FakeLikeStore:
-    """First counts by post; every write raises `error`; `check` says `failing`, `misfits` says `unfit`."""
+    """First counts by post. Writes raise `error`; `failing` and `incompatible` are what the checks return."""
 
     seeds: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     failing: list[str] = field(default_factory=list)
-    unfit: list[str] = field(default_factory=list)
+    incompatible: list[str] = field(default_factory=list)
     error: Exception | None = None
 
     def seed(self, post: str, count: int) -> bool:
@@ -31,18 +31,18 @@ class FakeLikeStore:
         return self.failing
 
     def incompatibilities(self) -> list[str]:
-        return self.unfit
+        return self.incompatible
 
 
 @dataclass
 class FakeLikeCounter:
-    """The actors of each post, over the like_store's first counts."""
+    """The likers of each post, on top of the store's first counts. Calls raise `error`."""
 
     like_store: FakeLikeStore
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     silence_s: float = 0
-    begun: bool = True
+    has_counted: bool = True
     error: Exception | None = None
     approximate: bool = False
     clock: itertools.count = field(default_factory=lambda: itertools.count(1_764_000_000_000_123))
@@ -64,13 +64,13 @@ class FakeLikeCounter:
         return [self._state(post, actor in self.likers.get(post, ()), False) for post in posts]
 
     def invalidate(self, post: str) -> None:
-        """Nothing is cached here."""
+        """Do nothing: there is no cache."""
 
     def silent_s(self) -> float:
         return self.silence_s
 
     def has_ever_counted(self) -> bool:
-        return self.begun
+        return self.has_counted
 
     def check(self) -> list[str]:
         return self.failing

@@ -1,4 +1,4 @@
-"""Ways to break servers and to wait for what follows."""
+"""Faults of servers, and waits for their consequences."""
 
 import signal
 from contextlib import suppress
@@ -13,7 +13,7 @@ from tests.support.waiting import wait_for
 
 
 def client(port: int) -> redis.Redis:
-    """One node, past the cluster."""
+    """Return a client of one node, which knows nothing of the cluster."""
     return redis.Redis(host=HOST, port=port, socket_timeout=5, protocol=2)
 
 
@@ -22,12 +22,12 @@ def is_primary(node: redis.Redis) -> bool:
 
 
 def post_in(shard: int, shards: int, name: str = "post") -> str:
-    """A post of the shard."""
+    """Return the id of a post in the shard."""
     return next(post for at in range(100_000) if shard_of(post := f"{name}-{at}", shards) == shard)
 
 
 def primary_of(stores: Stores, shard: int) -> int:
-    """The port of the node that serves the shard."""
+    """Return the port of the node that serves the shard."""
     return stores.shard_client.node(shard).address[1]
 
 
@@ -37,20 +37,20 @@ def primaries(stores: Stores) -> list[int]:
 
 
 def forbid_promotion(valkey: ValkeyCluster) -> None:
-    """Replicas stay replicas until they are told otherwise."""
+    """Keep replicas from becoming primaries."""
     for port in valkey.ports:
         with client(port) as node:
             node.config_set("cluster-replica-no-failover", "yes")
 
 
 def keep_every_write(port: int) -> None:
-    """Nothing that the node answered is lost by killing it."""
+    """Make the node write to disk before each reply, so that killing it loses nothing."""
     with client(port) as node:
         node.config_set("appendfsync", "always")
 
 
 def start_again(valkey: ValkeyCluster) -> None:
-    """Start every node that is dead, wake every one that hangs, and wait until the cluster is whole."""
+    """Start dead nodes, resume suspended ones, and wait until the cluster is complete."""
     for index, process in enumerate(valkey.processes):
         if process.poll() is not None:
             valkey.processes[index] = valkey._spawn(index)
@@ -62,15 +62,15 @@ def start_again(valkey: ValkeyCluster) -> None:
 def _sees_all(port: int) -> bool:
     with suppress(redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError), client(port) as node:
         info = _text(node, "CLUSTER INFO")
-        well = ("cluster_state:ok", "cluster_slots_ok:16384", "cluster_nodes_pfail:0", "cluster_nodes_fail:0")
+        healthy = ("cluster_state:ok", "cluster_slots_ok:16384", "cluster_nodes_pfail:0", "cluster_nodes_fail:0")
         linked = "disconnected" not in _text(node, "CLUSTER NODES")
         synced = "master_link_status:down" not in _text(node, "INFO", "replication")
-        return linked and synced and all(line in info for line in well)
+        return linked and synced and all(line in info for line in healthy)
     return False
 
 
 def wait_for_promotion(valkey: ValkeyCluster, broken: int) -> None:
-    """Wait until all other nodes agree that another one serves the slots of the node at port `broken`."""
+    """Wait until all nodes agree that the node at port `broken` serves no slots any more."""
 
     def promoted(port: int) -> bool:
         with client(port) as node:
@@ -81,5 +81,6 @@ def wait_for_promotion(valkey: ValkeyCluster, broken: int) -> None:
 
 
 def _text(node: redis.Redis, *command: str) -> str:
-    node.response_callbacks.clear()  # the raw text
+    # Return the reply as it is.
+    node.response_callbacks.clear()
     return bytes(node.execute_command(*command)).decode()

@@ -1,4 +1,4 @@
-"""A stack that is watched: servers, two pods, a flusher, an autoscaler, Prometheus, and readers who like all along."""
+"""A monitored stack: servers, two pods, a flusher, an autoscaler, Prometheus, and constant traffic."""
 
 import http.client
 import itertools
@@ -22,12 +22,13 @@ from tests.support.servers import running as running_servers
 from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
-QUEUE_BYTES = 24_000  # so that a test can fill it
+# Small enough for a test to fill it.
+QUEUE_BYTES = 24_000
 
 
 @dataclass
-class Readers:
-    """Likes all the time, each of another visitor, and counts: what alerts are measured against."""
+class Traffic:
+    """Constant requests: likes, each of another visitor, and counts."""
 
     ports: list[int]
     secret: bytes
@@ -55,7 +56,7 @@ class Readers:
 
 
 def ask(port: int, method: str, path: str, visitor: str = "") -> int:
-    """The status of an answer."""
+    """Send a request, and return the status of the response."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request(method, path, headers={"Likewise-Visitor": visitor} if visitor else {})
@@ -67,8 +68,8 @@ def ask(port: int, method: str, path: str, visitor: str = "") -> int:
 
 
 @dataclass
-class World:
-    """A running stack that is watched."""
+class MonitoredStack:
+    """A running, monitored stack."""
 
     servers: Servers
     stores: Stores
@@ -82,17 +83,17 @@ class World:
     autoscaler: Autoscaler
 
     def wait_firing(self, *alerts: str, timeout_s: float = 60) -> None:
-        """Return once all of them fire."""
+        """Wait until all of the alerts fire."""
         wait_for(lambda: self.prometheus.firing() >= set(alerts), timeout_s, every_s=0.2)
 
     def wait_quiet(self, timeout_s: float = 90) -> None:
-        """Return once no alert fires."""
+        """Wait until no alert fires."""
         wait_for(lambda: not self.prometheus.firing(), timeout_s, every_s=0.2)
 
 
 @contextmanager
-def watched(root: Path) -> Iterator[World]:
-    """Servers, two pods, a flusher, an autoscaler, a Prometheus that scrapes them, and readers."""
+def run_monitored_stack(root: Path) -> Iterator[MonitoredStack]:
+    """Run the stack until the end of the block."""
     ports = free_ports(6)
     with ExitStack() as stack:
         servers = stack.enter_context(running_servers(root, node_timeout_ms=1_000))
@@ -103,7 +104,8 @@ def watched(root: Path) -> Iterator[World]:
             LIKEWISE_QUEUE_BYTES=str(QUEUE_BYTES),
             LIKEWISE_CHECK_INTERVAL_MS="200",
             LIKEWISE_FLUSH_AGE_MS="200",
-            LIKEWISE_REDIS_TIMEOUT_MS="2000",  # above the pauses of a slow Redis: late answers are answers
+            # Longer than the pauses of a slow Redis, so that late replies are not errors.
+            LIKEWISE_REDIS_TIMEOUT_MS="2000",
             LIKEWISE_REDIS_DEADLINE_MS="4000",
         )
         gunicorn = ["-m", "gunicorn", "-c", "python:service.server.gunicorn_conf", "service.server.wsgi:app", "--bind"]
@@ -129,7 +131,9 @@ def watched(root: Path) -> Iterator[World]:
         wait_for(lambda: list(prometheus.up().values()) == [1, 1, 1, 1], 60, every_s=0.2)
         stores = stack.enter_context(open_stores(servers.settings))
         secret = servers.settings.secret.get_secret_value().encode()
-        readers = Readers(ports[:2], secret)
-        readers.start()
-        stack.callback(readers.stop)
-        yield World(servers, stores, prometheus, ports[:2], pods, secret, logs, start_flusher, flusher, autoscaler)
+        traffic = Traffic(ports[:2], secret)
+        traffic.start()
+        stack.callback(traffic.stop)
+        yield MonitoredStack(
+            servers, stores, prometheus, ports[:2], pods, secret, logs, start_flusher, flusher, autoscaler
+        )

@@ -1,4 +1,4 @@
-"""Processes of our own that may be killed: a flusher, API pods."""
+"""Processes that a test may kill: a flusher, API pods."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from tests.support.servers import Servers
 
 
 def environment(servers: Servers, **changes: str) -> dict[str, str]:
-    """What a process needs to reach the servers."""
+    """Return the environment of a process that uses the servers."""
     settings = servers.settings
     own = {
         "LIKEWISE_REDIS_URLS": ",".join(settings.redis_urls),
@@ -28,7 +28,7 @@ def environment(servers: Servers, **changes: str) -> dict[str, str]:
 
 @contextmanager
 def running(env: Mapping[str, str], *args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process with these arguments; it and its children are killed at the end."""
+    """Run a Python process with these arguments. It and its children are killed at the end."""
     process = subprocess.Popen([sys.executable, *args], env=env, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         yield process
@@ -38,6 +38,6 @@ def running(env: Mapping[str, str], *args: str) -> Iterator[subprocess.Popen[byt
 
 @contextmanager
 def flusher(servers: Servers) -> Iterator[subprocess.Popen[bytes]]:
-    """`likewise flusher`, killed with no chance to tidy up."""
+    """Run `likewise flusher`, and kill it at the end without a clean stop."""
     with running(environment(servers), "-m", "service.cli", "flusher") as process:
         yield process

@@ -1,4 +1,4 @@
-"""A Prometheus of our own: it scrapes a pod in seconds, and its alerts' times are a part of the chart's."""
+"""A Prometheus server for tests. It scrapes every half second, and its alerts are faster than the chart's."""
 
 import json
 import re
@@ -16,13 +16,14 @@ from tests.support.waiting import wait_for
 
 _FILES = Path(__file__).parents[2] / "helm" / "likewise" / "files"
 ALERTS, DASHBOARD = _FILES / "alerts.yaml", _FILES / "dashboard.json"
-FASTER = 30  # 5m of the chart are 10s here
+# The chart's 5m are 10s here.
+FASTER = 30
 SCRAPE = "500ms"
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600}
 
 
-def hastened(rules: str) -> str:
-    """The rules with every `for` and every range so many times shorter."""
+def accelerate(rules: str) -> str:
+    """Return the rules with every `for` and every range divided by FASTER."""
 
     def shorter(found: re.Match[str]) -> str:
         seconds = int(found[2]) * _UNITS_S[found[3]] / FASTER
@@ -32,7 +33,7 @@ def hastened(rules: str) -> str:
 
 
 class Prometheus:
-    """One that runs, asked by its API."""
+    """A running server, and its API."""
 
     def __init__(self, port: int) -> None:
         self._url = f"http://{HOST}:{port}/api/v1/"
@@ -44,7 +45,7 @@ class Prometheus:
             return False
 
     def query(self, expression: str) -> dict[tuple[str, ...], float]:
-        """The instant value of an expression, by the values of its labels but `__name__`."""
+        """Return the instant values of an expression, by the values of the labels except `__name__`."""
         found = self._get("query", query=expression)["result"]
         return {
             tuple(value for label, value in sorted(one["metric"].items()) if label != "__name__"): float(
@@ -54,15 +55,15 @@ class Prometheus:
         }
 
     def firing(self) -> set[str]:
-        """The alerts that fire now."""
+        """Return the names of the alerts that fire now."""
         return {one["labels"]["alertname"] for one in self._get("alerts")["alerts"] if one["state"] == "firing"}
 
     def rules(self) -> list[dict[str, Any]]:
-        """Each rule with its health."""
+        """Return each rule with its health."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def up(self) -> dict[str, float]:
-        """Whether each target was reached at the last scrape, by its address."""
+        """Return 1 or 0 for each target's address: whether the last scrape reached it."""
         return {instance: value for (instance, _), value in self.query("up").items()}
 
     def _get(self, path: str, **parameters: str) -> Any:
@@ -73,15 +74,16 @@ class Prometheus:
 
 @contextmanager
 def scraping(root: Path, targets: Mapping[str, Sequence[int]]) -> Iterator[Prometheus]:
-    """Scrapes ports of this machine, by job, and evaluates the chart's alerts."""
-    (root / "alerts.yaml").write_text(hastened(ALERTS.read_text()))
+    """Run a server that scrapes local ports, by job, and evaluates the chart's alerts."""
+    (root / "alerts.yaml").write_text(accelerate(ALERTS.read_text()))
     jobs = [
         {"job_name": job, "static_configs": [{"targets": [f"{HOST}:{port}" for port in ports]}]}
         for job, ports in targets.items()
     ]
     settings = {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": "1s"}
     config = {"global": settings, "rule_files": [str(root / "alerts.yaml")], "scrape_configs": jobs}
-    (root / "prometheus.yaml").write_text(json.dumps(config))  # which is YAML, too
+    # JSON is valid YAML.
+    (root / "prometheus.yaml").write_text(json.dumps(config))
     [port] = free_ports(1)
     log = root / "prometheus.log"
     argv = [

@@ -1,4 +1,4 @@
-"""Real servers for the tests: an embedded Valkey Cluster and two Postgres servers."""
+"""Servers for the tests: an embedded Valkey Cluster and two Postgres servers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,19 +15,20 @@ from service.storage.postgres.shard_map import parse_shard_map
 from service.storage.redis.cluster import Cluster
 
 MAXMEMORY = 256 * 2**20
-SHARDS = 16  # enough to be on every node and in both databases, few enough to poll and to migrate quickly
+# Enough shards for every node and both databases, and few enough to poll and migrate quickly.
+SHARDS = 16
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The servers of a test session and the settings that reach them."""
+    """The servers of a test session, and the settings to reach them."""
 
     valkey: ValkeyCluster | None
     postgres: list[PostgresServer]
     settings: Settings
 
     def with_settings(self, **changes: object) -> Settings:
-        """The settings, some of them changed."""
+        """Return the settings with changes."""
         return self.settings.model_copy(update=changes)
 
 
@@ -58,8 +59,9 @@ def running(
     node_timeout_ms: int = 2_000,
     config: Mapping[str, str] | None = None,
 ) -> Iterator[Servers]:
-    """A cluster with replicas and two migrated Postgres servers; the embedded ones, or other programs."""
-    root.chmod(0o755)  # Postgres runs as another account where the tests run as root
+    """Run a cluster with replicas and two migrated Postgres servers, embedded or from other programs."""
+    # If the tests run as root, Postgres runs as another account.
+    root.chmod(0o755)
     valkey = ValkeyCluster(
         root / "valkey",
         replicas=True,
@@ -81,7 +83,7 @@ def running(
 
 
 def emptied(servers: Servers) -> Servers:
-    """The servers, once they answer and hold nothing."""
+    """Wait until the servers answer, empty them, and return them."""
     if servers.valkey:
         servers.valkey.wait_ok()
     cluster = Cluster(servers.settings.redis_urls, timeout_s=5)
@@ -90,8 +92,8 @@ def emptied(servers: Servers) -> Servers:
             assert node.call([("FLUSHALL",)]) == [b"OK"]
     finally:
         cluster.close()
-    for held in parse_shard_map(servers.settings.shard_map, SHARDS):
-        with psycopg.connect(held.url, autocommit=True) as connection:
+    for shard_range in parse_shard_map(servers.settings.shard_map, SHARDS):
+        with psycopg.connect(shard_range.url, autocommit=True) as connection:
             connection.execute("TRUNCATE posts, likes")
             connection.execute("UPDATE shards SET name = '', epoch = 0, ver = 0, next_id = 1")
     return servers

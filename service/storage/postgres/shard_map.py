@@ -20,6 +20,7 @@ class ShardRange:
 
     @property
     def shards(self) -> range:
+        """The shards of the range."""
         return range(self.first, self.last + 1)
 
     @property

@@ -1,4 +1,4 @@
-"""Folding a batch, what settling takes off, and when a flusher looks at which shards."""
+"""Folding and summing of batches, and the schedule of a flusher's rounds."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ BATCH = Batch(
 )
 
 
-def test_the_last_wish_of_each_actor_and_post_is_stored() -> None:
+def test_the_last_request_of_each_actor_and_post_is_stored() -> None:
     assert {(one.post, one.actor): (one.liked, one.version) for one in BATCH.folded()} == {
         ("p", "anna"): (False, 13),
         ("p", "ben"): (True, 11),
@@ -34,13 +34,13 @@ def test_the_last_wish_of_each_actor_and_post_is_stored() -> None:
     assert len(BATCH.folded()) == 4
 
 
-def test_settling_takes_off_every_entry_also_the_folded() -> None:
+def test_sums_include_folded_entries() -> None:
     assert BATCH.sums() == {"p": (1, 3), "q": (1, 2)}
     assert BATCH.last_version == 14
 
 
-class Streams:
-    """A queue of four shards by their lengths, and a store that takes all; `flushed` has the shards of each commit."""
+class FakeStreams:
+    """A queue of four shards with given lengths, and a store. `flushed` has the shards of each commit."""
 
     shards = range(4)
 
@@ -50,30 +50,30 @@ class Streams:
         self.flushed: list[list[int]] = []
 
     def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        asked = list(self.shards if shards is None else shards)
-        self.polls += [asked] if lease_ms else []
-        return [ShardStatus(shard, 1, lease_ms > 0, self.lengths[shard], 0.0, 0) for shard in asked]
+        polled = list(self.shards if shards is None else shards)
+        self.polls += [polled] if lease_ms else []
+        return [ShardStatus(shard, 1, lease_ms > 0, self.lengths[shard], 0.0, 0) for shard in polled]
 
-    def read(self, polled: Sequence[ShardStatus], most: int) -> list[Batch]:
-        lengths = {one.shard: min(most, self.lengths[one.shard]) for one in polled}
+    def read(self, statuses: Sequence[ShardStatus], limit: int) -> list[Batch]:
+        lengths = {status.shard: min(limit, self.lengths[status.shard]) for status in statuses}
         return [
             Batch(shard, 1, [entry(at, "p", str(at), liked=True, weight=1) for at in range(1, length + 1)])
             for shard, length in lengths.items()
         ]
 
     def read_through(self, batch: Batch, version: int) -> Batch:
-        raise AssertionError("nobody else is here")
+        raise AssertionError("there is no other flusher")
 
-    def acknowledge(self, done: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
-        for batch, _ in done:
+    def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
+        for batch, _ in committed:
             self.lengths[batch.shard] -= len(batch.entries)
-        return [True] * len(done)
+        return [True] * len(committed)
 
     def dead_letter(self, batch: Batch, reason: str) -> bool:
-        raise AssertionError("nothing is refused here")
+        raise AssertionError("no row is refused")
 
     def end_epoch(self, shard: int, epoch: int) -> None:
-        raise AssertionError("nobody is fenced here")
+        raise AssertionError("no epoch is fenced off")
 
     def database_of(self, shard: int) -> int:
         return 0
@@ -83,25 +83,25 @@ class Streams:
         return [CommitResult(batch.last_version, {}) for batch in batches]
 
 
-def flusher_of(streams: Streams, **settings: int) -> Flusher:
+def flusher_of(streams: FakeStreams, **settings: int) -> Flusher:
     return Flusher(streams, streams, Settings(**settings), owner="me")
 
 
-def test_few_likes_of_many_shards_are_stored_together() -> None:
-    streams = Streams(1, 0, 2, 3)
+def test_likes_of_several_shards_share_a_transaction() -> None:
+    streams = FakeStreams(1, 0, 2, 3)
     assert flusher_of(streams).flush_once() == 6
     assert streams.flushed == [[0, 2, 3]]
 
 
-def test_a_transaction_has_a_bound() -> None:
-    streams = Streams(40, 40, 250, 60)
+def test_a_transaction_is_bounded() -> None:
+    streams = FakeStreams(40, 40, 250, 60)
     assert flusher_of(streams, flush_batch=100).flush_once() == 240
     assert streams.flushed == [[0, 1], [2], [3]]
     assert streams.lengths[2] == 150
 
 
-def test_between_the_looks_at_all_shards_only_those_with_many_likes_are_flushed() -> None:
-    streams = Streams(100, 3, 200, 0)
+def test_between_sweeps_only_busy_shards_are_flushed() -> None:
+    streams = FakeStreams(100, 3, 200, 0)
     flusher = flusher_of(streams, flush_age_ms=600_000, lease_ms=9_000_000)
     waits = 0
 
@@ -115,12 +115,13 @@ def test_between_the_looks_at_all_shards_only_those_with_many_likes_are_flushed(
 
     flusher.run(wait)
     everything = [0, 1, 2, 3]
-    assert streams.polls == [everything, [0, 2], [0], everything]  # the last as it stops
+    # The last poll is made by the stop.
+    assert streams.polls == [everything, [0, 2], [0], everything]
     assert streams.flushed == [[0, 1, 2], [0], [1, 2, 3]]
 
 
-def test_all_shards_are_looked_at_while_their_leases_last() -> None:
-    streams = Streams(0, 0, 0, 0)
+def test_all_shards_are_polled_before_their_leases_end() -> None:
+    streams = FakeStreams(0, 0, 0, 0)
     flusher = flusher_of(streams, flush_age_ms=600_000, lease_ms=1)
 
     def wait(seconds: float) -> None:

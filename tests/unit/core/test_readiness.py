@@ -1,4 +1,4 @@
-"""When a pod may be sent requests: what each part's state means for it."""
+"""Readiness of a pod, by the state of Redis and Postgres."""
 
 import math
 
@@ -10,12 +10,12 @@ from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
 from tests.support.waiting import wait_for
 
 AWAY = "Postgres db:5432/likewise does not answer"
-UNFIT = "Postgres db:5432/likewise is not prepared: run `likewise migrate`"
+INCOMPATIBLE = "Postgres db:5432/likewise is not prepared: run `likewise migrate`"
 
 
 @pytest.fixture
 def redis() -> FakeLikeCounter:
-    """Redis that has not answered yet."""
+    """Return a Redis that has not answered yet."""
     return FakeLikeCounter(FakeLikeStore(), silence_s=math.inf)
 
 
@@ -29,7 +29,7 @@ def pod(redis: FakeLikeCounter, postgres: FakeLikeStore) -> Readiness:
     return Readiness(redis, postgres, silence_s=5)
 
 
-def test_it_starts_unready_until_both_were_asked(pod, redis):
+def test_a_pod_is_not_ready_before_the_first_answers(pod, redis):
     assert (pod.state().name, pod.state().part) == ("starting", "redis")
     redis.silence_s = 0
     pod.check_redis()
@@ -38,7 +38,7 @@ def test_it_starts_unready_until_both_were_asked(pod, redis):
     assert (pod.state().name, pod.state().failing) == ("ready", [])
 
 
-def test_it_starts_while_postgres_is_away(pod, redis, postgres):
+def test_a_pod_starts_without_postgres(pod, redis, postgres):
     redis.silence_s = 0
     postgres.failing = [AWAY]
     pod.check_redis()
@@ -47,7 +47,7 @@ def test_it_starts_while_postgres_is_away(pod, redis, postgres):
 
 
 def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
-    redis.silence_s, redis.begun = 0, False
+    redis.silence_s, redis.has_counted = 0, False
     postgres.failing = [AWAY]
     pod.check_redis()
     pod.check_postgres()
@@ -60,19 +60,19 @@ def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
     assert pod.state().name == "degraded"
 
 
-def test_a_database_that_does_not_fit_keeps_it_from_serving(pod, redis, postgres):
+def test_an_incompatible_database_makes_a_pod_unready(pod, redis, postgres):
     redis.silence_s = 0
-    postgres.failing = postgres.unfit = [UNFIT]
+    postgres.failing = postgres.incompatible = [INCOMPATIBLE]
     pod.check_postgres()
-    assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", UNFIT)
-    postgres.failing = postgres.unfit = []
+    assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", INCOMPATIBLE)
+    postgres.failing = postgres.incompatible = []
     pod.check_redis()
     pod.check_postgres()
     assert pod.state().name == "ready"
 
 
 @pytest.mark.parametrize(("silent_s", "name"), [(4.9, "degraded"), (5.1, "unavailable"), (math.inf, "unavailable")])
-def test_it_bears_a_silence_of_five_seconds(pod, redis, silent_s, name):
+def test_a_silence_of_five_seconds_is_tolerated(pod, redis, silent_s, name):
     redis.silence_s = 0
     pod.check_redis()
     pod.check_postgres()
@@ -82,7 +82,7 @@ def test_it_bears_a_silence_of_five_seconds(pod, redis, silent_s, name):
     assert (pod.state().name, pod.state().failing) == (name, ["redis"])
 
 
-def test_its_own_end_comes_before_all_else(pod, redis):
+def test_a_stopping_pod_is_not_ready(pod, redis):
     redis.silence_s = 0
     pod.check_redis()
     pod.check_postgres()
@@ -90,10 +90,10 @@ def test_its_own_end_comes_before_all_else(pod, redis):
     assert (pod.state().name, pod.state().part, pod.state().ready) == ("stopping", "pod", False)
 
 
-def test_well_postgres_is_asked_less_often_than_one_that_fails(pod, postgres):
-    well_s = pod.check_postgres()
+def test_healthy_postgres_is_checked_less_often(pod, postgres):
+    healthy_s = pod.check_postgres()
     postgres.failing = [AWAY]
-    assert pod.check_postgres() < well_s
+    assert pod.check_postgres() < healthy_s
 
 
 def test_an_unexpected_error_does_not_end_the_checks(redis, postgres, monkeypatch, capsys):

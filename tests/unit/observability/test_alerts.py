@@ -1,4 +1,4 @@
-"""The alerts as a document, and those that ask kube-state-metrics, tried by promtool."""
+"""The alert rules: their form, and the rules on Kubernetes' own metrics, run by promtool."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.prometheus import ALERTS, hastened
+from tests.support.prometheus import ALERTS, accelerate
 from tests.support.requirements import program
 
 RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
@@ -17,11 +17,13 @@ NAMESPACE, NAME = "blog", "blog-likewise-api"
 SOME = f'namespace="{NAMESPACE}", deployment="{NAME}"'
 HPA = f'namespace="{NAMESPACE}", horizontalpodautoscaler="{NAME}"'
 OTHER = f'namespace="{NAMESPACE}", deployment="shop"'
-OF_KUBERNETES = {  # the label that names the object, and the value that it fires with
+# The label that names the object, and the value with which the alert fires.
+OF_KUBERNETES = {
     "LikewisePodsNotReady": ("deployment", "1"),
     "LikewiseHpaAtMax": ("horizontalpodautoscaler", "10"),
 }
-SERIES = {  # a value each minute
+# One value per minute.
+SERIES = {
     f"kube_deployment_status_replicas_ready{{{SOME}}}": "2+0x5 1+0x15 2+0x10",
     f"kube_deployment_spec_replicas{{{SOME}}}": "2+0x40",
     f"kube_deployment_status_replicas_ready{{{OTHER}}}": "0+0x40",
@@ -32,30 +34,30 @@ SERIES = {  # a value each minute
 
 
 @pytest.mark.parametrize("alert", RULES)
-def test_each_says_how_bad_it_is_and_what_to_do(alert: str) -> None:
+def test_each_alert_has_a_severity_and_a_runbook(alert: str) -> None:
     rule = RULES[alert]
     assert rule["labels"]["severity"] in {"warning", "critical"}
     assert {"summary", "description", "runbook_url"} <= rule["annotations"].keys()
     assert all(text.endswith(".") for name, text in rule["annotations"].items() if name != "runbook_url")
 
 
-def test_each_is_made_to_fire_by_some_test() -> None:
+def test_each_alert_is_fired_by_a_test() -> None:
     faults = (Path(__file__).parents[2] / "integration" / "test_watching.py").read_text()
     fired = set(re.findall(r'"(Likewise\w+)"', " ".join(re.findall(r"wait_firing\((.*?)\)", faults))))
     assert fired | set(OF_KUBERNETES) == set(RULES)
 
 
-def test_promtool_finds_nothing_wrong() -> None:
+def test_promtool_accepts_the_rules() -> None:
     done = subprocess.run([program("promtool"), "check", "rules", "--lint-fatal", str(ALERTS)], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_tests_wait_less_for_the_same_rules() -> None:
-    faster = hastened("for: 1m\nrate(x[5m]) > y[30s]")
+def test_rules_are_accelerated_for_tests() -> None:
+    faster = accelerate("for: 1m\nrate(x[5m]) > y[30s]")
     assert faster == "for: 2s\nrate(x[10s]) > y[1s]"
 
 
-def test_those_of_kubernetes_fire_after_ten_minutes(tmp_path: Path) -> None:
+def test_alerts_on_kubernetes_metrics_fire_after_ten_minutes(tmp_path: Path) -> None:
     cases = [
         {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": [expected(alert, label, value)] if fires else []}
         for minute, fires in ((5, False), (14, False), (18, True), (24, False))
@@ -70,7 +72,7 @@ def test_those_of_kubernetes_fire_after_ten_minutes(tmp_path: Path) -> None:
 
 
 def expected(alert: str, label: str, value: str) -> dict[str, Any]:
-    """The alert as it fires for our own object, and for no other."""
+    """Return the expected alert for our own object."""
     filled = {f"{{{{ $labels.{label} }}}}": NAME, "{{ $value }}": value}
     annotations = dict(RULES[alert]["annotations"])
     for placeholder, text in filled.items():

@@ -1,4 +1,4 @@
-"""The dashboard as Grafana reads it: places, names, and queries that know its variables."""
+"""The Grafana dashboard: positions and names of panels, and variables in queries."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ BOARD = json.loads(DASHBOARD.read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 
 
-def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
+def test_panels_have_unique_ids_and_do_not_overlap() -> None:
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
     taken = [cell for panel in BOARD["panels"] for cell in cells(panel["gridPos"])]
     assert len(set(taken)) == len(taken)
@@ -23,7 +23,7 @@ def cells(place: dict[str, int]) -> list[tuple[int, int]]:
     return list(itertools.product(columns, range(place["y"], place["y"] + place["h"])))
 
 
-def test_every_query_is_of_the_chosen_source_and_namespace() -> None:
+def test_every_query_uses_the_selected_source_and_namespace() -> None:
     variables = {variable["name"] for variable in BOARD["templating"]["list"]} | {"__rate_interval", "__all"}
     for panel in PANELS:
         assert panel["datasource"]["uid"] == "${datasource}"

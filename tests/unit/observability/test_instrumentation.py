@@ -1,4 +1,4 @@
-"""What is told of a flusher's work, from what it sees alone."""
+"""The instrumentation of a flusher: backlog, metrics, liveness and consistency checks."""
 
 import urllib.error
 import urllib.request
@@ -23,68 +23,67 @@ SECOND_US = 1_000_000
 QUEUE_BYTES = 1_000
 
 
-def polled(shard: int, length: int = 0, oldest_s: float = 0.0, *, leased: bool = True, **more: int) -> ShardStatus:
+def status(shard: int, length: int = 0, oldest_s: float = 0.0, *, leased: bool = True, **more: int) -> ShardStatus:
     return ShardStatus(shard, 1, leased, length, oldest_s, more.pop("dead", 0), more.pop("now_us", 0), **more)
 
 
-def test_the_oldest_grows_older_while_nobody_looks():
+def test_the_oldest_like_ages_between_polls():
     clock = Clock(100.0)
     backlog = Backlog(range(4), clock)
-    backlog.record_poll(range(4), [polled(0, 3, 1.5), polled(1, 2, 0.5), polled(2)])
+    backlog.record_poll(range(4), [status(0, 3, 1.5), status(1, 2, 0.5), status(2)])
     assert (backlog.pending(), backlog.oldest_s()) == (5, 1.5)
     clock.now += 10
     assert backlog.oldest_s() == 11.5
-    backlog.record_poll([0, 1], [polled(0), polled(1)])
+    backlog.record_poll([0, 1], [status(0), status(1)])
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
-def test_what_is_settled_is_not_pending_until_the_next_look():
+def test_acknowledged_entries_leave_the_backlog_before_the_next_poll():
     backlog = Backlog(range(2), Clock(100.0))
-    backlog.record_poll(range(2), [polled(0, 3, 1.5), polled(1, 9, 0.5)])
+    backlog.record_poll(range(2), [status(0, 3, 1.5), status(1, 9, 0.5)])
     backlog.record_acknowledged(0, 3)
     backlog.record_acknowledged(1, 5)
     assert (backlog.pending(), backlog.oldest_s()) == (4, 0.5)
-    backlog.record_acknowledged(1, 5)  # one came after the look
+    # One of the entries came after the poll.
+    backlog.record_acknowledged(1, 5)
     assert (backlog.pending(), backlog.oldest_s()) == (0, 0.0)
 
 
-def test_at_anothers_shard_the_oldest_may_be_stored_by_now():
+def test_a_shard_of_another_flusher_does_not_age():
     clock = Clock(100.0)
     backlog = Backlog(range(1), clock)
-    backlog.record_poll([0], [polled(0, 3, 1.0, leased=False)])
+    backlog.record_poll([0], [status(0, 3, 1.0, leased=False)])
     clock.now += 10
     assert backlog.oldest_s() == 1.0
 
 
-def test_a_shard_is_silent_from_a_look_without_an_answer_to_the_next_answer():
+def test_a_shard_is_unreachable_from_a_failed_poll_to_the_next_answer():
     backlog = Backlog(range(3), Clock())
-    backlog.record_poll(range(3), [polled(0, queued_bytes=100), polled(1, 4, queued_bytes=900)])
+    backlog.record_poll(range(3), [status(0, queued_bytes=100), status(1, 4, queued_bytes=900)])
     assert (backlog.unreachable_shards(), backlog.queued_bytes()) == (1, 900)
     backlog.record_poll([1], [])
-    assert (backlog.unreachable_shards(), backlog.pending(), backlog.queued_bytes()) == (
-        2,
-        4,
-        100,
-    )  # its likes are still pending
-    backlog.record_poll([1, 2], [polled(1), polled(2)])
+    # The likes of an unreachable shard are still pending.
+    assert (backlog.unreachable_shards(), backlog.pending()) == (2, 4)
+    assert backlog.queued_bytes() == 100
+    backlog.record_poll([1, 2], [status(1), status(2)])
     assert backlog.unreachable_shards() == 0
 
 
-def test_only_leased_shards_are_held_and_dead_letters_are_added():
+def test_leased_shards_and_dead_letters_are_reported():
     backlog = Backlog(range(2), Clock())
-    backlog.record_poll(range(2), [polled(0, dead=2), polled(1, leased=False, dead=1)])
+    backlog.record_poll(range(2), [status(0, dead=2), status(1, leased=False, dead=1)])
     assert (backlog.leased_shards(), backlog.dead_letters()) == ([0], 3)
 
 
-def test_the_counters_clock_goes_on_between_looks():
+def test_the_clock_of_redis_goes_on_between_polls():
     clock = Clock(100.0)
     backlog = Backlog(range(1), clock)
-    backlog.record_poll([0], [polled(0, now_us=5 * SECOND_US)])
+    backlog.record_poll([0], [status(0, now_us=5 * SECOND_US)])
     clock.now += 2
     assert backlog.redis_time_us(0) == 7 * SECOND_US
 
 
-def test_many_durations_are_counted_as_if_each_were_observed():
+def test_a_batch_of_durations_is_counted_like_single_ones():
     registry = CollectorRegistry()
     durations = DurationHistogram("a_seconds", "Text.", "shards", (0.5, 1, 5))
     registry.register(durations)
@@ -101,7 +100,7 @@ def test_many_durations_are_counted_as_if_each_were_observed():
 
 
 class Ports:
-    """A queue and a store of one shard, answering as they are told."""
+    """A queue and a store of one shard, with given answers."""
 
     shards = range(1)
 
@@ -118,12 +117,12 @@ class Ports:
         return [self.outcome for _ in batches]
 
 
-def test_a_flushers_calls_are_noted():
+def test_calls_of_a_flusher_are_observed():
     monitor = FlusherMonitor(FlusherMetrics(QUEUE_BYTES))
     ports = Ports()
     queue, store = monitor.instrument("0-0", ports, ports)
     now_us = 1_000 * SECOND_US
-    ports.answers = [polled(0, 2, 3.0, now_us=now_us, queued_bytes=250)]
+    ports.answers = [status(0, 2, 3.0, now_us=now_us, queued_bytes=250)]
     assert queue.poll("me", 1_000) == ports.answers
     batch = Batch(0, 1, [Entry(f"{at}-0", at, "p", "a", True, 1) for at in (now_us - 3 * SECOND_US, now_us)])
     store.commit([batch])
@@ -146,7 +145,7 @@ def test_a_flushers_calls_are_noted():
     assert monitor.leased_shards() == [0]
 
 
-def test_a_flusher_is_live_while_its_rounds_go_on():
+def test_a_flusher_is_live_while_it_polls():
     monitor = FlusherMonitor.with_settings(Settings())
     queue, _ = monitor.instrument("0-0", Ports(), Ports())
     assert monitor.is_live()
@@ -157,21 +156,21 @@ def test_a_flusher_is_live_while_its_rounds_go_on():
 
 
 class Databases:
-    """Two shards, each of one post with a like in Postgres; Redis says what it is told."""
+    """Two shards, each with one post with a like in Postgres. `shown` has the counts of Redis."""
 
     def __init__(self) -> None:
         self.shown = {0: 1, 1: 1}
         self.away: list[str] = []
-        self.looks: list[int] = []
+        self.compared: list[int] = []
 
     def check(self) -> list[str]:
         return self.away
 
     def poll(self, owner, lease_ms, shards=None):
-        return [polled(shard) for shard in shards]
+        return [status(shard) for shard in shards]
 
     def posts(self, shard):
-        self.looks.append(shard)
+        self.compared.append(shard)
         yield "post", {"b": self.shown[shard], "p": 0, "k": 0, "e": 1, "r": 1, "members": -1}
 
     def all_counts(self, shard):
@@ -193,26 +192,27 @@ def checks_of(databases: Databases, metrics: FlusherMetrics, leased: list[int]) 
     )
 
 
-def test_each_round_compares_the_next_shard_and_drift_ends_when_it_is_repaired_or_anothers():
+def test_each_round_compares_the_next_leased_shard():
     databases, metrics, leased = Databases(), FlusherMetrics(QUEUE_BYTES), [0, 1]
     checks = checks_of(databases, metrics, leased)
 
-    def drift() -> float:
+    def inconsistent_posts() -> float:
         checks.run()
         return metrics.registry.get_sample_value("likewise_inconsistent_posts")
 
     databases.shown = {0: 1, 1: 7}
-    assert [drift(), drift(), drift()] == [0, 1, 1]
-    assert databases.looks == [0, 1, 1, 1, 0]  # a disagreement is looked at three times
+    assert [inconsistent_posts() for _ in range(3)] == [0, 1, 1]
+    # A difference is compared three times.
+    assert databases.compared == [0, 1, 1, 1, 0]
     databases.shown[1] = 1
-    assert drift() == 0
+    assert inconsistent_posts() == 0
     databases.shown[0] = 5
-    assert drift() == 1
+    assert inconsistent_posts() == 1
     leased.remove(0)
-    assert drift() == 0
+    assert inconsistent_posts() == 0
 
 
-def test_what_differs_from_look_to_look_is_no_drift():
+def test_a_difference_that_changes_is_ignored():
     databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     shown = iter([5, 6, 7])
     databases.posts = lambda shard: [("post", {"b": next(shown), "p": 0, "k": 0, "e": 1, "r": 1, "members": -1})]
@@ -220,7 +220,7 @@ def test_what_differs_from_look_to_look_is_no_drift():
     assert metrics.registry.get_sample_value("likewise_inconsistent_posts") == 0
 
 
-def test_servers_that_are_away_are_counted():
+def test_unreachable_servers_are_counted():
     databases, metrics = Databases(), FlusherMetrics(QUEUE_BYTES)
     databases.away = ["Postgres a does not answer", "Postgres b does not answer"]
     checks_of(databases, metrics, []).run()
@@ -252,5 +252,6 @@ def test_metrics_and_life_are_served():
         taken = pytest.raises(ConfigurationError, match=f"LIKEWISE_METRICS_PORT: can't listen at {HOST}:{port}")
         with taken, serve_metrics(HOST, port, registry, lambda: True):
             pytest.fail("two servers listen at one port")
-    with serve_metrics(HOST, port, registry, lambda: True):  # it was let go
+    # The port is free again.
+    with serve_metrics(HOST, port, registry, lambda: True):
         assert ask(port, "/livez")[0] == 200

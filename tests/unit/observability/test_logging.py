@@ -1,4 +1,4 @@
-"""What a pod's log says of requests: which one, what went wrong; never who it was."""
+"""Log lines about requests. They identify the request and the failure, never the user."""
 
 import io
 import json
@@ -20,8 +20,8 @@ PATH = "/v1/posts/a/like"
 
 
 @pytest.fixture
-def said():
-    """The lines that were logged so far, as objects."""
+def logged():
+    """Yield a function that returns the lines logged so far, as objects."""
     stream = io.StringIO()
     configured = structlog.get_config()
     loggers = {name: logging.getLogger(name) for name in (None, "gunicorn.error", "gunicorn.access")}
@@ -34,17 +34,18 @@ def said():
 
 
 def failing(**settings):
-    """A client of an app whose counter is away."""
+    """Return a client of an app whose counter is away."""
     world = memory(**settings)
     world.counter.error = CounterUnavailableError("Redis redis-3:6379: Connection refused")
     return world.app.test_client()
 
 
-@pytest.mark.parametrize("method", ["put", "get"])  # one takes the hot path, one does not
-def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(said, method):
+# PUT takes the fast path, GET does not.
+@pytest.mark.parametrize("method", ["put", "get"])
+def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(logged, method):
     answer = getattr(failing(), method)(PATH, headers={"X-Request-ID": GIVEN, "Likewise-Visitor": visitor()})
     assert answer.status_code == 503
-    [line] = said()
+    [line] = logged()
     assert line.pop("seconds") < 5
     assert line.pop("timestamp").endswith("Z")
     assert line == {
@@ -59,30 +60,31 @@ def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(said, meth
 
 
 def visitor() -> str:
-    """A visitor's token, as a like hands it back."""
+    """Return a visitor's token from the response to a like."""
     return memory().app.test_client().put(PATH).headers["Likewise-Visitor"]
 
 
 @pytest.mark.parametrize(
     "sent", ["short", "a" * 65, 'quoted"-id', "two\nlines-of-it", "späte-anfrage", "", "../../etc"]
 )
-def test_an_id_that_is_not_sane_is_replaced(sent):
+def test_an_invalid_id_is_replaced(sent):
     environ = {"HTTP_X_REQUEST_ID": sent, "REMOTE_ADDR": "127.0.0.1"}
     made = request_id(environ, lambda peer: True)
     assert re.fullmatch("[0-9a-f]{32}", made)
-    assert request_id(environ, lambda peer: True) == made  # each line of a request has the same
+    # Each line of a request has the same id.
+    assert request_id(environ, lambda peer: True) == made
 
 
-def test_an_id_counts_from_trusted_proxies_only(said):
+def test_only_trusted_proxies_set_the_id(logged):
     client = failing(trusted_proxies=["10.0.0.0/8"])
     for peer in ("10.1.2.3", CLIENT):
         client.put(PATH, headers={"X-Request-ID": GIVEN}, environ_overrides={"REMOTE_ADDR": peer})
-    first, second = (line["request_id"] for line in said())
+    first, second = (line["request_id"] for line in logged())
     assert first == GIVEN
     assert second != GIVEN
 
 
-def test_no_token_and_no_address_is_logged(said):
+def test_no_token_and_no_address_is_logged(logged):
     token = visitor()
     client = failing(trusted_proxies=["10.0.0.0/8"], slow_ms=1)
     secrets = [token, token.split(".")[1], LIKE_KEY, "a-password", CLIENT, "198.51.100.9"]
@@ -94,23 +96,24 @@ def test_no_token_and_no_address_is_logged(said):
     logging.getLogger("gunicorn.error").warning(
         f"Invalid request from ip={CLIENT}: Invalid Header: 'Cookie: a-password'"
     )
-    lines = said()
-    assert len(lines) >= 4
+    lines = logged()
+    assert len(logged) >= 4
     for secret in secrets:
         assert not [line for line in lines if secret in json.dumps(line)]
     warned = next(line for line in lines if "X-Forwarded-For" in line["event"])
-    assert warned["senders_network"] == "203.0.0.0/16"  # enough to find a proxy that is missing in the list
+    # The network is enough to find a proxy that is missing in the setting.
+    assert warned["senders_network"] == "203.0.0.0/16"
 
 
-def test_usual_requests_have_no_line_and_slow_ones_have(said):
+def test_normal_requests_have_no_line(logged):
     client = memory(slow_ms=60_000).app.test_client()
     assert client.put(PATH).status_code == 201
     assert client.get("/nowhere").status_code == 404
-    assert said() == []
+    assert logged() == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["hot", "flask"])
-def test_a_slow_like_has_a_line_by_either_way(said, body, monkeypatch):
+def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
     world = memory(slow_ms=1)
     submit = world.counter.submit
 
@@ -123,25 +126,26 @@ def test_a_slow_like_has_a_line_by_either_way(said, body, monkeypatch):
     monkeypatch.setattr(world.counter, "submit", hesitate)
     client = world.app.test_client()
     assert client.put(PATH, data=body).status_code == 201
-    [line] = said()
+    [line] = logged()
     assert (line["event"], line["status"]) == ("request slow", 201)
     assert line["seconds"] >= 0.002
 
 
-def test_nothing_is_noted_where_that_is_switched_off(said):
+def test_request_lines_can_be_switched_off(logged):
     assert failing(slow_ms=0).put(PATH).status_code == 503
-    assert said() == []
+    assert logged() == []
 
 
-def test_a_flood_of_failures_has_few_lines(said):
+def test_a_flood_of_failures_has_few_lines(logged):
     unusual = UnusualRequests(1)
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": PATH}
     for _ in range(5 * PER_SECOND):
         unusual.note(environ, 503, 0.1)
-    assert len(said()) <= 2 * PER_SECOND  # of one second, or of two that meet
+    # The requests fall into one second, or into two.
+    assert len(logged()) <= 2 * PER_SECOND
 
 
-def test_libraries_that_use_the_standard_log_are_json_too(said):
+def test_libraries_with_standard_logging_write_json(logged):
     logging.getLogger("psycopg.pool").error("error connecting in %r: %s", "pool-1", "refused")
-    [line] = said()
+    [line] = logged()
     assert (line["event"], line["logger"]) == ("error connecting in 'pool-1': refused", "psycopg.pool")

@@ -1,4 +1,4 @@
-"""What is counted, and under which kind."""
+"""Kinds of errors, and counters of the count cache."""
 
 import psycopg
 import pytest
@@ -25,7 +25,7 @@ from service.storage.connection_errors import count_redis_error, postgres_kind, 
         (redis.ResponseError("ERR user_script:7: attempt to index nil"), "other"),
     ],
 )
-def test_errors_of_redis_have_a_kind(error: Exception, kind: str) -> None:
+def test_redis_errors_have_a_kind(error: Exception, kind: str) -> None:
     assert redis_kind(error) == kind
     assert kind in REDIS_KINDS
 
@@ -41,7 +41,7 @@ def test_errors_of_redis_have_a_kind(error: Exception, kind: str) -> None:
         (psycopg.errors.UndefinedTable("no posts"), "other"),
     ],
 )
-def test_errors_of_postgres_have_a_kind(error: Exception, kind: str) -> None:
+def test_postgres_errors_have_a_kind(error: Exception, kind: str) -> None:
     assert postgres_kind(error) == kind
     assert kind in POSTGRES_KINDS
 
@@ -54,23 +54,22 @@ def test_a_function_that_is_not_loaded_yet_is_no_error() -> None:
     assert value("likewise_redis_errors_total", kind="other") == before + 1
 
 
-class Three:
-    """A counter that answers whatever it is asked."""
+class FakeCounter:
+    """A counter with three likes for every post."""
 
     def states(self, posts: list[str], actor: str = "") -> list[LikeState]:
         return [LikeState(post, False, False, 3, 1) for post in posts]
 
 
-def test_hits_of_the_cache_are_counted_with_the_next_miss() -> None:
-    likes = Likes(counter=Three(), like_store=None, cache_ms=60_000)
+def test_cache_hits_are_counted_with_the_next_miss() -> None:
+    likes = Likes(counter=FakeCounter(), like_store=None, cache_ms=60_000)
     hits, misses, readings = counted()
     likes.counts(["a", "b"])
     likes.counts(["a", "b"])
     likes.counts(["a", "c"])
     assert counted() == (hits + 3, misses + 3, readings + 2)
-    assert (
-        value("likewise_count_staleness_seconds_sum") >= 2 * 60
-    )  # the cache's age is in it: a new like may be missing so long
+    # A new like may be missing for as long as a cache entry lives.
+    assert value("likewise_count_staleness_seconds_sum") >= 2 * 60
 
 
 def counted() -> tuple[float, float, float]:

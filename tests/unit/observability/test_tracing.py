@@ -1,4 +1,4 @@
-"""Which requests are traced, and how a like's trace gets from its request to its transaction."""
+"""Selection of traced requests, and the trace of a like from its request to its transaction."""
 
 import subprocess
 import sys
@@ -24,13 +24,13 @@ PROXY, STRANGER = "127.0.0.1", "203.0.113.77"
 
 
 class Traced:
-    """Tracing whose spans are kept here."""
+    """Tracing that keeps its spans in memory."""
 
     def __init__(self, ratio: float = 0.0) -> None:
         self.tracing = Tracing("test", NOWHERE, ratio)
         self._spans = InMemorySpanExporter()
         processor = SimpleSpanProcessor(self._spans)
-        self.tracing._provider._active_span_processor._span_processors = (processor,)  # none is to be sent
+        self.tracing._provider._active_span_processor._span_processors = (processor,)
 
     @property
     def spans(self):
@@ -52,7 +52,7 @@ class Traced:
         ("00-x-y-01", None),
     ],
 )
-def test_a_traceparent_is_read_or_refused(sent, sampled):
+def test_a_traceparent_is_parsed_or_refused(sent, sampled):
     found = parent_of(sent)
     assert (found and found.trace_flags.sampled) == sampled
     if sent == SENT:
@@ -67,19 +67,19 @@ def test_a_traceparent_is_read_or_refused(sent, sampled):
         ("https://collector/otlp/v1/traces", "https://collector/otlp/v1/traces"),
     ],
 )
-def test_spans_go_to_the_path_of_traces(endpoint, url):
+def test_the_url_gets_the_path_for_traces(endpoint, url):
     assert traces_url(endpoint) == url
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "grpc://collector:4317", "http://"])
-def test_an_endpoint_that_is_none_is_named(endpoint):
+def test_an_invalid_endpoint_is_named(endpoint):
     with pytest.raises(ConfigurationError, match="LIKEWISE_TRACE_ENDPOINT is"):
         traces_url(endpoint)
 
 
 def ask(traced: Traced, status: str = "201 CREATED", peer: str = PROXY, **headers: str) -> list[str]:
-    """A like's request; what the server was told."""
-    told: list[str] = []
+    """Send a like's request. Return the statuses that the server received."""
+    statuses: list[str] = []
 
     def app(environ, start_response):
         start_response(status, [])
@@ -87,8 +87,8 @@ def ask(traced: Traced, status: str = "201 CREATED", peer: str = PROXY, **header
 
     requests = TracedRequests(app, traced.tracing, Clients(Settings()))
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": "/v1/posts/a/b/like", "REMOTE_ADDR": peer}
-    requests(environ | headers, lambda status, headers: told.append(status))
-    return told
+    requests(environ | headers, lambda status, headers: statuses.append(status))
+    return statuses
 
 
 def test_a_request_that_the_proxy_traces_is_traced_under_the_proxys_span():
@@ -116,20 +116,22 @@ def test_a_failure_is_an_error_of_its_span():
     [
         (0.0, "", PROXY, False),
         (1.0, "", PROXY, True),
-        (1.0, SENT[:-1] + "0", PROXY, False),  # the proxy decided
-        (0.0, SENT, STRANGER, False),  # else anyone could have all requests traced
+        # The proxy decides.
+        (1.0, SENT[:-1] + "0", PROXY, False),
+        # Others may not have all their requests traced.
+        (0.0, SENT, STRANGER, False),
         (1.0, SENT, STRANGER, True),
     ],
 )
-def test_who_decides(ratio, sent, peer, is_traced):
+def test_a_trusted_proxy_or_the_ratio_decides(ratio, sent, peer, is_traced):
     traced = Traced(ratio)
     ask(traced, peer=peer, HTTP_TRACEPARENT=sent)
     assert bool(traced.spans) == is_traced
     assert not is_traced or f"{traced.spans.popitem()[1].context.trace_id:032x}" != TRACE
 
 
-class Counter:
-    """Remembers the requests."""
+class FakeCounter:
+    """A counter that remembers the requests."""
 
     def __init__(self) -> None:
         self.requests: list[LikeRequest] = []
@@ -139,8 +141,8 @@ class Counter:
         return LikeState(request.post, True, True, 1, 1)
 
 
-def test_a_wish_takes_its_trace_along_only_where_it_is_traced():
-    traced, counter = Traced(), Counter()
+def test_only_a_traced_request_carries_its_trace():
+    traced, counter = Traced(), FakeCounter()
     likes = TracedCounter(counter, traced.tracing)
     likes.submit(LikeRequest("p", "anna", True), "memory")
     with traced.tracing.span("request", SpanKind.SERVER, {}, parent_of(SENT)):
@@ -150,11 +152,12 @@ def test_a_wish_takes_its_trace_along_only_where_it_is_traced():
     span = traced.spans["redis like"]
     assert followed.trace == traceparent_of(span.context)
     assert f"{span.context.trace_id:032x}" == TRACE
-    assert "ben" not in str(dict(span.attributes))  # who it was is nobody's business
+    # The actor is private.
+    assert "ben" not in str(dict(span.attributes))
 
 
-class Store:
-    """Stores every batch but those of shard 1."""
+class FakeStore:
+    """A store that accepts all batches except those of shard 1."""
 
     def commit(self, batches):
         return [FencedError() if batch.shard == 1 else CommitResult(0, {}) for batch in batches]
@@ -164,9 +167,9 @@ def entry(version: int, trace: str = "") -> Entry:
     return Entry(f"{version}-0", version, "p", "anna", True, 1, trace)
 
 
-def test_a_stored_like_has_a_span_in_its_trace_and_the_transaction_links_to_it():
+def test_a_stored_like_has_a_span_that_is_linked_to_the_transaction():
     traced = Traced()
-    store = TracedStore(Store(), traced.tracing)
+    store = TracedStore(FakeStore(), traced.tracing)
     store.commit([Batch(0, 1, [entry(5), entry(6)])])
     assert not traced.spans
     store.commit([Batch(0, 1, [entry(7), entry(8, SENT), entry(9, "no trace")]), Batch(1, 1, [entry(3, SENT)])])
@@ -181,18 +184,15 @@ def test_a_stored_like_has_a_span_in_its_trace_and_the_transaction_links_to_it()
     assert dict(commit.attributes) == {"likewise.shards": 1, "likewise.likes": 3}
 
 
-def test_a_transaction_tells_of_some_likes_at_most():
+def test_the_links_of_a_transaction_are_bounded():
     traced = Traced()
-    TracedStore(Store(), traced.tracing).commit([Batch(0, 1, [entry(at, SENT) for at in range(1, 3 * MAX_LINKS)])])
+    TracedStore(FakeStore(), traced.tracing).commit([Batch(0, 1, [entry(at, SENT) for at in range(1, 3 * MAX_LINKS)])])
     assert len(traced.spans["postgres commit"].links) == MAX_LINKS
 
 
-def test_it_is_not_even_imported_where_it_is_off():
-    traces = (
-        "opentelemetry.sdk.trace",
-        "opentelemetry.exporter",
-        "service.observability.tracing",
-    )  # others are redis-py's
+def test_tracing_is_not_imported_unless_configured():
+    # redis-py imports other parts of OpenTelemetry.
+    traces = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "service.observability.tracing")
     program = f"import sys, service.server.wsgi; print([name for name in sys.modules if name.startswith({traces})])"
     env = {"LIKEWISE_SECRET": "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi", "PATH": ""}
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)

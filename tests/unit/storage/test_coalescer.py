@@ -1,4 +1,4 @@
-"""Callers that wait together leave together, each gets its own outcome, and nobody is left behind."""
+"""Group commit: waiting calls share a batch, and each call gets its own outcome."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ class Item:
     outcome: int | None = None
 
 
-def test_what_waits_behind_a_slow_batch_leaves_as_one() -> None:
+def test_calls_that_wait_for_a_slow_batch_share_the_next() -> None:
     batches: list[list[int]] = []
     entered, go_on = threading.Event(), threading.Event()
 
@@ -66,7 +66,7 @@ def test_a_batch_is_bounded() -> None:
     assert sizes == [1, 4, 4, 2]
 
 
-def test_a_run_that_raises_frees_the_next() -> None:
+def test_an_exception_does_not_block_the_next_batch() -> None:
     def run(items: list[Item]) -> None:
         if items[0].number == 0:
             raise ZeroDivisionError
@@ -95,6 +95,6 @@ print(batches)
 """
 
 
-def test_greenlets_that_are_ready_at_once_leave_as_one() -> None:
+def test_greenlets_that_are_ready_together_share_a_batch() -> None:
     done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "[[0, 1, 2, 3, 4]]"

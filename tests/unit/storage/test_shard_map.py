@@ -1,4 +1,4 @@
-"""Which database holds which shards, and the sentence for a map that can't be."""
+"""Parsing of the shard map, and the messages for invalid maps."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_ranges_and_single_shards() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "each of the shards 0 to 3 once"),
         ("0-2=postgresql://a/x", "each of the shards 0 to 3 once"),
@@ -22,8 +22,8 @@ def test_ranges_and_single_shards() -> None:
         ("0-3", "'0-3' is not"),
     ],
 )
-def test_a_wrong_map_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
+def test_an_invalid_map_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         parse_shard_map(text, 4)
 
 

@@ -1,4 +1,4 @@
-"""The frozen vectors: a change of any of these loses every like ever stored."""
+"""Test vectors of the sharding. A change of any result would lose every stored like."""
 
 import binascii
 
@@ -39,7 +39,7 @@ def test_doubling_splits_a_shard_in_two(post: str) -> None:
     assert tags(512)[:256] == tags(256)
 
 
-def test_many_posts_fill_every_shard_alike() -> None:
+def test_posts_are_spread_evenly() -> None:
     counts = [0] * 256
     for number in range(25_600):
         counts[shard_of(f"post-{number}", 256)] += 1
