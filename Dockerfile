@@ -8,6 +8,13 @@ RUN python3 -m venv --without-pip /opt/likewise
 WORKDIR /source
 COPY requirements-image.lock .
 RUN python3 -m pip --python /opt/likewise/bin/python install --require-hashes --only-binary :all: -r requirements-image.lock
+# The autoscaler uses the transport of the official Kubernetes client. The generated classes of every API and the asyncio
+# variant are most of the package, and nothing imports them.
+RUN cd /opt/likewise/lib/python3.13/site-packages \
+ && if [ -d kubernetes ]; then \
+      rm -r kubernetes/aio \
+      && find kubernetes/client/api kubernetes/client/models -type f ! -name '__init__.*' -delete; \
+    fi
 COPY . .
 RUN python3 -m pip wheel --no-deps --wheel-dir /wheels . \
  && python3 -m pip --python /opt/likewise/bin/python install --no-deps --no-index /wheels/*.whl \
