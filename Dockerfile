@@ -50,4 +50,4 @@ LABEL org.opencontainers.image.title="Likewise" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 EXPOSE 8000 9100
-CMD ["likewise", "api", "--bind", "0.0.0.0:8000"]
+CMD ["likewise", "api", "--bind", "[::]:8000"]

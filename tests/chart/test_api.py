@@ -134,6 +134,11 @@ def test_service_and_ingress_expose_the_api_but_not_its_metrics() -> None:
     assert {port["name"]: port["containerPort"] for port in container()["ports"]} == {"http": 8000, "metrics": 9100}
 
 
+def test_pods_listen_on_ipv6_and_ipv4() -> None:
+    assert container()["command"] == ["likewise", "api", "--bind", "[::]:8000"]
+    assert find_object(render(), "ConfigMap", "likewise")["data"]["LIKEWISE_METRICS_HOST"] == "[::]"
+
+
 def test_the_ingress_balances_by_load_and_limits_bodies_and_rates() -> None:
     annotations = find_object(render(), "Ingress", "likewise")["metadata"]["annotations"]
     for prefix, expected in {

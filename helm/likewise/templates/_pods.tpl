@@ -12,7 +12,7 @@
 {{- range $name, $value := .Values.settings }}
 LIKEWISE_{{ upper $name }}: {{ include "likewise.setting" $value | quote }}
 {{- end }}
-LIKEWISE_METRICS_HOST: "0.0.0.0"
+LIKEWISE_METRICS_HOST: "[::]"
 LIKEWISE_METRICS_PORT: {{ .Values.metrics.port | quote }}
 {{- with .Values.tracing.endpoint }}
 LIKEWISE_TRACE_ENDPOINT: {{ . | quote }}

@@ -13,7 +13,7 @@ The pods of the autoscaler and of its CronJob: (dict "root" $ "args" list-of-wor
 - {name: LIKEWISE_AUTOSCALER_FLUSHERS, value: {{ include "likewise.fullname" . }}-flusher}
 - {name: LIKEWISE_AUTOSCALER_LEASE, value: {{ include "likewise.autoscaler.name" . }}}
 - {name: LIKEWISE_AUTOSCALER_DECISIONS, value: {{ include "likewise.autoscaler.name" . }}}
-- {name: LIKEWISE_AUTOSCALER_METRICS_HOST, value: "0.0.0.0"}
+- {name: LIKEWISE_AUTOSCALER_METRICS_HOST, value: "[::]"}
 - {name: LIKEWISE_AUTOSCALER_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
 - {name: LIKEWISE_AUTOSCALER_MIN_REPLICAS, value: {{ .Values.hpa.minReplicas | quote }}}
 - {name: LIKEWISE_AUTOSCALER_MAX_REPLICAS, value: {{ .Values.hpa.maxReplicas | quote }}}
