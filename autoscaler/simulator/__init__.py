@@ -1,1 +1,1 @@
-"""What a policy would have done: a trace in, replicas, violation seconds and pod-seconds out, beside other policies."""
+"""Simulate autoscaling policies on a demand, and compare their violations and costs."""

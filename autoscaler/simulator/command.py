@@ -1,4 +1,4 @@
-"""`likewise-autoscaler simulate`: try the policy, as it is set, on a trace or a shape, beside the others."""
+"""Define `likewise-autoscaler simulate`, which compares the policy with others on a trace or a generated demand."""
 
 import json
 from collections.abc import Sequence
@@ -12,73 +12,87 @@ from rich.progress import Progress
 from rich.table import Table
 
 from autoscaler.settings import settings_from_environment
+from autoscaler.simulator.model.cluster_model import ClusterModel
 from autoscaler.simulator.model.shapes import SHAPES
-from autoscaler.simulator.model.trace import Trace, read
-from autoscaler.simulator.model.world import World
-from autoscaler.simulator.report.comparison import POLICIES, Result, contest
+from autoscaler.simulator.model.trace import Trace, read_trace
+from autoscaler.simulator.report.comparison import POLICIES, Comparison, compare
 from autoscaler.simulator.report.plot import plot
 
-_WORLD = World()
+_DEFAULTS = ClusterModel()
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--trace", "file", type=_FILE, help="A CSV `timestamp,value`: seconds or ISO 8601, and a rate.")
 @click.option(
-    "--scale", type=float, default=1.0, show_default=True, help="Values of the CSV times this are requests/s."
+    "--trace",
+    "trace_file",
+    type=_FILE,
+    help="A CSV file with the columns `timestamp,value`. Timestamps are in seconds or ISO 8601.",
 )
-@click.option("--edges", is_flag=True, help="Rises of the CSV at the edges of its bins, not as lines between them.")
-@click.option("--shape", type=click.Choice(list(SHAPES)), help="A generated demand instead.")
-@click.option("--base", type=float, default=2_100.0, show_default=True, help="Of a shape: requests/s before and after.")
-@click.option("--peak", type=float, default=11_500.0, show_default=True, help="Of a shape: the highest requests/s.")
 @click.option(
-    "--capacity", type=float, default=_WORLD.capacity, show_default=True, help="Requests/s a busy pod serves."
+    "--scale", type=float, default=1.0, show_default=True, help="Factor from values of the CSV file to requests/s."
 )
-@click.option("--ready-in", type=float, default=_WORLD.start_s, show_default=True, help="Seconds until a pod is ready.")
-@click.option("--hpa-lag", type=float, default=_WORLD.hpa_lag_s, show_default=True, help="Age of what the HPA sees, s.")
-@click.option("--policy", "policies", type=click.Choice(list(POLICIES)), multiple=True, help="Only these.")
-@click.option("--json", "json_file", type=_FILE, help="The scores as JSON.")
-@click.option("--plot", "plot_file", type=_FILE, help="Demand, pods and wait as SVG.")
-def simulate(file: Path | None, shape: str | None, policies: Sequence[str], **asked: Any) -> None:
-    """Say what the policies would have done to a demand.
+@click.option("--edges", is_flag=True, help="Make each rise of the CSV file a jump at the start of its interval.")
+@click.option("--shape", type=click.Choice(list(SHAPES)), help="A generated demand instead of a CSV file.")
+@click.option("--base", type=float, default=2_100.0, show_default=True, help="Requests/s before and after the shape.")
+@click.option("--peak", type=float, default=11_500.0, show_default=True, help="Highest requests/s of the shape.")
+@click.option(
+    "--capacity", type=float, default=_DEFAULTS.pod_capacity, show_default=True, help="Requests/s of a busy pod."
+)
+@click.option(
+    "--ready-in", type=float, default=_DEFAULTS.pod_startup_s, show_default=True, help="Seconds until a pod is ready."
+)
+@click.option(
+    "--hpa-lag", type=float, default=_DEFAULTS.hpa_lag_s, show_default=True, help="Age of the HPA's metrics in seconds."
+)
+@click.option("--policy", "policies", type=click.Choice(list(POLICIES)), multiple=True, help="Run only these policies.")
+@click.option("--json", "json_file", type=_FILE, help="Write the scores to this JSON file.")
+@click.option(
+    "--plot", "plot_file", type=_FILE, help="Write a plot of the demand, the pods and the wait to this SVG file."
+)
+def simulate(trace_file: Path | None, shape: str | None, policies: Sequence[str], **options: Any) -> None:
+    """Simulate the policies on a demand and print their scores.
 
-    The policy is set as in `run`, by LIKEWISE_AUTOSCALER_*; all are given its minimum and maximum.
+    The LIKEWISE_AUTOSCALER_* variables configure the policy, as for `run`. All policies have the same minimum and
+    maximum.
     """
-    if (file is None) == (shape is None):
+    if (trace_file is None) == (shape is None):
         raise click.UsageError("give either --trace or --shape")
-    settings = settings_from_environment(pod_capacity=_positive("--capacity", asked["capacity"]))
-    trace = _trace(file, shape, asked)
-    world = World(
-        capacity=settings.pod_capacity, min_replicas=settings.min_replicas, max_replicas=settings.max_replicas,
-        start_s=_positive("--ready-in", asked["ready_in"]), hpa_lag_s=_positive("--hpa-lag", asked["hpa_lag"]),
+    settings = settings_from_environment(pod_capacity=_positive("--capacity", options["capacity"]))
+    trace = _trace(trace_file, shape, options)
+    cluster = ClusterModel(
+        pod_capacity=settings.pod_capacity, min_replicas=settings.min_replicas, max_replicas=settings.max_replicas,
+        pod_startup_s=_positive("--ready-in", options["ready_in"]),
+        hpa_lag_s=_positive("--hpa-lag", options["hpa_lag"]),
     )  # fmt: skip
     with Progress(console=Console(stderr=True), transient=True) as progress:
         tasks = {name: progress.add_task(name, total=1.0) for name in policies or POLICIES}
-        result = contest(
-            trace, world, settings, tuple(tasks), lambda name, share: progress.update(tasks[name], completed=share)
+        comparison = compare(
+            trace, cluster, settings, tuple(tasks), lambda name, share: progress.update(tasks[name], completed=share)
         )
-    Console().print(table(result))
-    _write(result, world, asked)
+    Console().print(score_table(comparison))
+    _write_files(comparison, cluster, options)
 
 
-def table(result: Result) -> Table:
-    """A row for each policy."""
-    ideal = result.scores.get("ideal")
-    shown = Table(title=f"{result.trace.name}: {result.trace.seconds:,.0f} s, {result.spikes} spikes")
-    shown.add_column("policy", no_wrap=True)
+def score_table(comparison: Comparison) -> Table:
+    """Return a table with a row for each policy."""
+    ideal = comparison.scores.get("ideal")
+    trace = comparison.trace
+    table = Table(title=f"{trace.name}: {trace.duration_s:,.0f} s, {comparison.spikes} spikes")
+    table.add_column("policy", no_wrap=True)
     for name in ("violation, s", "pod-seconds", "of ideal", "reversals", "peak", "requests lost"):
-        shown.add_column(name, justify="right")
-    for name, score in result.scores.items():
+        table.add_column(name, justify="right")
+    for name, score in comparison.scores.items():
         ratio = f"{score.pod_seconds / ideal.pod_seconds:.2f}" if ideal else ""
         figures = (f"{score.violation_s:,.0f}", f"{score.pod_seconds:,.0f}", ratio, f"{score.reversals:,}")
-        shown.add_row(name, *figures, f"{score.peak:,}", f"{score.lost:,.0f}")
-    return shown
+        table.add_row(name, *figures, f"{score.peak:,}", f"{score.lost:,.0f}")
+    return table
 
 
-def _trace(file: Path | None, shape: str | None, asked: dict[str, Any]) -> Trace:
-    if file is not None:
-        return read(file, scale=_positive("--scale", asked["scale"]), edges=asked["edges"])
-    base, peak = _positive("--base", asked["base"]), _positive("--peak", asked["peak"])
+def _trace(trace_file: Path | None, shape: str | None, options: dict[str, Any]) -> Trace:
+    if trace_file is not None:
+        return read_trace(trace_file, scale=_positive("--scale", options["scale"]), edges=options["edges"])
+    base, peak = _positive("--base", options["base"]), _positive("--peak", options["peak"])
     if peak < base:
         raise click.UsageError(f"--peak {peak:g} is below --base {base:g}")
     return SHAPES[shape or ""](base, peak)
@@ -90,15 +104,15 @@ def _positive(option: str, value: float) -> float:
     return value
 
 
-def _write(result: Result, world: World, asked: dict[str, Any]) -> None:
-    scores = {name: asdict(score) for name, score in result.scores.items()}
-    if asked["json_file"]:
-        _put(asked["json_file"], json.dumps({result.trace.name: scores}, indent=2) + "\n")
-    if asked["plot_file"]:
-        _put(asked["plot_file"], plot(result, world))
+def _write_files(comparison: Comparison, cluster: ClusterModel, options: dict[str, Any]) -> None:
+    scores = {name: asdict(score) for name, score in comparison.scores.items()}
+    if options["json_file"]:
+        _write_file(options["json_file"], json.dumps({comparison.trace.name: scores}, indent=2) + "\n")
+    if options["plot_file"]:
+        _write_file(options["plot_file"], plot(comparison, cluster))
 
 
-def _put(path: Path, text: str) -> None:
+def _write_file(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,1 +1,1 @@
-"""What an autoscaler does to a Deployment, recorded, compared and drawn."""
+"""Record the scaling of a Deployment, compare it with the simulator, and plot it."""

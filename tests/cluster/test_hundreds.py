@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from autoscaler.policy.tuning import Tuning
-from bench.scaling.paper import Count, Points, difference, over_time, reversals, simulated
-from bench.scaling.recorder import Recorder, Steps, at
+from bench.scaling.recorder import Recorder, Steps, value_at
+from bench.scaling.simulated import Count, Points, count_over_time, count_turns, relative_difference, simulate_demand
 from tests.support.chart import find_object, pod_spec, render
 from tests.support.cluster.autoscaler_testbed import NAME, AutoscalerTestbed, kubeconfig_of_account, rbac_objects
 from tests.support.cluster.fake_load import FakeLoad, FakePods, demand_at
@@ -102,11 +102,11 @@ class Drill:
     def numbers_after_rise(self, steps: Steps) -> list[int]:
         """Return the numbers from the rise on."""
         rise = self.start + RISE_S
-        return [at(steps, rise), *(number for when, number in steps if when > rise)]
+        return [value_at(steps, rise), *(number for when, number in steps if when > rise)]
 
     def as_function(self, steps: Steps) -> Count:
         """Return the number as a function of the demand's time."""
-        return lambda now: at(steps, self.start + now)
+        return lambda now: value_at(steps, self.start + now)
 
 
 @contextmanager
@@ -131,30 +131,30 @@ def running_drill(testbed: AutoscalerTestbed, points: Points, *, hpa: str) -> It
 
 def mostly_ready(recorder: Recorder, pods: int) -> bool:
     """Tell whether that many pods exist, and nearly all are ready."""
-    complete = at(recorder.existing, time.monotonic()) == pods
+    complete = value_at(recorder.existing, time.monotonic()) == pods
     return complete and len(recorder.ready_pods()) >= READY_SHARE * pods
 
 
 def compare_with_simulator(drill: Drill, points: Points) -> dict[str, Any]:
     """Return the figures of the drill and of the simulator, with the same tuning and the measured start-up time."""
     tuning = Tuning.model_validate({name.lower(): value for name, value in SETTINGS.items()})
-    pod_startup_s = median(drill.recorder.leads_s)
-    moments = simulated(points, tuning, pod_startup_s, POST_SHARE)
+    pod_startup_s = median(drill.recorder.startup_times_s)
+    simulated = simulate_demand(points, tuning, pod_startup_s, POST_SHARE)
     recorder, end = drill.recorder, points[-1][0]
     pairs = {
-        "asked": (recorder.asked, lambda moment: moment.asked),
-        "existing": (recorder.existing, lambda moment: moment.existing),
-        "ready": (recorder.ready, lambda moment: moment.ready),
+        "asked": (recorder.desired, lambda step: step.replicas),
+        "existing": (recorder.existing, lambda step: step.existing),
+        "ready": (recorder.ready, lambda step: step.ready),
     }
     return {
         "lead_s": round(pod_startup_s, 2),
-        "first_change_s": round(drill.first(recorder.asked, MIN_PODS + 1), 2),
-        "all_asked_s": round(drill.first(recorder.asked, MAX_PODS), 2),
+        "first_change_s": round(drill.first(recorder.desired, MIN_PODS + 1), 2),
+        "all_asked_s": round(drill.first(recorder.desired, MAX_PODS), 2),
         "mostly_ready_s": round(drill.first(recorder.ready, round(READY_SHARE * MAX_PODS)), 2),
-        "asked": drill.numbers_after_rise(recorder.asked),
-        "simulated": without_repeats([moment.asked for moment in moments]),
+        "asked": drill.numbers_after_rise(recorder.desired),
+        "simulated": without_repeats([step.replicas for step in simulated]),
         "difference": {
-            name: round(difference(drill.as_function(steps), over_time(moments, pods), 0, end), 4)
+            name: round(relative_difference(drill.as_function(steps), count_over_time(simulated, pods), 0, end), 4)
             for name, (steps, pods) in pairs.items()
         },
     }
@@ -171,14 +171,14 @@ def test_600_pods_are_requested_in_seconds_and_removed_as_the_simulator_predicts
     with running_drill(testbed, points, hpa="") as drill:
         recorder = drill.recorder
         eventually(lambda: mostly_ready(recorder, MAX_PODS), RISE_S + 60)
-        eventually(lambda: MIN_PODS <= recorder.asked[-1][1] == recorder.existing[-1][1] <= MAX_PODS_AFTER, 120)
+        eventually(lambda: MIN_PODS <= recorder.desired[-1][1] == recorder.existing[-1][1] <= MAX_PODS_AFTER, 120)
     figures = compare_with_simulator(drill, points)
     if file := os.environ.get("LIKEWISE_DRILL_JSON"):
         Path(file).write_text(json.dumps(figures, indent=1) + "\n")
     assert figures["first_change_s"] <= MAX_FIRST_CHANGE_S, figures
     assert figures["all_asked_s"] <= MAX_ALL_REQUESTED_S, figures
-    assert MIN_PODS <= recorder.asked[-1][1] <= MAX_PODS_AFTER, figures
-    assert reversals(drill.numbers_after_rise(recorder.asked)) == 1, figures
+    assert MIN_PODS <= recorder.desired[-1][1] <= MAX_PODS_AFTER, figures
+    assert count_turns(drill.numbers_after_rise(recorder.desired)) == 1, figures
     assert max(figures["difference"][name] for name in ("asked", "existing")) <= 0.05, figures
 
 
@@ -187,12 +187,12 @@ def test_with_an_hpa_without_metrics_min_replicas_scales_up(testbed: AutoscalerT
     with running_drill(testbed, demand(15, 32), hpa=NAME) as drill:
         eventually(lambda: mostly_ready(drill.recorder, MAX_PODS), RISE_S + 60)
     recorder = drill.recorder
-    assert drill.first(recorder.floor, MIN_PODS + 1) <= MAX_FIRST_CHANGE_S
-    assert drill.first(recorder.floor, MAX_PODS) <= MAX_ALL_REQUESTED_S
-    assert drill.first(recorder.asked, MAX_PODS) <= MAX_ALL_REQUESTED_S
+    assert drill.first(recorder.min_replicas, MIN_PODS + 1) <= MAX_FIRST_CHANGE_S
+    assert drill.first(recorder.min_replicas, MAX_PODS) <= MAX_ALL_REQUESTED_S
+    assert drill.first(recorder.desired, MAX_PODS) <= MAX_ALL_REQUESTED_S
     # The scale-down has started.
-    assert MIN_PODS <= recorder.floor[-1][1] < MAX_PODS
-    assert reversals(drill.numbers_after_rise(recorder.floor)) == 1, recorder.floor
+    assert MIN_PODS <= recorder.min_replicas[-1][1] < MAX_PODS
+    assert count_turns(drill.numbers_after_rise(recorder.min_replicas)) == 1, recorder.min_replicas
     # An HPA without metrics removes no pods.
-    assert reversals(drill.numbers_after_rise(recorder.asked)) == 0, recorder.asked
+    assert count_turns(drill.numbers_after_rise(recorder.desired)) == 0, recorder.desired
     assert "FailedGetResourceMetric" in testbed.space.kubectl("describe", "hpa", NAME)

@@ -1,1 +1,1 @@
-"""A cluster, its pods and the traffic they get, in simulated time."""
+"""Model a cluster, its pods and their traffic in simulated time."""

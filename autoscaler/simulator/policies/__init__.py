@@ -1,1 +1,1 @@
-"""The policies that are compared."""
+"""Implement the policies that the simulator compares."""

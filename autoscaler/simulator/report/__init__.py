@@ -1,1 +1,1 @@
-"""Scores, comparison and drawings."""
+"""Score, compare and plot simulated runs."""

@@ -1,53 +1,54 @@
-"""All policies on one trace."""
+"""Run all policies on one trace."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaler.policy.tuning import Tuning
-from autoscaler.simulator.model.run import Moment, Policy, run
+from autoscaler.simulator.model.cluster_model import ClusterModel
+from autoscaler.simulator.model.simulation import Policy, Step, simulate
 from autoscaler.simulator.model.trace import Trace
-from autoscaler.simulator.model.world import World
 from autoscaler.simulator.policies.foresight import Bound, Ideal
 from autoscaler.simulator.policies.hpa import Hpa
 from autoscaler.simulator.policies.kpa import Kpa
-from autoscaler.simulator.policies.likewise import Likewise, LikewiseWithHpa, LikewiseWithQuickHpa
-from autoscaler.simulator.report.score import Score, score, spikes
+from autoscaler.simulator.policies.likewise import Likewise, LikewiseWithChartHpa, LikewiseWithHpa
+from autoscaler.simulator.report.score import Score, count_spikes, score_run
 
-POLICIES: Mapping[str, Callable[[World, Trace, Tuning], Policy]] = {
-    "ideal": lambda world, trace, _: Ideal(world, trace),
-    "bound": lambda world, trace, _: Bound(world, trace),
-    "hpa": lambda world, _, __: Hpa(world),
-    "kpa": lambda world, _, __: Kpa(world),
-    "likewise": lambda world, _, tuning: Likewise(world, tuning),
-    "likewise+hpa": lambda world, _, tuning: LikewiseWithHpa(world, tuning),
-    "likewise+hpa30": lambda world, _, tuning: LikewiseWithQuickHpa(world, tuning),
+POLICIES: Mapping[str, Callable[[ClusterModel, Trace, Tuning], Policy]] = {
+    "ideal": lambda cluster, trace, _: Ideal(cluster, trace),
+    "bound": lambda cluster, trace, _: Bound(cluster, trace),
+    "hpa": lambda cluster, _, __: Hpa(cluster),
+    "kpa": lambda cluster, _, __: Kpa(cluster),
+    "likewise": lambda cluster, _, tuning: Likewise(cluster, tuning),
+    "likewise+hpa": lambda cluster, _, tuning: LikewiseWithHpa(cluster, tuning),
+    "likewise+hpa30": lambda cluster, _, tuning: LikewiseWithChartHpa(cluster, tuning),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A trace, its spikes, and what each policy came to; `moments` of each, for a plot."""
+class Comparison:
+    """A trace, the number of its spikes, and the score and the steps of each policy."""
 
     trace: Trace
     spikes: int
     scores: Mapping[str, Score]
-    moments: Mapping[str, Sequence[Moment]]
+    steps: Mapping[str, Sequence[Step]]
 
 
-def contest(
+def compare(
     trace: Trace,
-    world: World,
+    cluster: ClusterModel,
     tuning: Tuning,
     policies: Sequence[str] = tuple(POLICIES),
     progress: Callable[[str, float], object] = lambda *_: None,
-) -> Result:
-    """Run the named policies in turn; `progress` hears a policy's name and the share of the trace that is done."""
-    moments: dict[str, Sequence[Moment]] = {}
+) -> Comparison:
+    """Run the named policies in turn. `progress` receives a policy's name and the completed share of the trace."""
+    steps: dict[str, Sequence[Step]] = {}
     for name in policies:
-        moments[name] = run(trace, POLICIES[name](world, trace, tuning), world, _told(progress, name))
+        steps[name] = simulate(trace, POLICIES[name](cluster, trace, tuning), cluster, _progress_of(name, progress))
         progress(name, 1.0)
-    return Result(trace, spikes(trace, world), {name: score(found) for name, found in moments.items()}, moments)
+    scores = {name: score_run(run) for name, run in steps.items()}
+    return Comparison(trace, count_spikes(trace, cluster), scores, steps)
 
 
-def _told(progress: Callable[[str, float], object], name: str) -> Callable[[float], object]:
+def _progress_of(name: str, progress: Callable[[str, float], object]) -> Callable[[float], object]:
     return lambda share: progress(name, share)

@@ -1,4 +1,4 @@
-"""Panels of lines over the same time, one above the other, as SVG. Pure."""
+"""Draw panels of lines over the same time axis, one above the other, as SVG. Pure."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +13,7 @@ _STYLE = (
     ".line{fill:none;stroke-width:1.7;stroke-linejoin:round}"
 )
 _TICKS = 5
+# (shortest span, length of the unit, name of the unit), longest first.
 _UNITS_S = ((172_800.0, 86_400.0, "d"), (10_800.0, 3_600.0, "h"), (240.0, 60.0, "min"), (0.0, 1.0, "s"))
 
 Points = Sequence[tuple[float, float]]
@@ -20,7 +21,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Points of (time in s, value)."""
+    """A line through points of (time in s, value)."""
 
     name: str
     colour: str
@@ -30,8 +31,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines on one scale, linear from 0; or logarithmic over `decades`, from a power of ten to another. `steps`: each
-    value holds until the next. `limit` is a dotted line.
+    """Lines on one scale.
+
+    The scale is linear from 0, or logarithmic from the first to the second power of ten in `decades`. With `steps` each
+    value holds until the next one. `limit` is drawn as a dotted line.
     """
 
     title: str
@@ -41,20 +44,20 @@ class Panel:
     limit: float | None = None
 
 
-def draw(title: str, about: str, legend: Sequence[Line], panels: Sequence[Panel], span: tuple[float, float]) -> str:
-    """A picture of the panels from one time to another, in s; `about` is read aloud."""
+def draw(title: str, text: str, legend: Sequence[Line], panels: Sequence[Panel], span: tuple[float, float]) -> str:
+    """Return an SVG of the panels over a span of time, in s. `text` is the alternative text for screen readers."""
     height = _TOP + len(panels) * (_HEIGHT + _GAP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" role="img">',
-        f"<title>{escape(about)}</title>",
+        f"<title>{escape(text)}</title>",
         f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>',
-        *_legend(title, legend),
-        *(part for row, panel in enumerate(panels) for part in _drawn(panel, span, row)),
+        *_draw_legend(title, legend),
+        *(part for row, panel in enumerate(panels) for part in _draw_panel(panel, span, row)),
     ]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _legend(title: str, lines: Sequence[Line]) -> Iterator[str]:
+def _draw_legend(title: str, lines: Sequence[Line]) -> Iterator[str]:
     yield f'<text class="title" x="{_LEFT}" y="22">{escape(title)}</text>'
     left = _LEFT
     for line in lines:
@@ -67,22 +70,23 @@ def _dash(line: Line) -> str:
     return ' stroke-dasharray="6 4"' if line.dashed else ""
 
 
-def _drawn(panel: Panel, span: tuple[float, float], row: int) -> Iterator[str]:
-    place, ticks = _decades(*panel.decades) if panel.decades else _linear(panel.lines)
-    yield f'<text class="title" x="{_LEFT}" y="{_down(row, 1) - 8:.0f}">{escape(panel.title)}</text>'
+def _draw_panel(panel: Panel, span: tuple[float, float], row: int) -> Iterator[str]:
+    scale, ticks = _logarithmic(*panel.decades) if panel.decades else _linear(panel.lines)
+    yield f'<text class="title" x="{_LEFT}" y="{_y(row, 1) - 8:.0f}">{escape(panel.title)}</text>'
     for value, label in ticks:
-        at = _down(row, place(value))
+        at = _y(row, scale(value))
         yield f'<path class="rule" d="M{_LEFT} {at:.1f}h{_WIDTH}"/>'
         yield f'<text x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
-    yield from _times(span, row)
+    yield from _draw_times(span, row)
     for line in panel.lines:
-        path = _path(line.points, span, row, place, panel.steps)
+        path = _path(line.points, span, row, scale, panel.steps)
         yield f'<path class="line {escape(line.name)}" stroke="{line.colour}"{_dash(line)} d="{path}"/>'
     if panel.limit is not None:
-        yield f'<path class="slo" d="M{_LEFT} {_down(row, place(panel.limit)):.1f}h{_WIDTH}"/>'
+        yield f'<path class="slo" d="M{_LEFT} {_y(row, scale(panel.limit)):.1f}h{_WIDTH}"/>'
 
 
-Scale = tuple[Callable[[float], float], Sequence[tuple[float, str]]]  # to a share of the height; values with labels
+# Maps a value to a share of the height, and lists the ticks as (value, label).
+Scale = tuple[Callable[[float], float], Sequence[tuple[float, str]]]
 
 
 def _linear(lines: Sequence[Line]) -> Scale:
@@ -92,43 +96,43 @@ def _linear(lines: Sequence[Line]) -> Scale:
     return lambda value: value / top, [(step * at, f"{step * at:,.10g}") for at in range(round(top / step) + 1)]
 
 
-def _decades(low: int, high: int) -> Scale:
-    def place(value: float) -> float:
+def _logarithmic(low: int, high: int) -> Scale:
+    def scale(value: float) -> float:
         inside = min(max(value, 10.0**low), 10.0**high)
         return (math.log10(inside) - low) / (high - low)
 
-    return place, [(10.0**power, f"{10.0**power:,.10g}") for power in range(low, high + 1)]
+    return scale, [(10.0**power, f"{10.0**power:,.10g}") for power in range(low, high + 1)]
 
 
-def _path(points: Points, span: tuple[float, float], row: int, place: Callable[[float], float], steps: bool) -> str:
-    """Straight from point to point, or in steps, as pods are there from one moment to the next."""
-    places = [(f"{_along(time, span):.1f}", f"{_down(row, place(value)):.1f}") for time, value in points]
+def _path(points: Points, span: tuple[float, float], row: int, scale: Callable[[float], float], steps: bool) -> str:
+    """Return an SVG path, straight from point to point or in steps."""
+    points_px = [(f"{_x(time, span):.1f}", f"{_y(row, scale(value)):.1f}") for time, value in points]
     return "".join(
-        f"M{x} {y}" if at == 0 else (f"H{x}V{y}" if steps else f"L{x} {y}") for at, (x, y) in enumerate(places)
+        f"M{x} {y}" if at == 0 else (f"H{x}V{y}" if steps else f"L{x} {y}") for at, (x, y) in enumerate(points_px)
     )
 
 
-def _times(span: tuple[float, float], row: int) -> Iterator[str]:
+def _draw_times(span: tuple[float, float], row: int) -> Iterator[str]:
     length = span[1] - span[0]
-    unit_s, unit = next((size, name) for least, size, name in _UNITS_S if length >= least)
+    unit_s, unit = next((size, name) for shortest, size, name in _UNITS_S if length >= shortest)
     step = _round_step(length / unit_s)
     for tick in range(math.ceil(span[0] / unit_s / step), int(span[1] / unit_s / step + 1e-9) + 1):
-        at = _along(tick * step * unit_s, span)
+        at = _x(tick * step * unit_s, span)
         label = f"{tick * step:g}" + (f" {unit}" if at > _LEFT + _WIDTH * 0.9 else "")
         anchor = "end" if at > _LEFT + _WIDTH - _RIGHT else "middle"
-        yield f'<text x="{at:.1f}" y="{_down(row, 0) + 18:.0f}" text-anchor="{anchor}">{label}</text>'
+        yield f'<text x="{at:.1f}" y="{_y(row, 0) + 18:.0f}" text-anchor="{anchor}">{label}</text>'
 
 
-def _along(time: float, span: tuple[float, float]) -> float:
+def _x(time: float, span: tuple[float, float]) -> float:
     return _LEFT + (time - span[0]) / (span[1] - span[0]) * _WIDTH
 
 
-def _down(row: int, share: float) -> float:
+def _y(row: int, share: float) -> float:
     return _TOP + row * (_HEIGHT + _GAP) + 18 + (1 - share) * _HEIGHT
 
 
 def _round_step(highest: float) -> float:
-    """1, 2 or 5 times a power of ten, for about five ticks."""
+    """Return 1, 2 or 5 times a power of ten, for about five ticks."""
     rough = highest / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough * 0.999)

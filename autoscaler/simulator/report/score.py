@@ -1,21 +1,23 @@
-"""What a run was worth: seconds of violation, pod-seconds, reversals. Pure."""
+"""Score a run by its violations, pod-seconds and reversals. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from autoscaler.simulator.model.run import Moment
+from autoscaler.simulator.model.cluster_model import ClusterModel
+from autoscaler.simulator.model.simulation import Step
 from autoscaler.simulator.model.trace import Trace
-from autoscaler.simulator.model.world import World
 
-_SPIKE = 0.1  # share by which demand must rise and fall again to be a spike: the HPA's tolerance is the same
+# A spike rises and falls by at least this share. It equals the HPA's tolerance.
+_SPIKE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`violation_s` seconds in which requests waited too long or were refused; `pod_seconds` of all existing pods.
+    """The score of a run.
 
-    `reversals` is how often raising turned into releasing: once for a spike that is met in one go. `peak` is the most
-    replicas, `lost` the requests that were refused or served too late.
+    `violation_s` is the time in which requests waited too long or were refused. `pod_seconds` counts all existing pods.
+    `reversals` counts the scale-ups that were followed by a scale-down; a spike needs at least one. `peak` is the
+    highest number of replicas. `lost` requests were refused, or served too late.
     """
 
     violation_s: float
@@ -25,46 +27,43 @@ class Score:
     lost: float
 
 
-def score(moments: Sequence[Moment]) -> Score:
-    """Of a whole run."""
+def score_run(steps: Sequence[Step]) -> Score:
+    """Return the score of a whole run."""
     return Score(
-        violation_s=round(sum(_length(moment) for moment in moments if moment.measure.violated), 1),
-        pod_seconds=round(sum(_length(moment) * moment.existing for moment in moments)),
-        reversals=turns(moment.asked for moment in moments),
-        peak=max(moment.asked for moment in moments),
-        lost=round(sum(moment.measure.lost for moment in moments)),
+        violation_s=round(sum(step.duration_s for step in steps if step.measurement.violated), 1),
+        pod_seconds=round(sum(step.duration_s * step.existing for step in steps)),
+        reversals=count_reversals(step.replicas for step in steps),
+        peak=max(step.replicas for step in steps),
+        lost=round(sum(step.measurement.lost for step in steps)),
     )
 
 
-def turns(replicas: Iterable[int]) -> int:
-    """How often a rise is followed by a fall."""
+def count_reversals(replicas: Iterable[int]) -> int:
+    """Count the rises that are followed by a fall."""
     count, rising, before = 0, False, None
-    for asked in replicas:
-        if before is not None and asked != before:
-            count += rising and asked < before
-            rising = asked > before
-        before = asked
+    for number in replicas:
+        if before is not None and number != before:
+            count += rising and number < before
+            rising = number > before
+        before = number
     return count
 
 
-def spikes(trace: Trace, world: World) -> int:
-    """Peaks of the demand that stand out by a tenth from what is before and after, where the demand needs more than the
-    least pods; a rise at the end counts.
+def count_spikes(trace: Trace, cluster: ClusterModel) -> int:
+    """Count the peaks that exceed the demand before and after them by a tenth.
+
+    Demand that the minimum number of pods can serve is ignored. A rise at the end counts.
     """
-    least = world.min_replicas * world.capacity * world.target_utilization
+    least = cluster.min_replicas * cluster.pod_capacity * cluster.target_utilization
     count, rising, extreme = 0, False, max(least, trace.demand.values[0])
-    for raw in trace.demand.values:
-        value = max(least, raw)
+    for demand in trace.demand.values:
+        value = max(least, demand)
         if rising:
             extreme = max(extreme, value)
-            if value <= extreme * (1 - _SPIKE):
+            if value <= extreme * (1 - _SPIKE_SHARE):
                 rising, extreme = False, value
         else:
             extreme = min(extreme, value)
-            if value >= extreme * (1 + _SPIKE):
+            if value >= extreme * (1 + _SPIKE_SHARE):
                 rising, extreme, count = True, value, count + 1
     return count
-
-
-def _length(moment: Moment) -> float:
-    return moment.measure.end - moment.measure.start

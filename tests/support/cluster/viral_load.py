@@ -13,8 +13,8 @@ import time
 from datetime import datetime
 from typing import Any
 
-from bench.scaling.picture import RUNS, pictured
-from bench.scaling.recorder import Recorder, at
+from bench.scaling.plot import RUNS, plot_runs
+from bench.scaling.recorder import Recorder, Steps, value_at
 from tests.support.chart import ROOT
 from tests.support.cluster.kubectl import LONG_TIMEOUTS, Namespace, eventually, namespace
 from tests.support.cluster.load_pod import ingress_address, start_drill
@@ -68,25 +68,32 @@ def record_run(space: Namespace, likes: int, seconds: int) -> dict[str, Any]:
     """Return the numbers of pods in each second of one run, and the figures of the drill."""
     space.kubectl("delete", "pod", "drill", "--ignore-not-found", "--wait")
     with Recorder(space.name, "likewise-api", "app.kubernetes.io/component=api", "likewise-api") as recorder:
-        eventually(
-            lambda: at(recorder.ready, time.monotonic()) == at(recorder.asked, time.monotonic()) == MIN_PODS, 400
-        )
+        eventually(lambda: _now(recorder.ready) == _now(recorder.desired) == MIN_PODS, 400)
         start_drill(space, "sh", "-c", _script(ingress_address(space), likes, seconds), cpu="200m")
         eventually(lambda: _JSON in space.kubectl("logs", "drill"), seconds + 180)
         drill = _figures(space)
         start = _start_of_drill(space)
         eventually(lambda: time.monotonic() > start + seconds + RECORDED_AFTER_S, seconds + RECORDED_AFTER_S)
     moments = [start + second for second in range(-RECORDED_BEFORE_S, seconds + RECORDED_AFTER_S)]
-    kinds = ("asked", "floor", "existing", "ready")
-    pods = {kind: [at(getattr(recorder, kind), moment) for moment in moments] for kind in kinds}
+    recorded = {
+        "asked": recorder.desired,
+        "floor": recorder.min_replicas,
+        "existing": recorder.existing,
+        "ready": recorder.ready,
+    }
+    pods = {kind: [value_at(steps, moment) for moment in moments] for kind, steps in recorded.items()}
     figures = {name: drill[name] for name in ("ok", "answers", "errors", "answer", "series")}
     figures["answer"].pop("curve")
     return {
         "from_s": -RECORDED_BEFORE_S,
         "pods": pods,
-        "lead_s": [round(lead, 1) for lead in recorder.leads_s],
+        "lead_s": [round(startup_s, 1) for startup_s in recorder.startup_times_s],
         "drill": figures,
     }
+
+
+def _now(steps: Steps) -> int:
+    return value_at(steps, time.monotonic())
 
 
 def _figures(space: Namespace) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def main() -> None:
             print(name, json.dumps({key: runs[name]["drill"][key] for key in ("ok", "answer", "errors")}), flush=True)
     drill = {"likes": options.likes, "seconds": options.seconds, "capacity": options.capacity, "runs": runs}
     RESULTS.write_text(json.dumps(drill) + "\n")
-    PICTURE.write_text(pictured(drill))
+    PICTURE.write_text(plot_runs(drill))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Signals that begin, one process after the other: what becomes more is who tells, not what is to be done."""
+"""Pods that begin to report one after the other: more reports are no rise of the demand."""
 
 import pytest
 
@@ -9,48 +9,52 @@ from autoscaler.policy.tuning import Tuning
 from tests.support.observations import RUNNING
 
 TUNING = Tuning(pod_capacity=30, min_replicas=100, max_replicas=600)
-THERE = 100  # pods, which share 1,900 requests/s, nine of ten for one post
+# 100 pods share 1,900 requests/s. Nine of ten requests are for one post.
+PODS = 100
 EACH = 19.0
 
 
-def told(heard: int, now: float, *, expected: int, each: float = EACH) -> Observation:
-    pods = tuple(PodSample(f"p{i}", now, each, each, each / 30, 0, 1, ready_s=600) for i in range(heard))
-    return Observation(THERE, expected, pods, posts=(PostRate("viral", 0.9 * each * heard),) if heard else ())
+def observe(reporting: int, now: float, *, expected: int, each: float = EACH) -> Observation:
+    pods = tuple(PodSample(f"p{i}", now, each, each, each / 30, 0, 1, ready_s=600) for i in range(reporting))
+    posts = (PostRate("viral", 0.9 * each * reporting),) if reporting else ()
+    return Observation(PODS, expected, pods, posts=posts)
 
 
-def most_asked(state: State, heard: list[int], *, expected: int) -> int:
+def highest_replicas(state: State, reporting: list[int], *, expected: int) -> int:
     replicas = []
-    for now, count in enumerate(heard, 1):
-        decision = decide(state, told(count, float(now), expected=expected), float(now), TUNING)
+    for now, count in enumerate(reporting, 1):
+        decision = decide(state, observe(count, float(now), expected=expected), float(now), TUNING)
         state = decision.state
         replicas.append(decision.replicas)
     return max(replicas)
 
 
 @pytest.mark.parametrize("first", [[5, 60], [1, 30, 90], [10], [40, 41, 99]])
-def test_pods_that_begin_to_tell_are_no_rise_while_nobody_was_expected(first):
-    assert most_asked(RUNNING, [*first, *[THERE] * 40], expected=0) == THERE
+def test_pods_that_begin_to_report_are_no_rise_if_none_was_expected(first):
+    assert highest_replicas(RUNNING, [*first, *[PODS] * 40], expected=0) == PODS
 
 
-def test_nor_after_a_time_without_sight():
-    before = [THERE] * 40
-    assert most_asked(RUNNING, [*before, *[0] * 10, 5, 60, *[THERE] * 40], expected=0) == THERE
+def test_pods_that_report_again_after_a_gap_are_no_rise():
+    before = [PODS] * 40
+    assert highest_replicas(RUNNING, [*before, *[0] * 10, 5, 60, *[PODS] * 40], expected=0) == PODS
 
 
-def test_pods_that_were_expected_and_tell_again_are_no_rise():
-    heard = [*[THERE] * 40, 10, 30, 70, *[THERE] * 40]  # a Redis that came back empty
-    assert most_asked(RUNNING, heard, expected=THERE) == THERE
+def test_expected_pods_that_report_again_are_no_rise():
+    # A Redis that restarts empty.
+    reporting = [*[PODS] * 40, 10, 30, 70, *[PODS] * 40]
+    assert highest_replicas(RUNNING, reporting, expected=PODS) == PODS
 
 
-def test_a_post_that_goes_on_rising_is_seen_once_all_have_begun():
-    state, seen_at = RUNNING, 0
+def test_a_post_that_keeps_rising_is_detected_once_all_pods_report():
+    state, detected_at = RUNNING, 0
     for now in range(1, 30):
         each = EACH * (1.0 if now < 5 else min(8.0, 2 ** ((now - 5) / 4)))
-        decision = decide(state, told(THERE, float(now), expected=0, each=each), float(now), TUNING)
+        decision = decide(state, observe(PODS, float(now), expected=0, each=each), float(now), TUNING)
         state = decision.state
-        seen_at = seen_at or (now if decision.demand.viral > 0 else 0)
-    assert 5 < seen_at <= 16  # two doublings take it eight seconds
+        detected_at = detected_at or (now if decision.demand.viral > 0 else 0)
+    # Two doublings take eight seconds.
+    assert 5 < detected_at <= 16
 
 
-def test_the_first_look_raises_to_what_is_heard():
-    assert decide(RUNNING, told(THERE, 1.0, expected=0, each=24), 1.0, TUNING).replicas == 122
+def test_the_first_decision_is_on_the_reported_load():
+    assert decide(RUNNING, observe(PODS, 1.0, expected=0, each=24), 1.0, TUNING).replicas == 122

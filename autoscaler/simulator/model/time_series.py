@@ -1,12 +1,13 @@
-"""A rate over time whose mean over any recent span is known."""
+"""Record a rate over time, and compute its mean over any recent span."""
 
 from bisect import bisect_left
 
-_TRIM = 4_000  # entries from which old ones are dropped
+# Number of entries from which old ones are dropped.
+_TRIM = 4_000
 
 
-class Series:
-    """Keeps `keep_s` seconds."""
+class TimeSeries:
+    """The values of the last `keep_s` seconds."""
 
     def __init__(self, keep_s: float) -> None:
         self._keep_s = keep_s
@@ -14,7 +15,7 @@ class Series:
         self._sums: list[float] = [0.0]
 
     def add(self, end: float, value: float) -> None:
-        """The value since the end of the one before."""
+        """Add the mean value between the last entry's end and `end`."""
         self._sums.append(self._sums[-1] + value * (end - self._times[-1]))
         self._times.append(end)
         if len(self._times) > _TRIM:
@@ -23,11 +24,11 @@ class Series:
                 del self._times[:first], self._sums[:first]
 
     def mean(self, start: float, end: float) -> float:
-        """Over what is known of the span; 0 where nothing is."""
+        """Return the mean over the known part of a span, 0 where nothing is known."""
         start, end = max(start, self._times[0]), min(end, self._times[-1])
-        return (self._at(end) - self._at(start)) / (end - start) if end > start else 0.0
+        return (self._sum_at(end) - self._sum_at(start)) / (end - start) if end > start else 0.0
 
-    def _at(self, time: float) -> float:
+    def _sum_at(self, time: float) -> float:
         index = max(1, bisect_left(self._times, time))
         earlier, later = self._times[index - 1], self._times[index]
         share = (time - earlier) / (later - earlier)
