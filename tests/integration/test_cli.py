@@ -1,4 +1,4 @@
-"""The command line as scripts use it: exit codes, and one sentence that says what is wrong and where."""
+"""Test the command line as scripts use it: exit codes, and sentences that say what is wrong and where."""
 
 import json
 import os
@@ -26,12 +26,12 @@ def likewise(servers: Servers, *args: str, **settings: str) -> subprocess.Comple
     )
 
 
-def test_migrate_again_changes_nothing(servers: Servers) -> None:
-    done = likewise(servers, "migrate")
-    assert (done.returncode, done.stdout) == (0, "every database is up to date\n")
+def test_a_second_migrate_changes_nothing(servers: Servers) -> None:
+    result = likewise(servers, "migrate")
+    assert (result.returncode, result.stdout) == (0, "Every database is up to date.\n")
 
 
-def test_verify_agrees_then_finds_what_was_tampered_with(servers: Servers, stores: Stores) -> None:
+def test_verify_finds_a_count_that_was_changed(servers: Servers, stores: Stores) -> None:
     create_likes(stores).like("post", "anna")
     flush(stores)
     good = likewise(servers, "verify", "--json")
@@ -45,51 +45,51 @@ def test_verify_agrees_then_finds_what_was_tampered_with(servers: Servers, store
     assert "post: Redis shows 1 likes, Postgres has 2" in bad.stdout
 
 
-def test_a_wrong_setting_is_named(servers: Servers) -> None:
-    done = likewise(servers, "verify", LIKEWISE_SHARDS="17", LIKEWISE_FLUSH_BATCH="many")
-    assert done.returncode == 1
-    assert "LIKEWISE_FLUSH_BATCH: Input should be a valid integer" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_invalid_setting_is_named(servers: Servers) -> None:
+    result = likewise(servers, "verify", LIKEWISE_SHARDS="17", LIKEWISE_FLUSH_BATCH="many")
+    assert result.returncode == 1
+    assert "LIKEWISE_FLUSH_BATCH: Input should be a valid integer" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_servers_that_are_away_are_named(servers: Servers) -> None:
-    done = likewise(servers, "migrate", LIKEWISE_SHARD_MAP=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/nowhere")
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: Postgres 127.0.0.1:1/nowhere:")
-    done = likewise(servers, "verify", LIKEWISE_REDIS_URLS="redis://127.0.0.1:1")
-    assert done.returncode == 1
-    assert done.stderr.startswith("Error: Redis 127.0.0.1:1:")
+def test_servers_that_do_not_answer_are_named(servers: Servers) -> None:
+    result = likewise(servers, "migrate", LIKEWISE_SHARD_MAP=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/nowhere")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: Postgres 127.0.0.1:1/nowhere:")
+    result = likewise(servers, "verify", LIKEWISE_REDIS_URLS="redis://127.0.0.1:1")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: Redis 127.0.0.1:1:")
 
 
-def test_wrong_usage_is_another_exit_code(servers: Servers) -> None:
+def test_wrong_usage_has_its_own_exit_code(servers: Servers) -> None:
     assert likewise(servers, "migrate", "--phase", "never").returncode == 2
 
 
-def test_a_new_key_is_shown_once_with_its_entry(servers: Servers) -> None:
-    done = likewise(servers, "key", "new", "blog", "--scope", "seed", "--scope", "like")
-    key, *sentences, entry = [line for line in done.stdout.splitlines() if line]
-    assert (done.returncode, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
+def test_a_new_key_is_printed_with_its_entry(servers: Servers) -> None:
+    result = likewise(servers, "key", "new", "blog", "--scope", "seed", "--scope", "like")
+    key, *sentences, entry = [line for line in result.stdout.splitlines() if line]
+    assert (result.returncode, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
     assert "LIKEWISE_API_KEYS" in " ".join(sentences)
     as_json = json.loads(likewise(servers, "key", "new", "blog", "--scope", "admin", "--json").stdout)
     assert ApiKeys([as_json["entry"]]).find(as_json["key"]).may("seed")
     assert as_json["key"] != key
 
 
-def test_no_key_of_a_wrong_name_or_scope(servers: Servers) -> None:
+def test_a_key_with_a_wrong_name_or_scope_is_refused(servers: Servers) -> None:
     for args in (["Blog", "--scope", "like"], ["blog", "--scope", "root"], ["blog"], []):
-        done = likewise(servers, "key", "new", *args)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "Error: " in done.stderr
+        result = likewise(servers, "key", "new", *args)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "Error: " in result.stderr
 
 
-def test_an_error_is_one_line_of_json_and_shows_no_locals():
+def test_an_error_is_logged_as_one_line_of_json_without_locals():
     program = (
         "import structlog; from service.observability.logging import configure_logs; configure_logs()\n"
         "password = 'top' + 'secret'\n"
         "try: 1 / 0\n"
         "except ZeroDivisionError as error: structlog.get_logger().error('it broke', exc_info=error)"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
-    assert json.loads(said)["event"] == "it broke"
-    assert "ZeroDivisionError" in json.loads(said)["exception"]
-    assert "topsecret" not in said
+    line = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert json.loads(line)["event"] == "it broke"
+    assert "ZeroDivisionError" in json.loads(line)["exception"]
+    assert "topsecret" not in line
