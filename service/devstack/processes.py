@@ -1,4 +1,4 @@
-"""Child processes that die with their parent, free ports, and waiting for a condition instead of sleeping."""
+"""Start child processes that end with their parent, find free ports, and wait for conditions."""
 
 import ctypes
 import errno
@@ -19,27 +19,30 @@ from pathlib import Path
 from service.errors import LikewiseError
 
 HOST = "127.0.0.1"
-_BUS = 10_000  # a cluster node also listens on its port + 10,000
-_FREE = range(10_240, 22_000)  # these and their bus ports lie below every system's ephemeral range
-_LOG_BYTES = 10 * 2**20  # a longer log is set aside at the next start
+# A Valkey Cluster node also listens on its port + 10,000, its bus port.
+BUS_OFFSET = 10_000
+# These ports and their bus ports lie below the ephemeral range of every common system.
+_CANDIDATES = range(10_240, 22_000)
+# A longer log is renamed at the next start.
+_MAX_LOG_BYTES = 10 * 2**20
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class StartError(LikewiseError):
-    """A part of the local stack could not be started."""
+    """A part of the local stack could not be started. The message says which part and why."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The user a server runs as where we are root and it must not be."""
+    """User and group ids that a server runs as when this process is root."""
 
     uid: int
     gid: int
 
 
 def unprivileged() -> Account | None:
-    """Return the account `nobody` when we are root, else None: stay who we are."""
+    """Return the account `nobody` if this process is root, else None for the current user."""
     if os.geteuid():
         return None
     entry = pwd.getpwnam("nobody")
@@ -47,7 +50,7 @@ def unprivileged() -> Account | None:
 
 
 def make_reachable(path: Path) -> None:
-    """Let others pass through (not list) the directories above `path`: `nobody` has to reach what is below."""
+    """Let every user traverse, but not list, the directories above `path`, so that `nobody` can reach it."""
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
         if not mode & 0o001:
@@ -63,9 +66,12 @@ def spawn(
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own (Ctrl-C reaches us alone) that gets `death_signal` when we die."""
-    who: dict[str, object] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
-    if log.exists() and log.stat().st_size > _LOG_BYTES:
+    """Start a child that gets `death_signal` when this process dies.
+
+    The child has a session of its own, so that Ctrl-C reaches only this process.
+    """
+    owner: dict[str, object] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
+    if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:
         log.replace(log.with_suffix(".log.old"))
     with log.open("ab") as output:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # noqa: S603 - our own argv
@@ -77,19 +83,20 @@ def spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=_die_with_parent(death_signal),
-            **who,
+            **owner,
         )
 
 
 def _die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
-    """Linux only; elsewhere the next start finds the children by their pid files."""
+    """Return what the child runs before exec. Linux only: elsewhere the next start finds children by their notes."""
     libc, parent = _libc, os.getpid()
     if libc is None:
         return None
 
     def bind() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != parent:  # it died before the line above
+        # The parent may have died before the line above.
+        if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return bind
@@ -101,11 +108,12 @@ def terminate(
     timeout_s: float,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> None:
-    """Ask all of them to stop at once; whoever has not by `timeout_s` is killed."""
+    """Ask all processes to stop at once, and kill those that still run after `timeout_s`."""
     running = [process for process in processes if process.poll() is None]
     for process in running:
         process.send_signal(stop_signal)
-        process.send_signal(signal.SIGCONT)  # a stopped process could not obey
+        # A suspended process could not handle the signal.
+        process.send_signal(signal.SIGCONT)
     deadline = time.monotonic() + timeout_s
     for process in running:
         with suppress(subprocess.TimeoutExpired):
@@ -114,14 +122,14 @@ def terminate(
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child of `spawn` and what it started: a killed NGINX would leave workers on its port."""
+    """Kill a child of `spawn` and its own children: workers of a killed NGINX would keep its port."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:
-    """Return once `condition` holds; StartError("... `what`") when it does not in time."""
+    """Return once `condition` holds. Raise StartError that names `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -130,7 +138,7 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, ev
 
 
 def raise_file_limit() -> None:
-    """Let servers open as many sockets as the system allows: the usual soft limit is 1,024, or 256 on macOS."""
+    """Raise the limit of open files, up to 65,536: the usual soft limit is 1,024, or 256 on macOS."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (65_536, 10_240):
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -141,12 +149,15 @@ def raise_file_limit() -> None:
             return
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
-    with socket.socket() as probe:
+def port_is_free(port: int, host: str = HOST) -> bool:
+    """Return whether a server could listen on this port of `host` now."""
+    is_ipv6 = ":" in host
+    with socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_ipv6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             if error.errno in {errno.EADDRINUSE, errno.EACCES}:
                 return False
@@ -155,18 +166,18 @@ def port_is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, each with its bus port."""
+    """Return `count` random ports that are free now, together with their bus ports."""
     found: list[int] = []
-    for port in random.SystemRandom().sample(_FREE, len(_FREE)):
+    for port in random.SystemRandom().sample(_CANDIDATES, len(_CANDIDATES)):
         if len(found) == count:
             break
-        if port_is_free(port) and port_is_free(port + _BUS):
+        if port_is_free(port) and port_is_free(port + BUS_OFFSET):
             found.append(port)
     return found
 
 
 def tail(log: Path, lines: int = 8) -> str:
-    """Return the last lines of a log, for a message that says why."""
+    """Return the last lines of a log, or an empty string if it cannot be read."""
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except OSError:

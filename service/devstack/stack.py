@@ -1,4 +1,4 @@
-"""The parts of the local stack, and the order they start and stop in."""
+"""Start and stop the parts of the local stack, in order."""
 
 import http.client
 import os
@@ -8,20 +8,24 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+import psycopg
+
+from service.devstack.data_servers import DataServers
 from service.devstack.environment import effective_settings, environment
 from service.devstack.nginx import nginx_argv
-from service.devstack.postgres import PostgresServer
-from service.devstack.processes import HOST, StartError, free_ports, port_is_free, spawn, wait_until
+from service.devstack.ports import PortAllocator, is_listening, reachable_host
+from service.devstack.processes import HOST, StartError, wait_until
 from service.devstack.state import StateDir
-from service.devstack.supervisor import Supervisor, said
-from service.devstack.valkey import ValkeyCluster
+from service.devstack.supervisor import Child, Supervisor
 from service.settings import Settings
+from service.storage.postgres.migrate import migrate
 
-VALKEY_PORTS = tuple(range(7100, 7106))
-POSTGRES_PORTS = (7200, 7201)
-_CONFIG = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
+_GUNICORN_CONFIG = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
 _READY_TIMEOUT_S = 60.0
-_DRAIN_TIMEOUT_S = 40.0  # the flusher stores what is pending before it ends
+# The flusher stores what is pending before it ends.
+_DRAIN_TIMEOUT_S = 40.0
+# A worker that is told to stop while it boots does not notice it.
+_API_GRACE_S = 8
 
 
 class Stack:
@@ -41,133 +45,108 @@ class Stack:
         self.supervisor = Supervisor(state, say)
         self._state = state
         self._say = say
-        self._port = port
-        self._workers = workers or cores()
-        self._flusher_metrics_port = _next_free(settings.metrics_port)
-        self._valkey = None if "redis_urls" in settings.model_fields_set else self._cluster(replicas)
-        self._postgres = [] if "shard_map" in settings.model_fields_set else self._databases()
+        self._workers = workers or available_cores()
+        self._ports = PortAllocator(say)
+        # `--port 0` asks for free ports everywhere, not only for NGINX.
+        usual = port != 0
+        self._port = self._ports.choose(port, "NGINX")
+        self._api_port = self._ports.choose(0, "The API")
+        self._metrics_port, self._flusher_metrics_port = self._choose_metrics_ports(usual)
+        self._data = DataServers(settings, state, self._ports, replicas=replicas, prefer_usual_ports=usual)
 
     def start(self) -> None:
-        """Start everything; return when a request through NGINX is answered."""
-        self._start_data()
-        self._say("Data servers are up; starting the API ...")
-        urls = self._valkey.urls if self._valkey else []
-        databases = [server.url for server in self._postgres]
-        self.settings = effective_settings(self.settings, self._state, urls, databases)
+        """Start everything and return when a request through NGINX is answered."""
+        self._data.start(self.supervisor)
+        self._say("Data servers are up. Starting the API ...")
+        settings = self.settings.model_copy(update={"metrics_port": self._metrics_port})
+        self.settings = effective_settings(settings, self._state, self._data.redis_urls, self._data.databases)
         env = environment(self.settings, self._state.path / "env")
-        self._migrate(env)
-        self._start_services(env)
+        self._migrate()
+        self._start_flusher(env)
+        self._start_api(env)
+        self._start_nginx(env)
 
     def stop(self) -> None:
-        """Stop everything: NGINX, API, flusher (it drains), Valkey, Postgres."""
+        """Stop everything in this order: NGINX, API, flusher (after storing what is pending), Valkey, Postgres."""
         self.supervisor.stop()
-        if self._valkey:
-            self._valkey.stop()
-        for server in self._postgres:
-            server.stop()
+        self._data.stop()
         self.supervisor.forget()
+        self._ports.release()
 
     def addresses(self) -> str:
-        """Where everything listens, for people."""
+        """Return a text for people that lists every address."""
         lines = [f"Likewise is up: http://{HOST}:{self._port}/"]
-        if self.settings.metrics_port:
-            at = f"http://{self.settings.metrics_host}"
-            lines.append(f"  metrics   {at}:{self.settings.metrics_port}/metrics (the API)")
+        if self._metrics_port:
+            at = f"http://{reachable_host(self.settings.metrics_host)}"
+            lines.append(f"  metrics   {at}:{self._metrics_port}/metrics (the API)")
             lines.append(f"            {at}:{self._flusher_metrics_port}/metrics (the flusher)")
         lines.append(f"  redis     {' '.join(self.settings.redis_urls)}")
         lines.append(f"  postgres  {self.settings.shard_map}")
         lines.append(f"  logs      {self._state.path / 'logs'}")
-        return "\n".join([*lines, "Ctrl-C stops it; everything liked is kept."])
+        return "\n".join([*lines, "Press Ctrl-C to stop. All likes are kept."])
 
-    def _cluster(self, replicas: bool) -> ValkeyCluster:
-        ports = list(VALKEY_PORTS) if all(_usable(port) for port in VALKEY_PORTS) else None
-        memory = 2 * self.settings.queue_bytes  # half for what is pending, half to serve counts from
-        directory = self._state.path / "valkey"
-        return ValkeyCluster(directory, ports, replicas=replicas, maxmemory_bytes=memory)
+    def _choose_metrics_ports(self, usual: bool) -> tuple[int, int]:
+        """Return the metrics ports of the API and of the flusher. Both are 0 if metrics are switched off."""
+        port, host = self.settings.metrics_port, self.settings.metrics_host
+        if not port:
+            return 0, 0
+        if not usual and "metrics_port" not in self.settings.model_fields_set:
+            port = 0
+        chosen = self._ports.choose(port, "/metrics of the API", host=host)
+        return chosen, self._ports.choose(chosen + 1 if port else 0, "/metrics of the flusher", host=host)
 
-    def _databases(self) -> list[PostgresServer]:
-        count = min(2, self.settings.shards)
-        usable = all(port_is_free(port) for port in POSTGRES_PORTS)
-        ports = POSTGRES_PORTS if usable else free_ports(count)
-        base = self._state.path
-        return [PostgresServer(base / f"postgres-{n}", ports[n]) for n in range(count)]
-
-    def _start_data(self) -> None:
-        if self._valkey:
-            self._valkey.launch()  # its nodes wait two seconds for each other: time for Postgres to start
-        for number, server in enumerate(self._postgres):
-            server.start()
-            if server.process:
-                self.supervisor.adopt(f"postgres-{number}", server.process, server.log, signal.SIGINT)
-        if self._valkey:
-            self._valkey.wait_formed()
-            for number, process in enumerate(self._valkey.processes):
-                self.supervisor.adopt(f"valkey-{number}", process, self._valkey.log(number))
-
-    def _migrate(self, env: dict[str, str]) -> None:
-        log = self._state.log("migrate")
-        child = spawn(_python("service.cli", "migrate"), log=log, env=env)
+    def _migrate(self) -> None:
         try:
-            code = child.wait()
-        finally:
-            child.kill()
-            child.wait()
-        if code:
-            raise StartError(f"The databases could not be prepared (exit code {code}). {said(log)}")
+            migrate(self.settings)
+        except psycopg.Error as error:
+            raise StartError(f"The databases could not be migrated: {error}") from error
 
-    def _start_services(self, env: dict[str, str]) -> None:
-        own = {"LIKEWISE_METRICS_PORT": str(self._flusher_metrics_port)}  # the API has the setting's own
-        self.supervisor.run("flusher", _python("service.cli", "flusher"), env | own, stop_timeout_s=_DRAIN_TIMEOUT_S)
-        api_port = free_ports(1)[0]
-        bind = f"{HOST}:{api_port}"
-        quick = ("--graceful-timeout", "8")  # a worker told to stop while it boots does not hear it
-        argv = _python("gunicorn", "-c", str(_CONFIG), "--bind", bind, *quick, "service.server.wsgi:app")
-        api_env = {  # the flusher is one process: it has no use for a directory that others wipe
+    def _start_flusher(self, env: dict[str, str]) -> None:
+        own = {"LIKEWISE_METRICS_PORT": str(self._flusher_metrics_port)}
+        argv = _python("service.cli", "flusher")
+        self.supervisor.start("flusher", argv, env | own, stop_timeout_s=_DRAIN_TIMEOUT_S)
+
+    def _start_api(self, env: dict[str, str]) -> None:
+        bind = ("--bind", f"{HOST}:{self._api_port}", "--graceful-timeout", str(_API_GRACE_S))
+        argv = _python("gunicorn", "-c", str(_GUNICORN_CONFIG), *bind, "service.server.wsgi:app")
+        # Only the API has several processes whose metrics meet in a directory.
+        own = {
             "PROMETHEUS_MULTIPROC_DIR": str(self._state.run / "metrics"),
             "WEB_CONCURRENCY": str(self._workers),
         }
-        self.supervisor.run("api", argv, env | api_env)
-        self._wait_ready(api_port)
-        nginx = nginx_argv(
+        self._wait_ready(self.supervisor.start("api", argv, env | own), self._api_port)
+
+    def _start_nginx(self, env: dict[str, str]) -> None:
+        argv = nginx_argv(
             self._state.run,
             self._state.log("nginx"),
             port=self._port,
-            api_port=api_port,
+            api_port=self._api_port,
             workers=min(2, self._workers),
         )
-        self.supervisor.run("nginx", nginx, env, stop_signal=signal.SIGQUIT, stop_timeout_s=3)
-        self._wait_ready(self._port)
+        child = self.supervisor.start("nginx", argv, env, stop_signal=signal.SIGQUIT, stop_timeout_s=3)
+        self._wait_ready(child, self._port)
 
-    def _wait_ready(self, port: int) -> None:
-        def ready() -> bool:
+    def _wait_ready(self, child: Child, port: int) -> None:
+        def is_ready() -> bool:
             self.supervisor.check(restart=False)
-            return _get(port, "/readyz") == 200
+            # Another program's server may answer on the port, so nothing is sent before ours listens there.
+            return is_listening(child.process, port) and _status_of(port, "/readyz") == 200
 
-        wait_until(ready, timeout_s=_READY_TIMEOUT_S, what=f"/readyz on port {port}", every_s=0.1)
+        wait_until(is_ready, timeout_s=_READY_TIMEOUT_S, what=f"/readyz on port {port}", every_s=0.1)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _next_free(port: int) -> int:
-    """A port for a second process' metrics: the one after the first's, if it is free; 0 where there are none."""
-    if not port or (port < 65_535 and port_is_free(port + 1)):
-        return port and port + 1
-    return free_ports(1)[0]
-
-
-def _usable(port: int) -> bool:
-    return port_is_free(port) and port_is_free(port + 10_000)
 
 
 def _python(module: str, *args: str) -> Sequence[str]:
     return [sys.executable, "-m", module, *args]
 
 
-def _get(port: int, path: str) -> int:
-    """Return the status of a GET; 0 where nobody answers."""
+def _status_of(port: int, path: str) -> int:
+    """Return the status of a GET, or 0 if there is no answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", path)

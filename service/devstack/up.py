@@ -1,18 +1,19 @@
-"""`likewise up`: the whole stack on this machine, from embedded servers, until it is told to stop."""
+"""Run `likewise up`: the whole stack on this machine, from embedded servers, until it is told to stop."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
 
-from service.devstack.dashboard import Screen, Status
-from service.devstack.processes import HOST, StartError, port_is_free, raise_file_limit
+from service.devstack.dashboard import Dashboard, Status
+from service.devstack.processes import StartError, raise_file_limit
 from service.devstack.stack import Stack
-from service.devstack.state import MIN_FREE_BYTES, StateDir, unusable
+from service.devstack.state import MIN_FREE_BYTES, StateDir, state_dir_error
 from service.errors import LikewiseError
 from service.settings import Settings
 
@@ -21,56 +22,55 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _StopRequested(BaseException):
-    """A signal asked us to stop; not an Exception, so that no handler of errors swallows it."""
+    """A signal asked for a stop. Not an Exception, so that no error handler swallows it."""
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """Options of `likewise up`. `port` 0: any free port. `workers` None: one a core."""
+
+    port: int = 8080
+    replicas: bool = False
+    workers: int | None = None
+    min_free_bytes: int = MIN_FREE_BYTES
 
 
 def up(
     settings: Settings,
+    options: UpOptions,
     *,
-    port: int = 8080,
-    replicas: bool = False,
-    workers: int | None = None,
     status: Callable[[Settings], Status] | None = None,
     console: Console | None = None,
-    min_free_bytes: int = MIN_FREE_BYTES,
 ) -> int:
-    """Run the stack until Ctrl-C or SIGTERM (0), or until it cannot go on (1, after saying why).
+    """Run the stack until Ctrl-C or SIGTERM (returns 0), or until it cannot go on (prints why and returns 1).
 
-    `status` is asked once a second, with the settings of the running stack.
+    `status` is called about once a second, with the settings of the running stack.
     """
     console = console or Console()
     try:
         with _stoppable():
-            _run(settings, port, replicas, workers, status, console, min_free_bytes)
+            _run(settings, options, status, console)
     except _StopRequested:
-        console.print("Stopped. Everything liked is kept for the next `likewise up`.", highlight=False)
+        console.print("Stopped. All likes are kept for the next `likewise up`.", highlight=False)
         return 0
     except (LikewiseError, OSError) as error:
-        reason = unusable(settings.state_dir, error) if isinstance(error, OSError) else error
+        reason = state_dir_error(settings.state_dir, error) if isinstance(error, OSError) else error
         console.print(str(reason), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 
 
-def _run(
-    settings: Settings,
-    port: int,
-    replicas: bool,
-    workers: int | None,
-    status: Callable[[Settings], Status] | None,
-    console: Console,
-    min_free_bytes: int,
-) -> None:
+def _run(settings: Settings, options: UpOptions, status: Callable[[Settings], Status] | None, console: Console) -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    with StateDir(settings.state_dir, min_free_bytes=min_free_bytes) as state:
+    with StateDir(settings.state_dir, min_free_bytes=options.min_free_bytes) as state:
         state.stop_stale(say)
-        _need(port, "Choose another with --port.")
-        if settings.metrics_port:
-            _need(settings.metrics_port, "Choose another for /metrics with LIKEWISE_METRICS_PORT.")
+        _check_privilege(options.port, "--port")
+        _check_privilege(settings.metrics_port, "LIKEWISE_METRICS_PORT")
         raise_file_limit()
-        _serve(Stack(settings, state, say, port=port, replicas=replicas, workers=workers), status, console, say)
+        stack = Stack(settings, state, say, port=options.port, replicas=options.replicas, workers=options.workers)
+        _serve(stack, status, console, say)
 
 
 def _serve(
@@ -79,28 +79,27 @@ def _serve(
     try:
         stack.start()
         say(stack.addresses())
-        ask = (lambda: status(stack.settings)) if status else None
-        _watch(stack, Screen(console, stack.supervisor.children, ask))
+        read_status = (lambda: status(stack.settings)) if status else None
+        _supervise(stack, Dashboard(console, stack.supervisor.children, read_status))
     finally:
-        with _undisturbed():
+        with _signals_ignored():
             say("Stopping ...")
             stack.stop()
 
 
-def _watch(stack: Stack, screen: Screen) -> None:
-    never = threading.Event()  # a signal ends the wait by raising
-    with screen:
+def _supervise(stack: Stack, dashboard: Dashboard) -> None:
+    # A signal ends the wait by raising.
+    never = threading.Event()
+    with dashboard:
         while True:
             stack.supervisor.check()
-            screen.refresh()
+            dashboard.refresh()
             never.wait(_REFRESH_S)
 
 
-def _need(port: int, advice: str) -> None:
-    if port < 1024 and os.geteuid():
-        raise StartError(f"Port {port} is open to root only. {advice}")
-    if not port_is_free(port):
-        raise StartError(f"Port {port} on {HOST} is taken by another program. {advice}")
+def _check_privilege(port: int, setting: str) -> None:
+    if 0 < port < 1024 and os.geteuid():
+        raise StartError(f"Only root may listen on port {port}. Choose a port from 1024 on with {setting}.")
 
 
 @contextmanager
@@ -110,8 +109,8 @@ def _stoppable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise _StopRequested
 
-    wanted = [number for number in _SIGNALS if not _hung_up(number)]
-    before = {number: signal.signal(number, stop) for number in wanted}
+    handled = [number for number in _SIGNALS if not _is_nohup(number)]
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
     finally:
@@ -119,14 +118,14 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _hung_up(number: int) -> bool:
-    """Started by nohup: a closed terminal is no reason to stop."""
+def _is_nohup(number: int) -> bool:
+    """Return whether nohup started us: then a closed terminal is no reason to stop."""
     return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Stopping is not interrupted by a second Ctrl-C: it has deadlines of its own."""
+def _signals_ignored() -> Iterator[None]:
+    """Ignore a second Ctrl-C while the stack stops. Stopping has time limits of its own."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
     try:
         yield

@@ -1,4 +1,4 @@
-"""The nodes of a local Valkey Cluster as they see each other, and how they become one."""
+"""Ask the nodes of a local Valkey Cluster for their view of it, and join them."""
 
 import itertools
 import re
@@ -8,41 +8,42 @@ from pathlib import Path
 
 import redis
 
-from service.devstack.processes import HOST, wait_until
+from service.devstack.processes import BUS_OFFSET, HOST, wait_until
 from service.sharding import SLOTS
 
 PRIMARIES = 3
-START_TIMEOUT_S = 60.0  # a node that has to load a long append-only file answers late
+# A node that loads a long append-only file answers late.
+START_TIMEOUT_S = 60.0
 _ADDRESS = re.compile(r"^([0-9a-f]{40}) [^ :]*:\d+@\d+", re.MULTILINE)
 
 
 class Nodes:
-    """Those that run at `ports`, primaries first. Raises RedisError where one does not answer, unless said."""
+    """The nodes at `ports`, primaries first. Methods raise RedisError if a node does not answer, unless noted."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._ports = ports
 
     def answers(self, index: int) -> bool:
-        """Whether it does. Raises nothing."""
+        """Return whether node `index` answers. Raises nothing."""
         with suppress(redis.RedisError):
             return bool(self._ask(index, "PING"))
         return False
 
     def is_ok(self, index: int) -> bool:
-        """Whether it calls the cluster ok, with every link up and replicas in step. Raises nothing."""
+        """Return whether node `index` calls the cluster ok, with all links up and replicas in sync. Raises nothing."""
         with suppress(redis.RedisError):
             info = str(self._ask(index, "CLUSTER INFO"))
-            up = all(
+            is_linked = all(
                 row[7] == "connected" and not {"fail", "fail?"} & set(row[2].split(",")) for row in self._nodes(index)
             )
-            synced = "master_link_status:down" not in str(self._ask(index, "INFO", "replication"))
-            return up and synced and "cluster_state:ok" in info and f"slots_ok:{SLOTS}" in info
+            is_synced = "master_link_status:down" not in str(self._ask(index, "INFO", "replication"))
+            return is_linked and is_synced and "cluster_state:ok" in info and f"slots_ok:{SLOTS}" in info
         return False
 
     def form(self) -> None:
-        """Make one cluster of the nodes; whatever an earlier start has done already is left as it is."""
+        """Join the nodes into one cluster. What an earlier start has done already stays as it is."""
         nodes = [self._nodes(index) for index in range(len(self._ports))]
-        if any(len(seen) < len(self._ports) for seen in nodes):
+        if any(len(known) < len(self._ports) for known in nodes):
             for port in self._ports[1:]:
                 self._ask(0, "CLUSTER MEET", HOST, port)
         self._add_missing_slots()
@@ -56,12 +57,13 @@ class Nodes:
         covered: set[int] = set()
         for index in range(len(self._ports)):
             for part in self._myself(index)[8:]:
-                if not part.startswith("["):  # a slot being moved
+                # A part in brackets is a slot in migration.
+                if not part.startswith("["):
                     first, _, last = part.partition("-")
                     covered |= set(range(int(first), int(last or first) + 1))
         for index in range(PRIMARIES):
             share = range(SLOTS * index // PRIMARIES, SLOTS * (index + 1) // PRIMARIES)
-            for start, end in _runs([slot for slot in share if slot not in covered]):
+            for start, end in slot_ranges([slot for slot in share if slot not in covered]):
                 self._ask(index, "CLUSTER ADDSLOTSRANGE", start, end)
 
     def _all_met(self) -> bool:
@@ -76,33 +78,34 @@ class Nodes:
 
     def _ask(self, index: int, command: str, *args: str | int) -> object:
         with redis.Redis(host=HOST, port=self._ports[index], socket_timeout=5, decode_responses=True) as client:
-            # execute_command without its callbacks: the raw answer is the same for every version
+            # Without the client's callbacks the raw reply is the same for every version of redis-py.
             client.response_callbacks.clear()
             return client.execute_command(*command.split(), *args)
 
 
-def readdress(directories: Sequence[Path], ports: Sequence[int]) -> None:
-    """Write the ports of this start into what the nodes remember of each other."""
+def update_addresses(directories: Sequence[Path], ports: Sequence[int]) -> None:
+    """Write the ports of this start into the nodes.conf of each node, where an earlier start left other ports."""
     files = [directory / "nodes.conf" for directory in directories]
-    known = {file: file.read_text() for file in files if file.exists()}
+    texts = {file: file.read_text() for file in files if file.exists()}
     port_of = {
         line.split()[0]: ports[files.index(file)]
-        for file, text in known.items()
+        for file, text in texts.items()
         for line in text.splitlines()
         if "myself" in line
     }
 
     def address(match: re.Match[str]) -> str:
         port = port_of.get(match[1])
-        return f"{match[1]} {HOST}:{port}@{port + 10_000}" if port else match[0]
+        return f"{match[1]} {HOST}:{port}@{port + BUS_OFFSET}" if port else match[0]
 
-    for file, text in known.items():
-        fresh = _ADDRESS.sub(address, text).replace(",noaddr", "")
-        if fresh != text:
-            file.write_text(fresh)
+    for file, text in texts.items():
+        updated = _ADDRESS.sub(address, text).replace(",noaddr", "")
+        if updated != text:
+            file.write_text(updated)
 
 
-def _runs(slots: list[int]) -> list[tuple[int, int]]:
+def slot_ranges(slots: list[int]) -> list[tuple[int, int]]:
+    """Return the first and last slot of each run of consecutive slots."""
     groups = itertools.groupby(enumerate(slots), lambda pair: pair[1] - pair[0])
-    ranges = [[slot for _, slot in group] for _, group in groups]
-    return [(run[0], run[-1]) for run in ranges]
+    runs = [[slot for _, slot in group] for _, group in groups]
+    return [(run[0], run[-1]) for run in runs]

@@ -1,16 +1,11 @@
-"""`likewise up` and its servers, as they run: killed, stopped, started again, refused."""
+"""Test `likewise up`: two stacks at once, stopped, killed, started again, and with children that die."""
 
-import http.client
 import io
-import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,264 +15,191 @@ import pytest
 import redis
 from rich.console import Console
 
-from service.devstack.postgres import PostgresServer
-from service.devstack.processes import free_ports, wait_until
-from service.devstack.up import up
-from service.devstack.valkey import ValkeyCluster
+from service.devstack.processes import HOST, free_ports, wait_until
+from service.devstack.up import UpOptions, up
 from service.settings import Settings
+from tests.support.local_stack import RunningStack
 
-RUN = """
-from service.devstack.up import up
-from service.settings import Settings
-raise SystemExit(up(Settings(), port={port}))
-"""
-KEYS = range(100)
-
-
-def write(cluster: ValkeyCluster) -> None:
-    with closing(redis.RedisCluster.from_url(cluster.urls[0])) as client:
-        for key in KEYS:
-            client.set(f"key-{key}", key)
-
-
-def everything_is_there(cluster: ValkeyCluster) -> bool:
-    with closing(redis.RedisCluster.from_url(cluster.urls[0])) as client:
-        return all(client.get(f"key-{key}") == str(key).encode() for key in KEYS)
-
-
-def query(server: PostgresServer, statement: str) -> None:
-    with psycopg.connect(server.url) as connection:
-        connection.execute(statement)
-
-
-def rows(server: PostgresServer) -> list[tuple[int]]:
-    with psycopg.connect(server.url) as connection:
-        return connection.execute("SELECT n FROM t").fetchall()
-
-
-def test_valkey_keeps_its_data_killed_or_stopped_and_on_other_ports(tmp_path: Path) -> None:
-    first = ValkeyCluster(tmp_path / "valkey")
-    first.start()
-    try:
-        write(first)
-        first.processes[1].kill()
-        first.restart(1)
-        first.wait_ok()
-        assert everything_is_there(first)
-    finally:
-        first.stop()
-    second = ValkeyCluster(tmp_path / "valkey")
-    second.start()
-    try:
-        assert not set(first.ports) & set(second.ports)
-        assert everything_is_there(second)
-    finally:
-        second.stop()
-
-
-def test_postgres_killed_or_stopped_keeps_its_rows(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "postgres")
-    server.start()
-    try:
-        query(server, "CREATE TABLE t (n int)")
-        query(server, "INSERT INTO t VALUES (7)")
-        server.kill()
-        server.start()
-        assert rows(server) == [(7,)]
-        server.restart()
-        assert rows(server) == [(7,)]
-        assert server.data.joinpath("postmaster.pid").exists()
-    finally:
-        server.stop()
-
-
-def test_postgres_forgets_a_number_that_is_another_process_now(tmp_path: Path) -> None:
-    server = PostgresServer(tmp_path / "postgres")
-    server.start()
-    try:
-        server.kill()
-        file = server.data / "postmaster.pid"
-        file.write_text(re.sub(r"^\d+", str(os.getpid()), file.read_text()))
-        server.start()
-    finally:
-        server.stop()
-
-
-class Run:
-    """One `likewise up` in a process of its own."""
-
-    def __init__(self, directory: Path, port: int, metrics_port: int = 0) -> None:
-        self.port = port
-        self._output = directory / "output"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
-        ours = {"LIKEWISE_STATE_DIR": str(directory / "state"), "LIKEWISE_METRICS_PORT": str(metrics_port)}
-        ours["LIKEWISE_SLOW_MS"] = "1"  # a like of a new post asks Postgres: it is logged
-        self.run = directory / "state" / "run"
-        with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", RUN.format(port=port)],
-                env={**clean, **ours},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            self.wait_for("Likewise is up")
-        except BaseException:
-            self.end(signal.SIGTERM)
-            raise
-
-    @property
-    def output(self) -> str:
-        return self._output.read_text()
-
-    def wait_for(self, text: str) -> None:
-        def seen() -> bool:
-            assert self.process.poll() is None or text in self.output, self.output
-            return text in self.output
-
-        wait_until(seen, timeout_s=60, what=f"{text!r}, got {self.output}")
-
-    def pid(self, name: str) -> int:
-        return int(json.loads((self.run / f"{name}.json").read_text())["pid"])
-
-    def end(self, how: signal.Signals) -> int:
-        """Signal it, and return its exit code once nothing that it started is left."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        self.process.send_signal(how)
-        code = self.process.wait(60)
-        assert not psutil.wait_procs(family, timeout=30)[1]
-        return code
-
-    def ask(self, method: str, path: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
-        with closing(connection):
-            connection.request(method, path, headers=headers or {})
-            answer = connection.getresponse()
-            body = answer.read()
-            assert answer.status < 300, body
-            return body
-
-    def count(self, post: str) -> int:
-        return int(json.loads(self.ask("GET", f"/v1/posts/{post}/count"))["count"])
+# The fixture starts four stacks, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 
 
 @dataclass(frozen=True)
-class Running:
-    """A stack that runs, and the likes of a post that got one before a stop and one after it, then a kill."""
+class Stacks:
+    """Two running stacks. `plain` was stopped and started again, `replicated` was killed and started again."""
 
-    run: Run
-    metrics_port: int
-    after_stop: int
-    after_kill: int
+    plain: RunningStack
+    replicated: RunningStack
+    counts: dict[str, int]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    """Start two stacks at the same moment, which all want the same ports, twice."""
     directory = tmp_path_factory.mktemp("up")
     port, metrics_port = free_ports(2)
-    counts = []
-    for how, code in ((signal.SIGINT, 0), (signal.SIGKILL, -signal.SIGKILL)):
-        run = Run(directory, port)
-        run.ask("PUT", "/v1/posts/kept/like")
-        counts.append(run.count("kept"))
-        assert run.end(how) == code
-    run = Run(directory, port, metrics_port)
+
+    def start() -> tuple[RunningStack, RunningStack]:
+        options = ("--workers", "1")
+        plain = RunningStack(directory / "plain", port, metrics_port=metrics_port, options=options)
+        options = ("--workers", "1", "--replicas")
+        replicated = RunningStack(directory / "replicated", port, metrics_port=metrics_port, options=options)
+        with ExitStack() as on_failure:
+            for stack in (plain, replicated):
+                on_failure.callback(end, stack)
+            for stack in (plain, replicated):
+                stack.wait_up()
+            on_failure.pop_all()
+        return plain, replicated
+
+    plain, replicated = start()
+    plain.request("PUT", "/v1/posts/kept-by-plain/like")
+    replicated.request("PUT", "/v1/posts/kept-by-replicated/like")
+    assert replicated.end(signal.SIGKILL) == -signal.SIGKILL
+    assert plain.end(signal.SIGINT) == 0
+    plain, replicated = start()
+    counts = {
+        f"{post} in {name}": stack.count(post)
+        for name, stack in (("plain", plain), ("replicated", replicated))
+        for post in ("kept-by-plain", "kept-by-replicated")
+    }
     try:
-        yield Running(run, metrics_port, counts[1], run.count("kept"))
+        yield Stacks(plain, replicated, counts)
     finally:
-        if run.process.poll() is None:
-            run.end(signal.SIGTERM)
+        end(plain)
+        end(replicated)
 
 
-def test_likes_outlive_a_stop_and_a_kill(running: Running) -> None:
-    assert (running.after_stop, running.after_kill) == (2, 2)
+def end(stack: RunningStack) -> None:
+    if stack.process.poll() is None:
+        stack.end(signal.SIGTERM)
 
 
-def refusal(settings: Settings, port: int, **changes: int) -> str:
-    """What `up` says when it does not even start."""
+def test_likes_survive_a_stop_and_a_kill_and_stay_in_their_stack(stacks: Stacks) -> None:
+    assert stacks.counts == {
+        "kept-by-plain in plain": 1,
+        "kept-by-replicated in plain": 0,
+        "kept-by-plain in replicated": 0,
+        "kept-by-replicated in replicated": 1,
+    }
+
+
+def test_two_stacks_share_no_port(stacks: Stacks) -> None:
+    plain, replicated = stacks.plain.ports, stacks.replicated.ports
+    assert len(plain) == 1 + 2 + 3 + 2
+    assert len(replicated) == 1 + 2 + 6 + 2
+    assert not set(plain) & set(replicated)
+    outputs = stacks.plain.output + stacks.replicated.output
+    assert outputs.count("is taken by another program. NGINX listens on port") == 1
+    assert outputs.count("is taken by another program. /metrics of the API listens on port") == 1
+
+
+def test_each_stack_uses_its_own_databases(stacks: Stacks) -> None:
+    for stack in (stacks.plain, stacks.replicated):
+        assert len(stack.databases) == 2
+        for number, url in enumerate(stack.databases):
+            with psycopg.connect(url) as connection:
+                [directory] = connection.execute("SHOW data_directory").fetchone() or [""]
+            assert directory == str(stack.state.resolve() / f"postgres-{number}" / "data")
+
+
+def refusal(settings: Settings, options: UpOptions) -> str:
+    """Return what `up` prints when it refuses to start."""
     output = io.StringIO()
-    assert up(settings, port=port, console=Console(file=output, width=1000), **changes) == 1
+    assert up(settings, options, console=Console(file=output, width=1000)) == 1
     return output.getvalue().strip()
 
 
-def test_a_second_up_names_the_first(running: Running) -> None:
-    run = running.run
-    said = refusal(Settings(state_dir=run.run.parent, metrics_port=0), free_ports(1)[0])
-    assert said.startswith(f"`likewise up` runs here already, as process {run.process.pid}: stop it")
-    assert run.process.poll() is None
+def test_a_second_up_in_the_same_directory_names_the_first(stacks: Stacks) -> None:
+    stack = stacks.plain
+    reason = refusal(Settings(state_dir=stack.state, metrics_port=0), UpOptions(port=0))
+    assert reason.startswith(f"`likewise up` already uses {stack.state}, as process {stack.process.pid}. Stop it first")
+    assert stack.process.poll() is None
 
 
-def test_ids_reach_the_api_byte_for_byte(running: Running) -> None:
-    run = running.run
-    run.ask("PUT", "/v1/posts/a%2Fb:~c/like")
-    assert run.count("a%2Fb:~c") == 1
+def test_ids_reach_the_api_byte_for_byte(stacks: Stacks) -> None:
+    stacks.plain.request("PUT", "/v1/posts/a%2Fb:~c/like")
+    assert stacks.plain.count("a%2Fb:~c") == 1
 
 
-def test_metrics_are_served_apart(running: Running) -> None:
-    served = [int(port) for port in re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", running.run.output)]
-    api, flusher = served
-    assert api == running.metrics_port
-    assert b"likewise_likes_total" in running.run.ask("GET", "/metrics", api)
-    assert b"likewise_pending_likes" in running.run.ask("GET", "/metrics", flusher)
-    assert running.run.ask("GET", "/livez", flusher) == b"200 OK\n"
+def test_api_and_flusher_serve_their_metrics(stacks: Stacks) -> None:
+    for stack in (stacks.plain, stacks.replicated):
+        api, flusher = (int(port) for port in re.findall(rf"http://{HOST}:(\d+)/metrics", stack.output))
+        assert b"likewise_likes_total" in stack.request("GET", "/metrics", api)
+        assert b"likewise_pending_likes" in stack.request("GET", "/metrics", flusher)
+        assert stack.request("GET", "/livez", flusher) == b"200 OK\n"
 
 
-def test_requests_have_the_id_that_nginx_gives_them_whatever_a_client_says(running: Running) -> None:
+def test_nginx_gives_each_request_an_id_whatever_the_client_says(stacks: Stacks) -> None:
     chosen = "chosen-by-the-client"
-    running.run.ask("PUT", "/v1/posts/never-liked-before/like", headers={"X-Request-ID": chosen})
-    log = (running.run.run.parent / "logs" / "api.log").read_text()
+    stacks.plain.request("PUT", "/v1/posts/never-liked-before/like", headers={"X-Request-ID": chosen})
+    log = (stacks.plain.state / "logs" / "api.log").read_text()
     ids = re.findall(r'"path": "/v1/posts/never-liked-before/like".*"request_id": "(\w+)"', log)
     assert [len(one) for one in ids] == [32]
     assert chosen not in log
 
 
 @pytest.mark.parametrize("name", ["nginx", "api", "flusher"])
-def test_a_service_that_is_killed_comes_back(running: Running, name: str) -> None:
-    run = running.run
-    before = run.pid(name)
+def test_a_service_that_is_killed_is_restarted(stacks: Stacks, name: str) -> None:
+    stack = stacks.plain
+    before = stack.pid(name)
     os.kill(before, signal.SIGKILL)
-    run.wait_for(f"{name} died (signal 9) and is started again.")
-    wait_until(lambda: run.pid(name) != before, timeout_s=10, what=f"a new {name}")
-
-    def answers() -> bool:
-        try:
-            return bool(run.ask("GET", "/readyz"))
-        except (OSError, AssertionError):
-            return False
-
-    wait_until(answers, timeout_s=30, what="an answer")
+    stack.wait_for(f"{name} died (signal 9) and is restarted.")
+    wait_until(lambda: stack.pid(name) != before, timeout_s=10, what=f"a new {name}")
+    wait_until(lambda: stack.succeeds("GET", "/readyz"), timeout_s=30, what="an answer")
 
 
-@pytest.mark.parametrize(("which", "advice"), [("http", "--port"), ("metrics", "LIKEWISE_METRICS_PORT")])
-def test_a_taken_port_is_named(tmp_path: Path, which: str, advice: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        free = free_ports(1)[0]
-        settings = Settings(state_dir=tmp_path / "state", metrics_port=port if which == "metrics" else 0)
-        said = refusal(settings, free if which == "metrics" else port)
-    assert said.startswith(f"Port {port} on 127.0.0.1 is taken by another program.")
-    assert advice in said
+def test_with_replicas_likes_go_on_when_a_valkey_is_killed_and_it_is_restarted(stacks: Stacks) -> None:
+    stack = stacks.replicated
+    before = stack.pid("valkey-1")
+    os.kill(before, signal.SIGKILL)
+    # The posts are on all nodes.
+    posts = [f"liked-after-a-kill-{number}" for number in range(20)]
+    for post in posts:
+        wait_until(lambda post=post: stack.succeeds("PUT", f"/v1/posts/{post}/like"), timeout_s=30, what="a like")
+    stack.wait_for("valkey-1 died (signal 9) and is restarted.")
+    assert stack.pid("valkey-1") != before
+    port = re.findall(rf"redis://{HOST}:(\d+)", stack.output)[1]
+    wait_until(lambda: is_part_of_cluster(int(port)), timeout_s=30, what="the restarted node")
+    assert all(stack.count(post) >= 1 for post in posts)
+
+
+def is_part_of_cluster(port: int) -> bool:
+    """Return whether the node answers, and sees a whole cluster of six nodes."""
+    try:
+        with redis.Redis(host=HOST, port=port) as client:
+            info = client.cluster("info")
+    except redis.RedisError:
+        return False
+    return (info["cluster_state"], info["cluster_slots_ok"], info["cluster_known_nodes"]) == ("ok", "16384", "6")
+
+
+def test_a_privileged_metrics_port_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    reason = refusal(Settings(state_dir=tmp_path / "state", metrics_port=81), UpOptions(port=0))
+    assert reason == ("Only root may listen on port 81. Choose a port from 1024 on with LIKEWISE_METRICS_PORT.")
 
 
 def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    said = refusal(Settings(state_dir=tmp_path / "file", metrics_port=0), free_ports(1)[0])
-    assert said.startswith(f"The state directory {tmp_path}/file cannot be used: it is not a directory.")
-    below = refusal(Settings(state_dir=tmp_path / "file" / "below", metrics_port=0), free_ports(1)[0])
-    assert "cannot be used: Not a directory. Choose another place with LIKEWISE_STATE_DIR." in below
+    reason = refusal(Settings(state_dir=tmp_path / "file", metrics_port=0), UpOptions(port=0))
+    assert reason.startswith(f"The state directory {tmp_path}/file cannot be used: it is not a directory.")
+    reason = refusal(Settings(state_dir=tmp_path / "file" / "below", metrics_port=0), UpOptions(port=0))
+    assert "cannot be used: Not a directory. Choose another directory with LIKEWISE_STATE_DIR." in reason
 
 
 def test_a_disk_with_too_little_space(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state", metrics_port=0)
-    said = refusal(settings, free_ports(1)[0], min_free_bytes=2**60)
-    assert "MB free, and 1099511627776 MB are needed." in said
+    reason = refusal(settings, UpOptions(port=0, min_free_bytes=2**60))
+    assert "MB free. At least 1099511627776 MB are needed." in reason
 
 
-def test_a_lost_data_server_ends_it(running: Running) -> None:  # the last one: it ends what the others share
-    run = running.run
-    family = psutil.Process(run.process.pid).children(recursive=True)
-    os.kill(run.pid("valkey-1"), signal.SIGKILL)
-    assert run.process.wait(60) == 1
-    assert f"valkey-1 died (signal 9). Its log {run.run.parent}/valkey/node-1.log ends with:" in run.output
+def test_without_replicas_a_lost_data_server_ends_the_stack(stacks: Stacks) -> None:
+    """This is the last test, because it ends a stack that the other tests use."""
+    stack = stacks.plain
+    family = psutil.Process(stack.process.pid).children(recursive=True)
+    os.kill(stack.pid("valkey-1"), signal.SIGKILL)
+    assert stack.process.wait(60) == 1
+    assert f"valkey-1 died (signal 9). Its log {stack.state}/valkey/node-1.log ends with:" in stack.output
     assert not psutil.wait_procs(family, timeout=10)[1]
-    assert not list(run.run.glob("*.json"))
+    assert not list((stack.state / "run").glob("*.json"))
