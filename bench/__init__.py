@@ -1,1 +1,1 @@
-"""`make bench`: what a like costs beside what others would have built, in CPU time of every process and in bytes."""
+"""Measure what a like costs beside its peers, in CPU time of every process and in bytes (`make bench`)."""

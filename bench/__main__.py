@@ -1,4 +1,4 @@
-"""`python -m bench`: measure, print the table, write bench/results/latest.json."""
+"""Measure, print the table, and write bench/results/latest.json (`python -m bench`)."""
 
 import signal
 import sys
@@ -10,22 +10,23 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 from bench import figures, memory, report, starting
-from bench.contest import Contest
+from bench.comparison import Comparison
+from bench.cost_growth import CostGrowth
 from bench.errors import BenchError
-from bench.growth import Growth
-from bench.lab import Lab, open_lab
 from bench.plan import Plan, parse
+from bench.testbed import Testbed, open_testbed
 from service.bootstrap.stores import open_stores
 from service.devstack.processes import raise_file_limit
 from service.errors import LikewiseError
 
 _BIG = "hot-of-all"
 _console = Console()
-_wide = Console(width=None if _console.is_terminal else 160)  # a log or a pipe has no width of its own
+# A log or a pipe has no width of its own.
+_wide = Console(width=None if _console.is_terminal else 160)
 
 
 def main() -> int:
-    """The exit code: 0, or 1 and a sentence where something failed."""
+    """Run the bench and return the exit code: 0, 1 after a failure, 130 after Ctrl-C."""
     plan = parse()
     signal.signal(signal.SIGTERM, _interrupt)
     raise_file_limit()
@@ -35,7 +36,7 @@ def main() -> int:
         _console.print(f"The run failed: {error}", style="red", markup=False)
         return 1
     except KeyboardInterrupt:
-        _console.print("Stopped; nothing was written.")
+        _console.print("Stopped. Nothing was written.")
         return 130
     report.write(
         report.document(
@@ -49,47 +50,49 @@ def main() -> int:
 
 
 def _run(plan: Plan) -> dict[str, Any]:
-    with open_lab() as lab:
+    with open_testbed() as testbed:
         with _step("servers start"):
-            lab.start_ours()
-            lab.start_peers()
-        with open_stores(lab.settings) as stores:
-            contest = Contest(lab, stores)
-            values, rounds = _contest(contest, plan)
-            more, grown = _growth(contest, plan)
-            starts = _starts(lab, plan)
-            with _step("do Redis, counts and rows agree?"):
-                contest.check_all()
-    results: dict[str, Any] = {key: figures.summary(key, found) for key, found in (values | more).items()}
+            testbed.start_service()
+            testbed.start_peers()
+        with open_stores(testbed.settings) as stores:
+            comparison = Comparison(testbed, stores)
+            values, rounds = _compare(comparison, plan)
+            growth_values, growth_rounds = _growth(comparison, plan)
+            starts = _starts(testbed, plan)
+            with _step("check that Redis, counts and rows agree"):
+                comparison.check_all()
+    results: dict[str, Any] = {key: figures.summary(key, found) for key, found in (values | growth_values).items()}
     results["start_s"] = figures.summary("start_s", [one["ready"] for one in starts])
     results["start"] = starting.medians(starts)
-    results["microseconds"] = figures.microseconds(rounds) | figures.microseconds(grown)
+    results["microseconds"] = figures.microseconds(rounds) | figures.microseconds(growth_rounds)
     return results
 
 
-def _contest(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list[Any]]:
+def _compare(comparison: Comparison, plan: Plan) -> tuple[dict[str, list[float]], list[Any]]:
     with _step("warm-up"):
-        contest.round(0, max(plan.requests // 4, 500))
+        comparison.round(0, max(plan.requests // 4, 500))
     rounds = []
     for number in range(1, plan.rounds + 1):
         with _step(f"like and peers, round {number} of {plan.rounds}"):
-            rounds.append(contest.round(number, plan.requests))
-    return figures.contest_values(rounds), rounds
+            rounds.append(comparison.round(number, plan.requests))
+    return figures.comparison_values(rounds), rounds
 
 
-def _starts(lab: Lab, plan: Plan) -> list[dict[str, float]]:
-    starting.measure(lab)  # files come from the disk once
+def _starts(testbed: Testbed, plan: Plan) -> list[dict[str, float]]:
+    # The first start reads files from the disk.
+    starting.measure(testbed)
     with _step(f"{plan.rounds} pods start"):
-        return [starting.measure(lab) for _ in range(plan.rounds)]
+        return [starting.measure(testbed) for _ in range(plan.rounds)]
 
 
-def _growth(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list[Any]]:
+def _growth(comparison: Comparison, plan: Plan) -> tuple[dict[str, list[float]], list[Any]]:
     with _step(f"memory of {plan.likers:,} likes of one post"):
-        sizes = memory.measure(contest, _BIG, plan.likers)
-    growth = Growth(contest, _BIG, plan.likers + 1, plan.posts)
+        sizes = memory.measure(comparison, _BIG, plan.likers)
+    growth = CostGrowth(comparison, _BIG, plan.likers + 1, plan.posts)
     with _step(f"{plan.posts:,} posts"):
         growth.prepare()
-        growth.round(0, max(plan.growth_requests // 4, 500))  # after a checkpoint, each page costs once more
+        # After a checkpoint, the first write to each page costs more.
+        growth.round(0, max(plan.growth_requests // 4, 500))
     rounds = []
     for number in range(1, plan.rounds + 1):
         with _step(f"growth, round {number} of {plan.rounds}"):
@@ -99,7 +102,7 @@ def _growth(contest: Contest, plan: Plan) -> tuple[dict[str, list[float]], list[
 
 @contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Show what is done now where there is a terminal, and a line when it is done."""
+    """Show on a terminal what is done now, and print a line when it is done."""
     began = time.monotonic()
     with _console.status(f"{what} ..."):
         yield

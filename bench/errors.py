@@ -1,5 +1,5 @@
-"""What ends a run."""
+"""The error that ends a run of the bench."""
 
 
 class BenchError(Exception):
-    """Something was answered or counted wrongly: figures of such a run say nothing. The message is a sentence."""
+    """A response or a count was wrong, so the figures of the run mean nothing. The message is a sentence."""

@@ -1,4 +1,4 @@
-"""What a like takes in Redis, pending and settled, and in Postgres with all its indexes."""
+"""Measure the bytes per like in Redis, pending and stored, and in Postgres with all indexes."""
 
 import secrets
 import time
@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import psycopg
 
-from bench.contest import Contest
+from bench.comparison import Comparison
 from service.bootstrap.stores import Stores
 from service.core.likes import LikeRequest
 from service.sharding import shard_of
@@ -17,34 +17,35 @@ _BATCH = 2_000
 
 
 def new_actors(count: int) -> list[str]:
-    """Actors as visitors' tokens name them: 22 characters."""
+    """Return actor ids of 22 characters, as visitors' tokens have them."""
     return [urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode() for _ in range(count)]
 
 
 def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
-    """Each actor's like, of the posts in turn: the counter's own way, many in a batch, without HTTP."""
+    """Like the posts in turn, once for each actor, in batches and without HTTP."""
     counter = stores.counter
     requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
     for first in range(0, len(requests), _BATCH):
-        # As many requests at once would be: its public door takes one wish, and a thread for each is no faster.
+        # The counter's public method takes one request. To call it from many threads is not faster.
         counter._complete([counter._command(request) for request in requests[first : first + _BATCH]])
 
 
-def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
-    """Bytes a like of one post with so many likers: pending, then settled, then in Postgres."""
-    stores, shard = contest.stores, shard_of(post, contest.stores.settings.shards)
-    contest.drained()
-    contest.lab.stop_flusher()
-    like_all(stores, [post], new_actors(1))  # the shard's own keys are there before the first look
+def measure(comparison: Comparison, post: str, likers: int) -> dict[str, float]:
+    """Return the bytes per like of one post with `likers` likes."""
+    stores, shard = comparison.stores, shard_of(post, comparison.stores.settings.shards)
+    comparison.wait_stored()
+    comparison.testbed.stop_flusher()
+    # The first like creates the shard's own keys.
+    like_all(stores, [post], new_actors(1))
     redis_before, rows_before = _redis_bytes(stores, shard), _row_bytes(stores, shard)
     like_all(stores, [post], new_actors(likers))
     pending = _redis_bytes(stores, shard) - redis_before
-    contest.lab.start_flusher()
-    contest.drained()
+    comparison.testbed.start_flusher()
+    comparison.wait_stored()
     acknowledged = _redis_bytes(stores, shard) - redis_before
     rows = _row_bytes(stores, shard) - rows_before
-    contest.likes += likers + 1
-    contest.check_count(post, likers + 1)
+    comparison.likes += likers + 1
+    comparison.check_count(post, likers + 1)
     return {
         "redis_pending_bytes_per_like": (pending - acknowledged) / likers,
         "redis_settled_bytes_per_like": acknowledged / likers,
@@ -53,18 +54,18 @@ def measure(contest: Contest, post: str, likers: int) -> dict[str, float]:
 
 
 def _redis_bytes(stores: Stores, shard: int) -> int:
-    """What the shard's node uses, once it does not rewrite its file and its clients' buffers have shrunk again."""
+    """Return the memory of the shard's node, once it rewrites no file and its clients' buffers have shrunk."""
     node = stores.shard_client.node(shard)
     while True:
         time.sleep(2)
-        told = node.call([("INFO", "everything")])[0].decode()
-        info = dict(line.split(":", 1) for line in told.split("\r\n") if ":" in line)
+        reply = node.call([("INFO", "everything")])[0].decode()
+        info = dict(line.split(":", 1) for line in reply.split("\r\n") if ":" in line)
         if info["aof_rewrite_in_progress"] == "0" and info["aof_rewrite_scheduled"] == "0":
             return int(info["used_memory"])
 
 
 def _row_bytes(stores: Stores, shard: int) -> int:
-    """The shard's likes and its database's posts on disk."""
+    """Return the bytes on disk of the shard's likes and of its database's posts."""
     settings = stores.settings
     [url] = [one.url for one in parse_shard_map(settings.shard_map, settings.shards) if shard in one.shards]
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Sends requests over a fixed number of connections: each sends its next when it has the answer to the one before."""
+"""Send requests over a fixed number of connections. Each sends its next request after the previous response."""
 
 import selectors
 import socket
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from bench.errors import BenchError
 from service.devstack.processes import HOST
-from service.loadtest.generator.http import answer_in
+from service.loadtest.generator.http import parse_response
 
 CONNECTIONS = 64
 _SILENCE_S = 30.0
 
 
 def send(port: int, requests: Sequence[bytes], *, status: int) -> None:
-    """Send them all. BenchError where an answer has another status, or does not come."""
+    """Send all requests. Raise BenchError if a response has another status, or does not come."""
     statuses: Counter[int] = Counter()
     waiting = iter(requests)
     with selectors.DefaultSelector() as selector:
@@ -26,12 +26,12 @@ def send(port: int, requests: Sequence[bytes], *, status: int) -> None:
                 if not ready:
                     raise BenchError(f"Only {done:,} of {len(requests):,} requests were answered on port {port}.")
                 for key, _ in ready:
-                    _hear(key, statuses, waiting)
+                    _read(key, statuses, waiting)
         finally:
             for key in list(selector.get_map().values()):
                 key.data[0].close()
     if set(statuses) != {status}:
-        raise BenchError(f"All answers on port {port} should be {status}, and were {dict(statuses)}.")
+        raise BenchError(f"All responses on port {port} must have status {status}, and had {dict(statuses)}.")
 
 
 def _connect(selector: selectors.BaseSelector, port: int, request: bytes) -> None:
@@ -41,16 +41,16 @@ def _connect(selector: selectors.BaseSelector, port: int, request: bytes) -> Non
     sock.sendall(request)
 
 
-def _hear(key: selectors.SelectorKey, statuses: Counter[int], waiting: Iterator[bytes]) -> None:
-    sock, heard = key.data
+def _read(key: selectors.SelectorKey, statuses: Counter[int], waiting: Iterator[bytes]) -> None:
+    sock, received = key.data
     data = sock.recv(65_536)
-    heard += data
-    answer = answer_in(bytes(heard))
-    if answer is None and data:
+    received += data
+    response = parse_response(bytes(received))
+    if response is None and data:
         return
-    if answer is None or not answer.keep:
-        raise BenchError(f"A connection was closed: {bytes(heard[:200])!r}")
-    heard.clear()
-    statuses[answer.status] += 1
+    if response is None or not response.keep_alive:
+        raise BenchError(f"A connection was closed: {bytes(received[:200])!r}")
+    received.clear()
+    statuses[response.status] += 1
     if request := next(waiting, None):
         sock.sendall(request)

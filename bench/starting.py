@@ -1,6 +1,6 @@
-"""How soon a pod is ready after its process has begun, and what that is made of. It is an autoscaler's floor.
+"""Measure how soon a pod is ready after its process has started. This bounds how fast an autoscaler can react.
 
-Not a ratio, as it is held against a number of seconds: measure it on a quiet machine. On others `cpu` is worth more.
+The figure is in seconds and not a ratio, so measure it on a quiet machine. Elsewhere `cpu` says more.
 """
 
 import time
@@ -10,41 +10,43 @@ from statistics import median
 import psutil
 
 from bench.errors import BenchError
-from bench.lab import Lab, listens, status_of
+from bench.testbed import Testbed, listens, status_of
 from service.devstack.processes import terminate
 
-_EVERY_S = 0.005
+_INTERVAL_S = 0.005
 _GIVE_UP_S = 60.0
 
 
-def measure(lab: Lab) -> dict[str, float]:
-    """Seconds until a new pod `listens` (interpreter, gunicorn), `serves` (its worker has imported the application),
-    and is `ready` (Redis and Postgres have answered); and the `cpu` seconds that this took.
+def measure(testbed: Testbed) -> dict[str, float]:
+    """Return the times of a new pod's start in seconds.
+
+    listens: interpreter and gunicorn run. serves: a worker has imported the application. ready: Redis and Postgres
+    have answered. cpu: CPU seconds spent until then.
     """
     began = time.monotonic()
-    process, port = lab.begin_pod()
+    process, port = testbed.launch_pod()
     try:
-        found = {
-            "listens": _until(lambda: listens(port), began),
-            "serves": _until(lambda: status_of(port, "/livez") == 200, began),
-            "ready": _until(lambda: status_of(port, "/readyz") == 200, began),
+        times = {
+            "listens": _seconds_until(lambda: listens(port), began),
+            "serves": _seconds_until(lambda: status_of(port, "/livez") == 200, began),
+            "ready": _seconds_until(lambda: status_of(port, "/readyz") == 200, began),
             "cpu": _cpu_s(psutil.Process(process.pid)),
         }
     finally:
         terminate([process], timeout_s=30)
-    return found
+    return times
 
 
 def medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Of each part."""
+    """Return the median of each time."""
     return {part: round(median(one[part] for one in rounds), 3) for part in rounds[0]}
 
 
-def _until(holds: Callable[[], bool], began: float) -> float:
-    while not holds():
+def _seconds_until(condition: Callable[[], bool], began: float) -> float:
+    while not condition():
         if time.monotonic() > began + _GIVE_UP_S:
-            raise BenchError(f"a new pod was not ready after {_GIVE_UP_S:g} s")
-        time.sleep(_EVERY_S)
+            raise BenchError(f"A new pod was not ready after {_GIVE_UP_S:g} s.")
+        time.sleep(_INTERVAL_S)
     return time.monotonic() - began
 
 

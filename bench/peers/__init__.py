@@ -1,1 +1,1 @@
-"""What a like is compared with, each written as its users would write it."""
+"""The services that a like is compared with, each written as its users would write it."""

@@ -1,4 +1,4 @@
-"""The least that Flask can answer: one route, one small JSON object."""
+"""Serve one route with one small JSON object: the least that Flask can do."""
 
 from flask import Flask
 
@@ -7,5 +7,5 @@ app = Flask(__name__)
 
 @app.get("/")
 def index() -> dict[str, bool]:
-    """Nothing but the framework."""
+    """Return a constant."""
     return {"ok": True}

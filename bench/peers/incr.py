@@ -1,4 +1,4 @@
-"""A counter without memory: INCR of a key a post. Nobody is known, nothing is stored for good."""
+"""Count likes with INCR in Redis. Actors are unknown, and nothing is durable."""
 
 import os
 
@@ -11,5 +11,5 @@ redis = RedisCluster.from_url(os.environ["BENCH_REDIS_URL"])
 
 @app.put("/posts/<post>/like")
 def like(post: str) -> dict[str, object]:
-    """One more, whoever asks."""
+    """Count one more like."""
     return {"post": post, "count": redis.incr(f"likes:{post}")}

@@ -1,4 +1,4 @@
-"""The textbook's like button: a row a like and a count a post, in one transaction. Actors are believed: no token."""
+"""Store likes as a textbook would: a row per like and a count per post, in one transaction, without tokens."""
 
 import os
 
@@ -8,7 +8,8 @@ from psycopg_pool import ConnectionPool
 _LIKE = "INSERT INTO likes (post, actor) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _COUNT = "UPDATE posts SET likes = likes + 1 WHERE post = %s RETURNING likes"
 _READ = "SELECT likes FROM posts WHERE post = %s"
-_POOL = 4  # what a pool has if nothing is said; 10 cost a quarter more on one hot post, 2 save a twentieth
+# The pool's default. With 10, one hot post costs a quarter more; with 2, a twentieth less.
+_POOL = 4
 
 app = Flask(__name__)
 pool = ConnectionPool(os.environ["BENCH_POSTGRES_URL"], min_size=_POOL, max_size=_POOL)
@@ -16,7 +17,7 @@ pool = ConnectionPool(os.environ["BENCH_POSTGRES_URL"], min_size=_POOL, max_size
 
 @app.put("/posts/<post>/like")
 def like(post: str) -> tuple[dict[str, object], int]:
-    """One more, unless this actor's like is there already."""
+    """Count one more like, unless this actor has liked the post already."""
     with pool.connection() as connection:
         new = connection.execute(_LIKE, [post, request.headers["X-Actor"]]).rowcount == 1
         row = connection.execute(_COUNT if new else _READ, [post]).fetchone()

@@ -1,4 +1,4 @@
-"""`likewise drill`: many likes when they are due, and whether every one of them was counted once and kept."""
+"""Run a load test (`likewise drill`) and check that every like was counted once and stored."""
 
 from service.loadtest.generator.plan import DrillUsageError, Options, parse_duration
 from service.loadtest.report.local_processes import default_url

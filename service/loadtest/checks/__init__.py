@@ -1,1 +1,1 @@
-"""What a load test found, against what it must have found."""
+"""Compare what a load test was promised with what is there."""

@@ -1,9 +1,9 @@
-"""When a like was first surely among those that someone counted. Pure.
+"""Prove when a like was first part of a count. Pure.
 
-A number says how many likes are counted, not which. But while a like is missing from a count, only others that were
-sent before it was acknowledged can be in it. So once a count is as high as the number of likes sent until then, itself
-among them, this like is in it. That is never too early; it is late by what was on the way, and by the time to the
-next look.
+A count says how many likes are counted, not which. But as long as a like is missing from a count, only other likes that
+were sent before this like was acknowledged can be in it. So once a count reaches the number of likes sent until then,
+this like included, the like is in it. The proof is never too early. It is late by the likes that were under way, and
+by the time to the next sample.
 """
 
 from array import array
@@ -12,51 +12,53 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from service.loadtest.generator.recorder import REFUSED, UNKNOWN, Tally
+from service.loadtest.generator.recorder import REFUSED, UNKNOWN, Recorder
 
 
 @dataclass(slots=True)
-class Looks:
-    """Counts as they were seen, each at the time its answer had come, by the monotonic clock."""
+class Samples:
+    """Counts, each with the time of its response by the monotonic clock. `problem` is the first failure's reason."""
 
     at: "array[float]" = field(default_factory=lambda: array("d"))
     counts: "array[int]" = field(default_factory=lambda: array("q"))
-    most: int = 0
+    highest: int = 0
     failed: int = 0
-    problem: str = ""  # what the first failure said
+    problem: str = ""
 
     def add(self, at: float, count: int) -> None:
-        """One more look."""
+        """Add a sample."""
         self.at.append(at)
         self.counts.append(count)
-        self.most = max(self.most, count)
+        self.highest = max(self.highest, count)
 
-    def fail(self, problem: str) -> None:
-        """A look that saw nothing."""
+    def add_failure(self, problem: str) -> None:
+        """Count a sample that failed."""
         self.failed += 1
         self.problem = self.problem or problem
 
 
-def levels(tally: Tally, post_of: Sequence[int], post: int, *, doubtful: bool) -> Iterator[tuple[int, int]]:
-    """Each acknowledged like of the post with the count that proves it to be counted.
+def proof_levels(
+    recorder: Recorder, post_of: Sequence[int], post: int, *, unknown_may_count: bool
+) -> Iterator[tuple[int, int]]:
+    """Return each acknowledged like of the post, with the count that proves that it is counted.
 
-    `doubtful`: likes of unknown outcome may have counted; where it is known that none did, they prove nothing.
+    `unknown_may_count`: likes of unknown outcome may be among those counted. If none of them is, they are ignored.
     """
-    out = {REFUSED} if doubtful else {REFUSED, UNKNOWN}
-    counts = (at == post and outcome not in out for at, outcome in zip(post_of, tally.outcomes, strict=True))
+    ignored = {REFUSED} if unknown_may_count else {REFUSED, UNKNOWN}
+    counts = (at == post and outcome not in ignored for at, outcome in zip(post_of, recorder.outcomes, strict=True))
     sent_before = array("I", accumulate(counts, initial=0))
-    pairs = zip(tally.acknowledged, tally.sent_then, strict=True)
+    pairs = zip(recorder.acknowledged, recorder.sent_by_then, strict=True)
     return ((like, sent_before[sent]) for like, sent in pairs if post_of[like] == post)
 
 
-def covered(needed: Iterable[tuple[int, int]], looks: Looks) -> tuple[Iterator[tuple[int, float]], int]:
-    """Each like with the time of the first look that proves it; and how many likes no look proves."""
-    highest = array("q", accumulate(looks.counts, max))
-    proven, places, never = array("I"), array("I"), 0
-    for like, level in needed:
+def first_proofs(levels: Iterable[tuple[int, int]], samples: Samples) -> tuple[Iterator[tuple[int, float]], int]:
+    """Return each like with the time of the first sample that proves it, and the number of likes without a proof."""
+    highest = array("q", accumulate(samples.counts, max))
+    proven, places, unproven = array("I"), array("I"), 0
+    for like, level in levels:
         if (place := bisect_left(highest, level)) < len(highest):
             proven.append(like)
             places.append(place)
         else:
-            never += 1
-    return ((like, looks.at[place]) for like, place in zip(proven, places, strict=True)), never
+            unproven += 1
+    return ((like, samples.at[place]) for like, place in zip(proven, places, strict=True)), unproven

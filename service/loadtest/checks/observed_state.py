@@ -1,155 +1,173 @@
-"""What readers, Redis and Postgres say of the posts of a run; and waiting until it is all there."""
+"""Read what the API, Redis and Postgres say about the posts of a run, and wait until they agree."""
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
 from service.bootstrap.stores import Stores, open_stores
 from service.core.likes import MAX_POSTS
 from service.errors import LikewiseError
-from service.loadtest.checks.verdict import Observed
+from service.loadtest.checks.verdict import ObservedState
 from service.loadtest.generator import target
 from service.loadtest.generator.plan import Target
 from service.loadtest.generator.pool import Address
 from service.settings import Settings
 from service.sharding import shard_of
 
-Numbers = Callable[[Sequence[str]], Mapping[str, int]]
-_STALE_S = 2.0  # a count that readers see is at most a second old
-_LOOK_S = 0.05
-_COUNT_ROWS_MS = 30_000  # a million rows on a busy machine take longer than a look-up may
+ReadCounts = Callable[[Sequence[str]], Mapping[str, int]]
+# A count that readers see is at most a second old.
+_STALE_S = 2.0
+_INTERVAL_S = 0.05
+# To count a million rows on a busy machine takes longer than a look-up may.
+_COUNT_ROWS_MS = 30_000
 
 
-class Pending(Protocol):
-    """How many likes are not yet in Postgres; raises LikewiseError where that can't be learned."""
+class ReadPending(Protocol):
+    """A function that reads the number of pending likes."""
 
-    def __call__(self, posts: Sequence[str]) -> int: ...
+    def __call__(self, posts: Sequence[str]) -> int:
+        """Return the number of likes that are not in Postgres yet. Raises LikewiseError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Who is asked about posts. Each raises LikewiseError where it can't be."""
+    """Functions that read counts. Each raises LikewiseError if its server does not answer.
 
-    shown: Numbers  # to readers, by the API
-    counted: Numbers  # by Redis
-    rows: Numbers  # in Postgres
-    pending: Pending
-    reader: Callable[[str], int]  # another reader's own connection: the count of one post
-    stored: Callable[[str], int]  # likes of one post that Postgres has committed
+    shown: counts that the API shows. counted: counts in Redis. rows: likes in Postgres.
+    reader: the count of one post, as the API shows it, on a separate connection.
+    stored: the count of one post that Postgres has committed.
+    """
+
+    shown: ReadCounts
+    counted: ReadCounts
+    rows: ReadCounts
+    pending: ReadPending
+    reader: Callable[[str], int]
+    stored: Callable[[str], int]
 
     def check(self, posts: Sequence[str]) -> None:
-        """What can't be reached is said before the load, not after it."""
+        """Raise LikewiseError now, before the load, if Redis or Postgres does not answer."""
         self.rows(posts), self.pending(posts), self.counted(posts)
 
 
 @contextmanager
 def open_sources(settings: Settings, where: Target, address: Address) -> Iterator[Sources]:
-    """The API at the address, and the Redis and Postgres of the settings."""
+    """Open the API at the address, and the Redis and Postgres of the settings."""
     with ExitStack() as stack:
         patient = settings.model_copy(update={"postgres_timeout_ms": _COUNT_ROWS_MS})
-        books = Books(stack.enter_context(open_stores(patient)))
-        beside = Books(stack.enter_context(open_stores(settings)))  # looks while likes are sent, on sockets of its own
-        reader = target.Reader(where, address)
+        state = StoreReader(stack.enter_context(open_stores(patient)))
+        # The sampler reads while likes are sent, so it has connections of its own.
+        sampled = StoreReader(stack.enter_context(open_stores(settings)))
+        reader = target.CountReader(where, address)
         stack.callback(reader.close)
         yield Sources(
-            shown=lambda posts: target.counts(where, address, posts),
-            counted=books.counted,
-            rows=books.rows,
-            pending=books.pending,
+            shown=lambda posts: target.read_counts(where, address, posts),
+            counted=state.counted,
+            rows=state.rows,
+            pending=state.pending,
             reader=reader.count,
-            stored=beside.stored,
+            stored=sampled.stored,
         )
 
 
-class Books:
-    """Counts, rows and queues of the posts of a run, and of no others."""
+class StoreReader:
+    """Counts, rows and queues of the posts of a run, from Redis and Postgres."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def counted(self, posts: Sequence[str]) -> dict[str, int]:
-        """Likes of each post by Redis: what is settled, and what is pending."""
+        """Return the likes of each post in Redis, stored and pending ones."""
         parts = [posts[first : first + MAX_POSTS] for first in range(0, len(posts), MAX_POSTS)]
-        found = chain.from_iterable(self._stores.counter.states(part) for part in parts)
-        return {state.post: state.count for state in found}
+        states = chain.from_iterable(self._stores.counter.states(part) for part in parts)
+        return {state.post: state.count for state in states}
 
     def rows(self, posts: Sequence[str]) -> dict[str, int]:
-        """Likes of each post in Postgres: the rows themselves, where their number is not the stored count."""
-        found: dict[str, int] = {}
+        """Return the likes of each post in Postgres. Rows are counted where the stored count is wrong."""
+        rows: dict[str, int] = {}
         for shard, names in self._by_shard(posts).items():
-            bases = self._stores.like_store.all_counts(shard)
-            real = {post: rows for post, _, rows in self._stores.like_store.wrong_counts(shard)}
-            found |= {post: real.get(post, bases[post][0]) for post in names if post in bases}
-        return found
+            stored = self._stores.like_store.all_counts(shard)
+            corrected = {post: count for post, _, count in self._stores.like_store.wrong_counts(shard)}
+            rows |= {post: corrected.get(post, stored[post][0]) for post in names if post in stored}
+        return rows
 
     def stored(self, post: str) -> int:
-        """Likes of one post that Postgres has committed, by its stored count: cheap enough to ask often."""
-        bases = self._stores.like_store.all_counts(shard_of(post, self._stores.settings.shards))
-        return bases.get(post, (0, 0))[0]
+        """Return the stored count of one post, which is cheap enough to be read often."""
+        stored = self._stores.like_store.all_counts(shard_of(post, self._stores.settings.shards))
+        return stored.get(post, (0, 0))[0]
 
     def pending(self, posts: Sequence[str]) -> int:
-        """Entries in the streams of the posts' shards."""
-        lengths = {one.shard: one.length for one in self._stores.queue.poll("", 0)}
+        """Return the number of entries in the streams of the posts' shards."""
+        lengths = {status.shard: status.length for status in self._stores.queue.poll("", 0)}
         shards = self._by_shard(posts)
-        if away := shards.keys() - lengths.keys():
-            raise LikewiseError(f"the Redis nodes of {len(away)} shards do not answer")
+        if missing := shards.keys() - lengths.keys():
+            raise LikewiseError(f"the Redis nodes of {len(missing)} shards do not answer")
         return sum(lengths[shard] for shard in shards)
 
     def _by_shard(self, posts: Sequence[str]) -> dict[int, list[str]]:
-        found: dict[int, list[str]] = defaultdict(list)
+        by_shard: dict[int, list[str]] = defaultdict(list)
         for post in posts:
-            found[shard_of(post, self._stores.settings.shards)].append(post)
-        return found
+            by_shard[shard_of(post, self._stores.settings.shards)].append(post)
+        return by_shard
 
 
 def observe(
-    posts: Sequence[str], sources: Sources, limit_s: float, hurry: Callable[[], bool] = lambda: False
-) -> Observed:
-    """Wait at most `limit_s` until nothing is pending, then until all agree, and say it all. `hurry`: wait no more."""
-    problems: list[str] = []
-    left = _wait(posts, sources.pending, limit_s, problems, hurry)
-    found = _look(posts, sources, left, problems)
-    give_up = time.monotonic() + _STALE_S
-    while not (problems or found.agree or hurry()) and time.monotonic() < give_up:
-        time.sleep(_LOOK_S)
-        found = _look(posts, sources, left, problems)
-    return found
+    posts: Sequence[str], sources: Sources, limit_s: float, is_cancelled: Callable[[], bool] = lambda: False
+) -> ObservedState:
+    """Wait up to `limit_s` until nothing is pending, then until all sources agree, and return what they say.
+
+    `is_cancelled` ends the waiting. What could not be read is in the problems of the state.
+    """
+    return _Observation(posts, sources, is_cancelled).run(limit_s)
 
 
-def _wait(
-    posts: Sequence[str], pending: Pending, limit_s: float, problems: list[str], hurry: Callable[[], bool]
-) -> int | None:
-    give_up = time.monotonic() + limit_s
-    while True:
+@dataclass
+class _Observation:
+    posts: Sequence[str]
+    sources: Sources
+    is_cancelled: Callable[[], bool]
+    problems: list[str] = field(default_factory=list)
+
+    def run(self, limit_s: float) -> ObservedState:
+        pending = self._wait_for_queue(limit_s)
+        state = self._read_all(pending)
+        give_up = time.monotonic() + _STALE_S
+        while not (self.problems or state.agree or self.is_cancelled()) and time.monotonic() < give_up:
+            time.sleep(_INTERVAL_S)
+            state = self._read_all(pending)
+        return state
+
+    def _wait_for_queue(self, limit_s: float) -> int | None:
+        """Return how many likes are still pending, None if that is unknown."""
+        give_up = time.monotonic() + limit_s
+        while True:
+            try:
+                pending, reason = self.sources.pending(self.posts), ""
+            except LikewiseError as error:
+                pending, reason = None, str(error)
+            if pending == 0:
+                return 0
+            if time.monotonic() >= give_up or self.is_cancelled():
+                self.problems += [f"the number of pending likes could not be read: {reason}"] if reason else []
+                return pending
+            time.sleep(_INTERVAL_S)
+
+    def _read_all(self, pending: int | None) -> ObservedState:
+        return ObservedState(
+            counted=self._read("Redis", self.sources.counted),
+            rows=self._read("Postgres", self.sources.rows),
+            shown=self._read("the API", self.sources.shown),
+            pending=pending,
+            problems=self.problems,
+        )
+
+    def _read(self, name: str, read: ReadCounts) -> dict[str, int]:
         try:
-            left, reason = pending(posts), ""
+            return {post: count for post, count in read(self.posts).items() if count}
         except LikewiseError as error:
-            left, reason = None, str(error)
-        if left == 0:
-            return 0
-        if time.monotonic() >= give_up or hurry():
-            problems += [f"what is pending could not be learned: {reason}"] if reason else []
-            return left
-        time.sleep(_LOOK_S)
-
-
-def _look(posts: Sequence[str], sources: Sources, pending: int | None, problems: list[str]) -> Observed:
-    return Observed(
-        counted=_read("Redis", sources.counted, posts, problems),
-        rows=_read("Postgres", sources.rows, posts, problems),
-        shown=_read("the API", sources.shown, posts, problems),
-        pending=pending,
-        problems=problems,
-    )
-
-
-def _read(whom: str, ask: Numbers, posts: Sequence[str], problems: list[str]) -> dict[str, int]:
-    try:
-        return {post: count for post, count in ask(posts).items() if count}
-    except LikewiseError as error:
-        problems.append(f"{whom} could not be asked: {error}")
-        return {}
+            self.problems.append(f"{name} could not be read: {error}")
+            return {}

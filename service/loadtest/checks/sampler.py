@@ -1,4 +1,4 @@
-"""Looks at one number again and again while likes are sent: what another reader sees, or how many rows there are."""
+"""Sample one number again and again while likes are sent."""
 
 import threading
 import time
@@ -7,60 +7,52 @@ from types import TracebackType
 from typing import Self
 
 from service.errors import LikewiseError
-from service.loadtest.checks.freshness import Looks
+from service.loadtest.checks.freshness import Samples
+from service.periodic_task import PeriodicTask
 
-EVERY_S = 0.1
+INTERVAL_S = 0.1
+# A sample that hangs must not keep a second Ctrl-C from ending the run.
+_CLOSE_S = 2.0
 
 
-class Watch:
-    """A thread of its own, from entering to leaving. A look that fails is counted and changes nothing else.
+class Sampler:
+    """Samples on a thread of its own, within its context. A sample that fails is counted, and sampling goes on.
 
-    `rest`: after a look, so many times what it took, at least.
+    `rest`: after each sample, pause for at least `rest` times its duration.
     """
 
-    def __init__(self, name: str, look: Callable[[], int], rest: float = 0) -> None:
-        self.looks = Looks()
-        self._look = look
+    def __init__(self, name: str, read: Callable[[], int], rest: float = 0) -> None:
+        self.samples = Samples()
+        self._read = read
         self._rest = rest
-        self._news = threading.Condition()
-        self._stopped = False
-        # A daemon: a second Ctrl-C must not wait for a look at something that hangs.
-        self._thread = threading.Thread(target=self._run, name=f"drill-{name}", daemon=True)
+        self._sampled = threading.Condition()
+        self._task = PeriodicTask(f"drill-{name}", self._sample, every_s=INTERVAL_S, close_s=_CLOSE_S)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._task.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._news:
-            self._stopped = True
-            self._news.notify_all()
-        if kind is None:
-            self._thread.join()
+        self._task.close()
 
     def wait_for(self, count: int, limit_s: float) -> None:
-        """Return once so many were seen, or at the limit."""
-        with self._news:
-            self._rest = 0  # the load is over
-            self._news.notify_all()
-            self._news.wait_for(lambda: self.looks.most >= count, limit_s)
+        """Return once a sample has reached `count`, or after `limit_s`. The load is over, so there is no more rest."""
+        self._rest = 0
+        self._task.wake()
+        with self._sampled:
+            self._sampled.wait_for(lambda: self.samples.highest >= count, limit_s)
 
-    def _run(self) -> None:
-        while not self._stopped:
-            began = time.monotonic()
-            self._take()
-            took = time.monotonic() - began
-            with self._news:
-                self._news.notify_all()
-                if not self._stopped:
-                    self._news.wait(max(EVERY_S - took, self._rest * took))
-
-    def _take(self) -> None:
+    def _sample(self) -> float:
+        began = time.monotonic()
         try:
-            count = self._look()
+            count = self._read()
         except LikewiseError as error:
-            self.looks.fail(str(error))
+            self.samples.add_failure(str(error))
         else:
-            self.looks.add(time.monotonic(), count)
+            self.samples.add(time.monotonic(), count)
+        with self._sampled:
+            self._sampled.notify_all()
+        took = time.monotonic() - began
+        return max(INTERVAL_S - took, self._rest * took)

@@ -1,4 +1,4 @@
-"""Whether a drill went well: all acknowledged, and acknowledged = Redis = rows = shown for each post. Pure."""
+"""Judge a run: every like was acknowledged, and acknowledged = Redis = rows = shown for each post. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,16 +7,18 @@ from http import HTTPStatus
 from service.loadtest.checks.expected import Expected
 from service.loadtest.generator.distribution import KINDS
 from service.loadtest.generator.plan import Options
-from service.loadtest.generator.recorder import Tally
+from service.loadtest.generator.recorder import Recorder
 
-_EXAMPLES = 5  # of posts that disagree, in the reasons
-_GOOD = ({200, 201}, {200}, {200, 201})  # by kind of request; a repeat answered 201 has a reason of its own
-_TOO_MANY = "; a crowd at one address needs LIKEWISE_UNLIMITED_NETWORKS of the target to hold this machine's network"
+# Maximum number of posts that disagree, in the reasons.
+_EXAMPLES = 5
+# Good statuses by kind of request. A repeat answered 201 has a reason of its own.
+_GOOD = ({200, 201}, {200}, {200, 201})
+_RATE_LIMIT_ADVICE = "; LIKEWISE_UNLIMITED_NETWORKS of the target must contain this machine's network"
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """What was found after the last answer. A missing post has no likes; `pending` None: it could not be learned."""
+class ObservedState:
+    """Counts after the last response. A post that is missing has no likes. `pending` None: it could not be read."""
 
     counted: Mapping[str, int]
     rows: Mapping[str, int]
@@ -26,13 +28,13 @@ class Observed:
 
     @property
     def agree(self) -> bool:
-        """Whether all three say the same of each post."""
+        """Whether all three have the same count for each post."""
         return self.counted == self.rows == self.shown
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """One post, or all of them, in numbers that ought to be one. `least` to `most`: what the answers promise."""
+class PostCounts:
+    """The counts of one post, or their sums. The responses promise a count from `least` to `most`."""
 
     post: str
     acknowledged: int
@@ -50,131 +52,139 @@ class Counts:
 
     @property
     def agree(self) -> bool:
-        """Whether all is as acknowledged; what nobody knows the outcome of did not count then."""
+        """Whether all counts are what was acknowledged. Likes of unknown outcome then did not count."""
         return self.net == self.counted == self.rows == self.shown
 
     @property
-    def one_number(self) -> bool:
-        """Whether they agree, and nothing else could have been."""
+    def agree_exactly(self) -> bool:
+        """Whether all counts agree, and the responses allow no other count."""
         return self.least == self.most == self.counted == self.rows == self.shown
 
     @property
     def unknown(self) -> bool:
-        """The three agree on something that the answers allow, but do not say."""
+        """Whether the three counts agree on one of several counts that the responses allow."""
         return self.least < self.most and self.counted == self.rows == self.shown and self.allowed
 
     @property
     def allowed(self) -> bool:
+        """Whether the responses allow the count in Redis."""
         return self.least <= self.counted <= self.most
 
     @property
     def promised(self) -> str:
-        """The number that was promised, or the range."""
+        """The count that was promised, or its range."""
         return f"{self.least:,}" if self.least == self.most else f"{self.least:,} to {self.most:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The sums of a run, and the reasons why it did not go well: none where it did. `posts`: those with most likes."""
+    """Sums over all posts, each post (most likes first), and the reasons for a failure, none on success."""
 
-    sums: Counts
-    posts: list[Counts]
+    sums: PostCounts
+    posts: list[PostCounts]
     pending: int | None
     interrupted: bool
     reasons: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
+        """Whether the run succeeded."""
         return not self.reasons
 
 
 def judge(
     options: Options,
     posts: Sequence[str],
-    tally: Tally,
+    recorder: Recorder,
     expected: Sequence[Expected],
-    found: Observed,
+    observed: ObservedState,
     *,
     interrupted: bool = False,
 ) -> Verdict:
-    """The verdict of a run; `expected` has one item a post."""
-    each = [_counts(post, one, found) for post, one in zip(posts, expected, strict=True)]
+    """Return the verdict of a run. `expected` has one item a post."""
+    counts = [_counts(post, one, observed) for post, one in zip(posts, expected, strict=True)]
     return Verdict(
-        sums=_sum(each),
-        posts=sorted(each, key=lambda one: -one.acknowledged),
-        pending=found.pending,
+        sums=_sum(counts),
+        posts=sorted(counts, key=lambda one: -one.acknowledged),
+        pending=observed.pending,
         interrupted=interrupted,
         reasons=[
-            *_of_sending(options, tally, interrupted),
-            *_of_answers(options, tally),
-            *_of_counts(each, found, expecting_trouble=options.trouble),
+            *_sending_reasons(options, recorder, interrupted),
+            *_response_reasons(options, recorder),
+            *_count_reasons(counts, observed, allow_errors=options.allow_errors),
         ],
     )
 
 
-def named(status: str) -> str:
-    """A status with its name, `503 Service Unavailable`."""
-    known = int(status) in HTTPStatus.__members__.values()
-    return f"{status} {HTTPStatus(int(status)).phrase}" if known else status
+def status_name(status: str) -> str:
+    """Return a status with its name, such as `503 Service Unavailable`."""
+    is_known = int(status) in HTTPStatus.__members__.values()
+    return f"{status} {HTTPStatus(int(status)).phrase}" if is_known else status
 
 
-def _counts(post: str, one: Expected, found: Observed) -> Counts:
-    there = (numbers.get(post, 0) for numbers in (found.counted, found.rows, found.shown))
-    return Counts(post, one.acknowledged, one.unliked, one.least, one.most, *there)
+def _counts(post: str, expected: Expected, observed: ObservedState) -> PostCounts:
+    counts = (source.get(post, 0) for source in (observed.counted, observed.rows, observed.shown))
+    return PostCounts(post, expected.acknowledged, expected.unliked, expected.least, expected.most, *counts)
 
 
-def _sum(each: Sequence[Counts]) -> Counts:
+def _sum(counts: Sequence[PostCounts]) -> PostCounts:
     names = ("acknowledged", "unliked", "least", "most", "counted", "rows", "shown")
-    return Counts("", *(sum(getattr(one, name) for one in each) for name in names))
+    return PostCounts("", *(sum(getattr(one, name) for one in counts) for name in names))
 
 
-def _of_sending(options: Options, tally: Tally, interrupted: bool) -> Iterable[str]:
-    acknowledged = len(tally.acknowledged)
+def _sending_reasons(options: Options, recorder: Recorder, interrupted: bool) -> Iterable[str]:
+    acknowledged = len(recorder.acknowledged)
     if interrupted:
-        yield f"interrupted after {tally.sent:,} of {options.likes:,} likes"
-    if options.trouble:
+        yield f"interrupted after {recorder.sent:,} of {options.likes:,} likes"
+    if options.allow_errors:
         if not acknowledged:
             yield "no like was acknowledged"
         return
-    if tally.sent < options.likes and not interrupted:
-        yield f"{options.likes - tally.sent:,} likes were never sent: no connection was free or could be opened"
-    if acknowledged < tally.sent:
-        yield f"{tally.sent - acknowledged:,} of {tally.sent:,} likes sent were not acknowledged"
+    if recorder.sent < options.likes and not interrupted:
+        yield f"{options.likes - recorder.sent:,} likes were never sent: no connection was free or could be opened"
+    if acknowledged < recorder.sent:
+        yield f"{recorder.sent - acknowledged:,} of {recorder.sent:,} likes sent were not acknowledged"
     for kind, name in enumerate(KINDS):
-        if tally.never_sent[kind]:
-            yield f"{tally.never_sent[kind]:,} {name} were never sent: no connection was free or could be opened"
-        if tally.lost[kind]:
-            yield f"{tally.lost[kind]:,} {name} lost their connection twice"
-        if tally.unanswered[kind]:
-            yield f"{tally.unanswered[kind]:,} {name} had no answer {options.drain_s:g} s after the last was due"
+        if recorder.never_sent[kind]:
+            yield f"{recorder.never_sent[kind]:,} {name} were never sent: no connection was free or could be opened"
+        if recorder.lost[kind]:
+            yield f"{recorder.lost[kind]:,} {name} lost their connection twice"
+        if recorder.unanswered[kind]:
+            yield f"{recorder.unanswered[kind]:,} {name} had no response {options.drain_s:g} s after the last was due"
 
 
-def _of_answers(options: Options, tally: Tally) -> Iterable[str]:
+def _response_reasons(options: Options, recorder: Recorder) -> Iterable[str]:
     for kind, name in enumerate(KINDS):
-        for status, count in sorted(tally.statuses[kind].items()):
-            if status not in _GOOD[kind] and not (options.trouble and status >= 500):
-                detail = tally.details.get(status)
-                said = f", the first: {detail.rstrip('.')}" if detail else ""
-                yield f"{count:,} {name} were answered {named(str(status))}{said}{_TOO_MANY * (status == 429)}"
-    if tally.repeated and not options.trouble:
-        yield f"{tally.repeated:,} likes were answered 200 though sent once: something on the way repeats requests"
-    if tally.doubled:
-        yield f"{tally.doubled:,} repeats were answered 201: one actor counted twice"
-    if tally.strangers:
-        yield f"{tally.strangers:,} tokens were not known to the server: LIKEWISE_SECRET here is not that of every pod"
-
-
-def _of_counts(each: Sequence[Counts], found: Observed, *, expecting_trouble: bool) -> Iterable[str]:
-    yield from found.problems
-    if found.pending:
-        yield f"{found.pending:,} likes were still pending: not all are in Postgres yet"
-    unknown = _sum([one for one in each if one.unknown])
-    if unknown.most and not expecting_trouble:
+        for status, count in sorted(recorder.statuses[kind].items()):
+            if status not in _GOOD[kind] and not (options.allow_errors and status >= 500):
+                detail = recorder.details.get(status)
+                quoted = f", the first: {detail.rstrip('.')}" if detail else ""
+                yield (
+                    f"{count:,} {name} were answered {status_name(str(status))}{quoted}"
+                    f"{_RATE_LIMIT_ADVICE * (status == 429)}"
+                )
+    if recorder.unexpected_200 and not options.allow_errors:
+        yield f"{recorder.unexpected_200:,} likes were answered 200 though sent once: a proxy repeats requests"
+    if recorder.counted_twice:
+        yield f"{recorder.counted_twice:,} repeats were answered 201: one actor was counted twice"
+    if recorder.unknown_tokens:
         yield (
-            f"some outcomes are not known (lost, unanswered or 5xx): {unknown.promised} likes may count, "
+            f"{recorder.unknown_tokens:,} tokens were unknown to the server: "
+            "every pod must have the LIKEWISE_SECRET of this load test"
+        )
+
+
+def _count_reasons(counts: Sequence[PostCounts], observed: ObservedState, *, allow_errors: bool) -> Iterable[str]:
+    yield from observed.problems
+    if observed.pending:
+        yield f"{observed.pending:,} likes were still pending: they are not in Postgres yet"
+    unknown = _sum([one for one in counts if one.unknown])
+    if unknown.most and not allow_errors:
+        yield (
+            f"some outcomes are unknown (lost, unanswered or 5xx): {unknown.promised} likes may count, "
             f"and {unknown.rows:,} do"
         )
-    wrong = [one for one in each if not one.one_number and not one.unknown]
+    wrong = [one for one in counts if not one.agree_exactly and not one.unknown]
     for one in wrong[:_EXAMPLES]:
         yield (
             f"{one.post}: {one.promised} likes acknowledged{' less unlikes' if one.unliked else ''}, "

@@ -1,7 +1,7 @@
-"""When each like is due: a rate over time, whatever the server does. Pure.
+"""Decide when each like is due: a rate over time that does not depend on the server. Pure.
 
-A profile is the inverse of its share of likes over its share of time, so that like `i` of `n` is due at
-`seconds * inverse(i / n)`: the sum is exactly `n`, and all are due within the time.
+A profile maps a share of the likes to the share of the time by which they are due. Like `i` of `n` is due at
+`seconds * profile(i / n)`, so that exactly `n` likes are due within the time.
 """
 
 import math
@@ -10,23 +10,25 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_PEAK = 0.25  # of the time: when a viral post is at its height
-_FOLDS = 3.0  # the rate at either end is e^-3, 5 %, of that at the peak
+# A viral post reaches its highest rate after this share of the time.
+_PEAK = 0.25
+# The rate at either end is e^-3, 5 %, of the highest rate.
+_FOLDS = 3.0
 _SPAN = 1 - math.exp(-_FOLDS)
 
 
 def flat(share: float) -> float:
-    """The same rate all the time."""
+    """Keep the same rate all the time."""
     return share
 
 
 def ramp(share: float) -> float:
-    """From 0 to twice the mean in a straight line: after the share x of the time, x² of the likes."""
+    """Raise the rate linearly from 0 to twice the mean: x² of the likes are due after the share x of the time."""
     return math.sqrt(share)
 
 
 def viral(share: float) -> float:
-    """The rate grows e^3-fold until a quarter of the time, 3.16 times the mean, and decays e^3-fold until the end."""
+    """Raise the rate e^3-fold to 3.16 times the mean at a quarter of the time, then lower it e^3-fold to the end."""
     if share < _PEAK:
         return max(0.0, _PEAK * (1 + math.log(math.exp(-_FOLDS) + share / _PEAK * _SPAN) / _FOLDS))
     rest = 1 - _PEAK
@@ -34,12 +36,13 @@ def viral(share: float) -> float:
 
 
 PROFILES: dict[str, Callable[[float], float]] = {"flat": flat, "ramp": ramp, "viral": viral}
-PEAKS = {"flat": 1.0, "ramp": 2.0, "viral": _FOLDS / _SPAN}  # the highest rate over the mean
+# The highest rate of each profile, over the mean.
+PEAKS = {"flat": 1.0, "ramp": 2.0, "viral": _FOLDS / _SPAN}
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When each like, from 0 on, is due, in seconds since the start."""
+    """The time at which each like is due, in seconds since the start."""
 
     likes: int
     seconds: float
@@ -47,14 +50,14 @@ class Schedule:
     times: "array[float]" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        inverse, likes, seconds = PROFILES[self.profile], self.likes, self.seconds
-        times = array("d", (seconds * inverse(like / likes) for like in range(likes)))
+        profile, likes, seconds = PROFILES[self.profile], self.likes, self.seconds
+        times = array("d", (seconds * profile(like / likes) for like in range(likes)))
         object.__setattr__(self, "times", times)
 
     def at(self, like: int) -> float:
-        """When the like is due."""
+        """Return when the like is due."""
         return self.times[like]
 
     def due(self, elapsed: float) -> int:
-        """How many likes are due by then."""
+        """Return how many likes are due after `elapsed` seconds."""
         return bisect_right(self.times, elapsed)

@@ -1,33 +1,33 @@
-"""Who likes what, when, and what follows it: all of a run that is known before it starts. Pure."""
+"""Build the workload of a run: when each like is due, its post, and what follows it. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.loadtest.generator.distribution import afterwards, hottest, posts_of
+from service.loadtest.generator.distribution import draw_follow_ups, draw_posts, most_liked
 from service.loadtest.generator.plan import Options
 from service.loadtest.generator.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """Like `i` is due at `schedule.at(i)`, for post number `post_of[i]`, followed by `after[i]`."""
+class Workload:
+    """Like `i` is due at `schedule.at(i)`, for post number `post_of[i]`, and followed by `follow_ups[i]`.
+
+    `sampled_post` is the post with the most likes. It is None with unlikes, because a count that also falls proves
+    nothing about a single like.
+    """
 
     schedule: Schedule
     post_of: Sequence[int]
-    after: Sequence[int]
-    watched: int | None  # the post with most likes; None where unlikes make looking at it prove nothing
-
-    @property
-    def likes(self) -> int:
-        return len(self.post_of)
+    follow_ups: Sequence[int]
+    sampled_post: int | None
 
 
-def crowd_of(options: Options) -> Crowd:
-    """The crowd that was asked for: the same for the same options."""
-    post_of = posts_of(options.likes, options.posts, options.zipf)
-    return Crowd(
+def build_workload(options: Options) -> Workload:
+    """Return the workload that the options describe. It is the same for the same options."""
+    post_of = draw_posts(options.likes, options.posts, options.zipf)
+    return Workload(
         schedule=Schedule(options.likes, options.seconds, options.profile),
         post_of=post_of,
-        after=afterwards(options.likes, options.unlikes, options.repeats),
-        watched=None if options.unlikes else hottest(post_of),
+        follow_ups=draw_follow_ups(options.likes, options.unlikes, options.repeats),
+        sampled_post=None if options.unlikes else most_liked(post_of),
     )

@@ -1,1 +1,1 @@
-"""Show what a load test found."""
+"""Report the results of a load test: on the console, as JSON and as an HTML page."""

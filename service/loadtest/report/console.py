@@ -1,4 +1,4 @@
-"""What a drill shows on the console: progress while it runs, then the verdict."""
+"""Print a load test to the console: its progress while it runs, then its results."""
 
 import time
 from collections.abc import Callable
@@ -10,25 +10,26 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.loadtest.checks.verdict import named
-from service.loadtest.generator.progress import Live
-from service.loadtest.generator.recorder import Tally
+from service.loadtest.checks.verdict import status_name
+from service.loadtest.generator.progress import RunProgress
+from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.schedule import Schedule
 from service.loadtest.report.results import Results
-from service.loadtest.report.statistics import Times
+from service.loadtest.report.statistics import TimeSummary
 
-_LINE_S = 5.0  # between two lines where there is no terminal
-MEANING = {
+# Without a terminal, a line is printed this often.
+_LINE_INTERVAL_S = 5.0
+ERROR_LABELS = {
     "connections_refused": "connections refused",
     "connections_dropped": "connections dropped",
     "retried": "requests sent again",
     "lost": "requests lost twice",
-    "unanswered": "requests without answer",
-    "repeated": "200 though sent once",
-    "doubled": "repeats that counted",
-    "strangers": "tokens not known",
+    "unanswered": "requests without response",
+    "unexpected_200": "likes sent once, answered 200",
+    "counted_twice": "repeats counted as new likes",
+    "unknown_tokens": "tokens unknown to the server",
 }
-MEASURED = {
+TIME_LABELS = {
     "answer": "acknowledged",
     "seen": "seen by another reader",
     "durable": "durable in Postgres",
@@ -36,14 +37,14 @@ MEASURED = {
 }
 
 
-class Progressing:
-    """Shows a number as it grows: a bar on a terminal, else a line now and then."""
+class ProgressBar:
+    """A number that grows: a bar on a terminal, else a line from time to time."""
 
     def __init__(self, console: Console, total: int, what: str) -> None:
         self._console = console
         self._total = total
         self._what = what
-        self._line_at = time.monotonic() + _LINE_S
+        self._next_line = time.monotonic() + _LINE_INTERVAL_S
         self._bar: Progress | None = None
         if console.is_terminal:
             columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
@@ -62,73 +63,74 @@ class Progressing:
             self._bar.stop()
 
     def show(self, done: int, text: str = "") -> None:
-        """Show how far it is."""
+        """Show the progress, and a text beside it."""
         if self._bar:
             self._bar.update(self._task, completed=done, description=text, refresh=True)
-        elif (now := time.monotonic()) >= self._line_at:
-            self._line_at = now + _LINE_S
+        elif (now := time.monotonic()) >= self._next_line:
+            self._next_line = now + _LINE_INTERVAL_S
             line = f"{self._what}: {done:,} of {self._total:,}" + (f", {text}" if text else "")
             self._console.print(line, soft_wrap=True)
 
 
-def show_tally(progress: Progressing, schedule: Schedule) -> Callable[[Tally], None]:
-    """What shows a tally, as it grows, on a progress bar."""
-    live = Live(schedule.times)
+def show_run(bar: ProgressBar, schedule: Schedule) -> Callable[[Recorder], None]:
+    """Return a callback that shows a run on the progress bar."""
+    progress = RunProgress(schedule.times)
 
-    def show(tally: Tally) -> None:
-        rate, p99_ms = live.look(tally, time.monotonic())
+    def show(recorder: Recorder) -> None:
+        rate, p99_ms = progress.update(recorder, time.monotonic())
         p99 = "" if p99_ms is None else f", p99 {p99_ms:,.0f} ms"
-        text = f"{rate:,.0f}/s, {tally.waiting:,} waiting{p99}, {tally.bad:,} refused or lost"
-        progress.show(len(tally.acknowledged) + tally.bad, text)
+        text = f"{rate:,.0f}/s, {recorder.waiting:,} waiting{p99}, {recorder.failed:,} refused or lost"
+        bar.show(len(recorder.acknowledged) + recorder.failed, text)
 
     return show
 
 
-def show_results(console: Console, found: Results) -> None:
-    """Answers, times, costs, and the sums that have to be one number."""
-    console.print(_answers(found))
-    console.print(_times(found))
-    if found.cpu_us_per_like:
-        console.print(_costs(found), soft_wrap=True)
+def show_results(console: Console, results: Results) -> None:
+    """Print responses, times, costs, and the counts that must agree."""
+    console.print(_responses(results))
+    console.print(_times(results))
+    if results.cpu_us_per_like:
+        console.print(_costs(results), soft_wrap=True)
     console.print(
-        f"{found.sent:,} likes of {found.asked['posts']:,} posts sent, {found.rate:,.0f}/s acknowledged over "
-        f"{found.took_s:,.1f} s, at most {found.connections:,} connections",
+        f"{results.sent:,} likes of {results.options['posts']:,} posts sent, {results.rate:,.0f}/s acknowledged over "
+        f"{results.took_s:,.1f} s, at most {results.connections:,} connections",
         soft_wrap=True,
     )
-    for note in found.notes:
+    for note in results.notes:
         console.print(f"[yellow]·[/] {escape(note)}", soft_wrap=True)
-    for reason in found.verdict.reasons:
+    for reason in results.verdict.reasons:
         console.print(f"[red]✗[/] {escape(reason)}", soft_wrap=True)
-    console.print(_one_number(found), soft_wrap=True)
+    console.print(_verdict(results), soft_wrap=True)
 
 
-def _one_number(found: Results) -> str:
-    sums = found.verdict.sums
-    fine = "one number" if sums.agree else "none lost, none doubled"  # likes of unknown outcome are among them
-    color, word = ("green", fine) if found.verdict.ok else ("red", "not well")
+def _verdict(results: Results) -> str:
+    sums = results.verdict.sums
+    # Without exact agreement, likes of unknown outcome are among those counted.
+    success = "all counts agree" if sums.agree else "no like lost or duplicated"
+    color, word = ("green", success) if results.verdict.ok else ("red", "failed")
     less = f" less {sums.unliked:,} taken back" if sums.unliked else ""
     return (
         f"acknowledged {sums.acknowledged:,}{less}, counted by Redis {sums.counted:,}, rows in Postgres {sums.rows:,}, "
-        f"seen by readers {sums.shown:,}: [{color}]{word}[/]"
+        f"shown by the API {sums.shown:,}: [{color}]{word}[/]"
     )
 
 
-def _answers(found: Results) -> Table:
-    table = _table("answer", *found.answers)
-    for status in sorted({status for answers in found.answers.values() for status in answers}):
-        table.add_row(named(status), *(f"{answers.get(status, 0):,}" for answers in found.answers.values()))
-    for error, count in found.errors.items():
+def _responses(results: Results) -> Table:
+    table = _table("response", *results.answers)
+    for status in sorted({status for counts in results.answers.values() for status in counts}):
+        table.add_row(status_name(status), *(f"{counts.get(status, 0):,}" for counts in results.answers.values()))
+    for error, count in results.errors.items():
         if count:
-            table.add_row(f"[red]{MEANING[error]}[/]", f"{count:,}")
+            table.add_row(f"[red]{ERROR_LABELS[error]}[/]", f"{count:,}")
     return table
 
 
-def _times(found: Results) -> Table:
+def _times(results: Results) -> Table:
     table = _table("ms after it was due", "p50", "p99", "p99.9")
-    for name, label in MEASURED.items():
-        measured: Times | None = getattr(found, name)
-        if measured:
-            row = (measured.p50_ms, measured.p99_ms, measured.p999_ms)
+    for name, label in TIME_LABELS.items():
+        times: TimeSummary | None = getattr(results, name)
+        if times:
+            row = (times.p50_ms, times.p99_ms, times.p999_ms)
             table.add_row(label, *("never" if ms is None else f"{ms:,.1f}" for ms in row))
     return table
 
@@ -140,8 +142,8 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _costs(found: Results) -> str:
-    each = ", ".join(f"{name} {spent:,.0f}" for name, spent in found.cpu_us_per_like.items())
-    share = f" (the drill is {found.sender_share:.2f} of the API)" if found.sender_share is not None else ""
-    wire = f"{found.sent_bytes_per_like:,.0f} bytes sent and {found.received_bytes_per_like:,.0f} received"
-    return f"each like cost µs of CPU: {each}{share}; {wire}"
+def _costs(results: Results) -> str:
+    parts = ", ".join(f"{name} {spent:,.0f}" for name, spent in results.cpu_us_per_like.items())
+    share = f" (load test / API: {results.sender_share:.2f})" if results.sender_share is not None else ""
+    sizes = f"{results.sent_bytes_per_like:,.0f} bytes sent and {results.received_bytes_per_like:,.0f} received"
+    return f"CPU time per like in µs: {parts}{share}; {sizes} per like"

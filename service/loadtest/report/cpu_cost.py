@@ -1,4 +1,4 @@
-"""What a run costs: CPU time of the local stack's processes and of the drill itself."""
+"""Measure the CPU time of a run: of the local stack's processes, and of the load test itself."""
 
 import time
 from collections import defaultdict
@@ -8,63 +8,65 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.loadtest.generator.plan import Target
-from service.loadtest.report.local_processes import is_target, processes
+from service.loadtest.report.local_processes import is_local_target, stack_processes
 from service.settings import Settings
 
 if TYPE_CHECKING:
     import psutil
 
-DRILL = "drill"
+# The name of the load test among the parts.
+LOAD_TEST = "drill"
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """CPU seconds by part. `missing` says why there is the drill's own alone."""
+class CpuCosts:
+    """CPU seconds by part. `missing` says why only the load test was measured."""
 
     cpu_s: Mapping[str, float]
     missing: str = ""
 
 
-class Meter:
-    """CPU time from the making of it on: of the drill until `sent`, of the servers until `read`."""
+class CpuMeter:
+    """CPU time from its creation on: of the load test until `stop_sending`, of the servers until `read`."""
 
     def __init__(self, parts: "Mapping[str, list[psutil.Process]]", missing: str = "") -> None:
         self._parts = parts
         self._missing = missing
         self._before = self._now()
-        self._own = time.process_time()
-        self._drill = 0.0
+        self._own_before = time.process_time()
+        self._own_s = 0.0
 
-    def sent(self) -> None:
-        """All is sent: from now on the drill only waits and compares."""
-        self._drill = time.process_time() - self._own
+    def stop_sending(self) -> None:
+        """End the measurement of the load test, which from now on only waits and compares."""
+        self._own_s = time.process_time() - self._own_before
 
-    def read(self) -> Costs:
-        """What it has cost until now."""
+    def read(self) -> CpuCosts:
+        """Return what was spent until now."""
         now = self._now()
-        cost = {name: max(0.0, now[name] - spent) for name, spent in self._before.items()}
-        return Costs({**cost, DRILL: self._drill}, self._missing)
+        cpu_s = {name: max(0.0, now[name] - before) for name, before in self._before.items()}
+        return CpuCosts({**cpu_s, LOAD_TEST: self._own_s}, self._missing)
 
     def _now(self) -> dict[str, float]:
-        return {name: sum(map(_spent, processes)) for name, processes in self._parts.items()}
+        return {name: sum(map(_cpu_s, processes)) for name, processes in self._parts.items()}
 
 
-def meter(settings: Settings, target: Target) -> Meter:
-    """A meter of the local stack's parts, where it is the target; else of the drill alone."""
+def start_meter(settings: Settings, target: Target) -> CpuMeter:
+    """Return a meter of the local stack's parts if it is the target, else of the load test alone."""
     try:
-        running = processes(settings)
+        running = stack_processes(settings)
     except ImportError:
-        return Meter({}, "the package psutil is missing; `pip install 'likewise[local]'` brings it")
-    if not is_target(running, target):
-        return Meter({}, "the target is not the local stack of this state directory, so its processes are not known")
+        return CpuMeter({}, "the package psutil is missing. Install it with: pip install 'likewise[local]'")
+    if not is_local_target(running, target):
+        return CpuMeter({}, "the target is not the local stack of this state directory")
     parts: dict[str, list[psutil.Process]] = defaultdict(list)
     for name, process in running.items():
-        parts[name.rpartition("-")[0] or name].append(process)  # valkey-0, valkey-1: one part
-    return Meter(dict(parts))
+        # valkey-0 and valkey-1 are one part.
+        parts[name.rpartition("-")[0] or name].append(process)
+    return CpuMeter(dict(parts))
 
 
-def _spent(process: "psutil.Process") -> float:
-    """CPU seconds of the process and all below it, those that have ended too."""
+def _cpu_s(process: "psutil.Process") -> float:
+    """Return the CPU seconds of the process and of its descendants, ended ones included."""
     import psutil
 
     spent = 0.0

@@ -1,4 +1,4 @@
-"""What the drill runs on, so that its figures can be read later; and how many sockets it may open."""
+"""Describe the machine of a load test, and raise its limit of open files."""
 
 import os
 import platform
@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-_OTHERS = 64  # files that are open besides the connections
+# Files that are open besides the connections.
+_OTHER_FILES = 64
 
 
-def describe() -> dict[str, Any]:
-    """Processor, cores, system and Python; and how busy it was before the run."""
+def describe_machine() -> dict[str, Any]:
+    """Return time, processor, cores, system and Python, and the load average before the run."""
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         "processor": _processor(),
@@ -23,12 +24,14 @@ def describe() -> dict[str, Any]:
     }
 
 
-def allow_sockets(count: int) -> None:
-    """Raise the limit of open files as far as it may be: 256 on macOS, 1,024 on most Linux."""
+def raise_file_limit(connections: int) -> None:
+    """Raise the limit of open files as far as needed and possible. The usual one is 256 or 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + _OTHERS if hard == resource.RLIM_INFINITY else min(count + _OTHERS, hard)
+    files = connections + _OTHER_FILES
+    wanted = files if hard == resource.RLIM_INFINITY else min(files, hard)
     if soft != resource.RLIM_INFINITY and wanted > soft:
-        with suppress(ValueError, OSError):  # then some connections can't be opened, which is said
+        # If this fails, some connections cannot be opened, which is then reported.
+        with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 

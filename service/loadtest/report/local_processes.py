@@ -1,4 +1,4 @@
-"""The local stack as its state directory tells of it: its processes, and where its NGINX listens."""
+"""Find the processes of the local stack, and the port of its NGINX, from its state directory."""
 
 import json
 from contextlib import suppress
@@ -11,40 +11,43 @@ from service.settings import Settings
 if TYPE_CHECKING:
     import psutil
 
-_CLOCK_S = 2.0  # start times are computed from the boot time, which the kernel adjusts
-_LOCAL = ("127.0.0.1", "localhost")
+# Start times are computed from the boot time, which the kernel adjusts.
+_CLOCK_TOLERANCE_S = 2.0
+_LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
-def processes(settings: Settings) -> "dict[str, psutil.Process]":
-    """What `likewise up` has started and still runs, by name. Raises ImportError without psutil."""
+def stack_processes(settings: Settings) -> "dict[str, psutil.Process]":
+    """Return the running processes that `likewise up` has started, by name. Raises ImportError without psutil."""
     import psutil
 
-    found = {}
+    processes = {}
     for file in sorted(Path(settings.state_dir, "run").glob("*.json")):
         with suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
             note = json.loads(file.read_text())
             process = psutil.Process(int(note["pid"]))
-            if abs(process.create_time() - note["born"]) < _CLOCK_S:  # else the number is another's by now
-                found[file.stem] = process
-    return found
+            # With another start time, the pid now belongs to another program.
+            if abs(process.create_time() - note["born"]) < _CLOCK_TOLERANCE_S:
+                processes[file.stem] = process
+    return processes
 
 
-def is_target(running: "dict[str, psutil.Process]", target: Target) -> bool:
-    """Whether this is the address of the stack's NGINX."""
-    return target.host in _LOCAL and target.port in _ports(running)
+def is_local_target(running: "dict[str, psutil.Process]", target: Target) -> bool:
+    """Return whether the target is the NGINX of the stack."""
+    return target.host in _LOCAL_HOSTS and target.port in _nginx_ports(running)
 
 
 def default_url(settings: Settings) -> str:
-    """Where the running local stack is; the usual place where none runs."""
+    """Return the URL of the running local stack, or the usual one if none runs."""
     with suppress(ImportError):
-        for port in _ports(processes(settings)):
-            return f"http://{_LOCAL[0]}:{port}"
+        for port in _nginx_ports(stack_processes(settings)):
+            return f"http://{_LOCAL_HOSTS[0]}:{port}"
     return DEFAULT_URL
 
 
-def _ports(running: "dict[str, psutil.Process]") -> list[int]:
+def _nginx_ports(running: "dict[str, psutil.Process]") -> list[int]:
     import psutil
 
-    with suppress(KeyError, psutil.Error):  # no NGINX, or a system that does not tell
+    # There may be no NGINX, and some systems do not tell its ports.
+    with suppress(KeyError, psutil.Error):
         return [one.laddr.port for one in running["nginx"].net_connections("tcp") if one.status == psutil.CONN_LISTEN]
     return []

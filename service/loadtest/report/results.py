@@ -1,47 +1,55 @@
-"""All that a run has shown, as it is written to JSON and drawn on the page. Pure."""
+"""Compute the results of a run, as they are written to JSON and drawn on the page. Pure."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from service.loadtest.checks.freshness import Looks, covered, levels
+from service.loadtest.checks.freshness import Samples, first_proofs, proof_levels
 from service.loadtest.checks.verdict import Verdict
 from service.loadtest.generator.distribution import KINDS, LIKE
 from service.loadtest.generator.plan import Options
-from service.loadtest.generator.recorder import Tally
+from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.schedule import PEAKS, Schedule
 from service.loadtest.generator.sender import Sender
-from service.loadtest.report.cpu_cost import DRILL, Costs
-from service.loadtest.report.statistics import Series, Times, over_time, per_step, step_of, times
-
-_NO_PROOF = (
-    "seen and durable are not measured with --unlikes: they lower the count, which then proves no single like any more"
+from service.loadtest.report.cpu_cost import LOAD_TEST, CpuCosts
+from service.loadtest.report.statistics import (
+    Series,
+    TimeSummary,
+    count_per_step,
+    percentiles_per_step,
+    step_length,
+    summarize,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What was seen of the watched post while likes were sent."""
+class PostSamples:
+    """Samples of one post while likes were sent. `unknown_may_count`: likes of unknown outcome may be in them."""
 
-    reader: Looks
-    stored: Looks
-    doubtful: bool  # whether likes of unknown outcome may be among those counted
+    reader: Samples
+    stored: Samples
+    unknown_may_count: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A whole run."""
+    """The results of a run.
 
-    asked: dict[str, Any]
+    answers: number of responses by kind of request and status.
+    answer, seen, durable: times since a like was due until it was acknowledged, seen by a reader, stored.
+    followed: times of unlikes and repeats, since the like was acknowledged.
+    """
+
+    options: dict[str, Any]
     verdict: Verdict
     took_s: float
     sent: int
     connections: int
     answers: dict[str, dict[str, int]]
     errors: dict[str, int]
-    answer: Times | None
-    followed: Times | None  # unlikes and repeats, from the like's acknowledgement on
-    seen: Times | None
-    durable: Times | None
+    answer: TimeSummary | None
+    followed: TimeSummary | None
+    seen: TimeSummary | None
+    durable: TimeSummary | None
     cpu_us_per_like: dict[str, float]
     sent_bytes_per_like: float | None
     received_bytes_per_like: float | None
@@ -51,130 +59,139 @@ class Results:
 
     @property
     def acknowledged(self) -> int:
+        """Number of acknowledged likes."""
         return self.verdict.sums.acknowledged
 
     @property
     def rate(self) -> float:
-        """Acknowledged likes a second, until the last answer."""
+        """Acknowledged likes per second, until the last response."""
         return self.acknowledged / self.took_s if self.took_s else 0.0
 
     @property
     def sender_share(self) -> float | None:
-        """CPU of the drill for one of the API."""
+        """CPU time of the load test over that of the API."""
         api = self.cpu_us_per_like.get("api")
-        return self.cpu_us_per_like[DRILL] / api if api else None
+        return self.cpu_us_per_like[LOAD_TEST] / api if api else None
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, by name."""
+        """Return all results by name."""
         more = {"rate": round(self.rate, 1), "sender_share_of_api": self.sender_share}
         return {"ok": self.verdict.ok, **asdict(self), **more}
 
 
-def results(
+def build_results(
     sender: Sender,
     options: Options,
     verdict: Verdict,
-    watched: Watched | None,
-    costs: Costs,
+    samples: PostSamples | None,
+    costs: CpuCosts,
     machine: dict[str, Any],
 ) -> Results:
-    """Everything worked out from what was noted while it ran."""
-    tally, schedule = sender.tally, sender.crowd.schedule
-    acknowledged = len(tally.acknowledged)
-    seen, durable = _looked(watched, sender)
+    """Compute the results from what was recorded during the run."""
+    recorder, schedule = sender.recorder, sender.workload.schedule
+    acknowledged = len(recorder.acknowledged)
+    acknowledged_at = zip(recorder.acknowledged, recorder.acknowledged_at, strict=True)
+    seen, durable = _freshness(samples, sender)
     return Results(
-        asked=_asked(options),
+        options=_options(options),
         verdict=verdict,
-        took_s=round(max([0.0, *tally.answered_at[-1:], *tally.sent_at[-1:]]), 3),
-        sent=tally.sent,
-        connections=tally.connections,
-        answers=_answers(tally),
-        errors=_errors(tally),
-        answer=times(at - schedule.at(like) for like, at in zip(tally.acknowledged, tally.answered_at, strict=True)),
-        followed=times(tally.followed_s),
+        took_s=round(max([0.0, *recorder.acknowledged_at[-1:], *recorder.sent_at[-1:]]), 3),
+        sent=recorder.sent,
+        connections=recorder.connections,
+        answers=_answers(recorder),
+        errors=_errors(recorder),
+        answer=summarize(at - schedule.at(like) for like, at in acknowledged_at),
+        followed=summarize(recorder.follow_up_s),
         seen=seen,
         durable=durable,
         cpu_us_per_like={
             name: round(1e6 * spent / acknowledged, 1) for name, spent in costs.cpu_s.items() if acknowledged
         },
-        sent_bytes_per_like=_each(tally.bytes_sent, acknowledged),
-        received_bytes_per_like=_each(tally.bytes_received, acknowledged),
-        series=_series(options, schedule, tally, cut=verdict.interrupted),
+        sent_bytes_per_like=_per_like(recorder.bytes_sent, acknowledged),
+        received_bytes_per_like=_per_like(recorder.bytes_received, acknowledged),
+        series=_series(options, schedule, recorder, is_cut=verdict.interrupted),
         machine=machine,
-        notes=_notes(options, watched, costs),
+        notes=_notes(options, samples, costs),
     )
 
 
-def _looked(watched: Watched | None, sender: Sender) -> list[Times | None]:
-    """From when likes of the watched post were due until a reader, and Postgres, had them."""
-    crowd = sender.crowd
-    if watched is None or crowd.watched is None:
+def _freshness(samples: PostSamples | None, sender: Sender) -> list[TimeSummary | None]:
+    """Return times since likes of the sampled post were due, until a reader saw them and until they were stored."""
+    workload = sender.workload
+    if samples is None or workload.sampled_post is None:
         return [None, None]
-    found = []
-    for looks in (watched.reader, watched.stored):
-        needed = levels(sender.tally, crowd.post_of, crowd.watched, doubtful=watched.doubtful)
-        proven, never = covered(needed, looks)
-        found.append(times((at - sender.begin - crowd.schedule.at(like) for like, at in proven), never))
-    return found
+    summaries = []
+    for source in (samples.reader, samples.stored):
+        levels = proof_levels(
+            sender.recorder,
+            workload.post_of,
+            workload.sampled_post,
+            unknown_may_count=samples.unknown_may_count,
+        )
+        proven, unproven = first_proofs(levels, source)
+        times = (at - sender.started_at - workload.schedule.at(like) for like, at in proven)
+        summaries.append(summarize(times, unproven))
+    return summaries
 
 
-def _answers(tally: Tally) -> dict[str, dict[str, int]]:
-    """By kind of request and status."""
-    pairs = zip(KINDS, tally.statuses, strict=True)
+def _answers(recorder: Recorder) -> dict[str, dict[str, int]]:
+    pairs = zip(KINDS, recorder.statuses, strict=True)
     return {
-        name: {str(status): count for status, count in sorted(found.items())}
-        for name, found in pairs
-        if found or name == KINDS[LIKE]
+        name: {str(status): count for status, count in sorted(counts.items())}
+        for name, counts in pairs
+        if counts or name == KINDS[LIKE]
     }
 
 
-def _asked(options: Options) -> dict[str, Any]:
+def _options(options: Options) -> dict[str, Any]:
     files = ("json_file", "html_file")
     return {name: value for name, value in asdict(options).items() if name not in files} | {
         "peak": round(PEAKS[options.profile] * options.likes / options.seconds, 1)
     }
 
 
-def _errors(tally: Tally) -> dict[str, int]:
+def _errors(recorder: Recorder) -> dict[str, int]:
     return {
-        "connections_refused": tally.unopened,
-        "connections_dropped": tally.dropped,
-        "retried": tally.retried,
-        "lost": sum(tally.lost),
-        "unanswered": sum(tally.unanswered),
-        "repeated": tally.repeated,
-        "doubled": tally.doubled,
-        "strangers": tally.strangers,
+        "connections_refused": recorder.connections_refused,
+        "connections_dropped": recorder.connections_dropped,
+        "retried": recorder.retried,
+        "lost": sum(recorder.lost),
+        "unanswered": sum(recorder.unanswered),
+        "unexpected_200": recorder.unexpected_200,
+        "counted_twice": recorder.counted_twice,
+        "unknown_tokens": recorder.unknown_tokens,
     }
 
 
-def _each(total: int, count: int) -> float | None:
-    return round(total / count, 1) if count else None
+def _per_like(total: int, likes: int) -> float | None:
+    return round(total / likes, 1) if likes else None
 
 
-def _series(options: Options, schedule: Schedule, tally: Tally, *, cut: bool) -> Series:
-    """Until the end of the time, or of a run that was cut short, and of its answers."""
-    step_s = step_of(options.seconds)
-    last = max([0.0 if cut else options.seconds, *tally.answered_at[-1:], *tally.sent_at[-1:], *tally.refused_at[-1:]])
+def _series(options: Options, schedule: Schedule, recorder: Recorder, *, is_cut: bool) -> Series:
+    """Return the series until the end of the duration, or of a run that was cut short, and of its responses."""
+    step_s = step_length(options.seconds)
+    ends = (recorder.acknowledged_at[-1:], recorder.sent_at[-1:], recorder.failed_at[-1:])
+    last = max([0.0 if is_cut else options.seconds, *(at for end in ends for at in end)])
     steps = int(last / step_s) + 1
-    due = [schedule.at(like) for like in tally.acknowledged]
-    took = (at - then for then, at in zip(due, tally.answered_at, strict=True))
-    p50, p99 = over_time(zip(due, took, strict=True), step_s, steps)
-    moments = (schedule.times, tally.sent_at, tally.answered_at, tally.refused_at)
-    due_in, sent, acknowledged, refused = (per_step(each, step_s, steps) for each in moments)
-    return Series(step_s, due_in, sent, acknowledged, refused, p50, p99)
+    due = [schedule.at(like) for like in recorder.acknowledged]
+    took = (at - then for then, at in zip(due, recorder.acknowledged_at, strict=True))
+    p50, p99 = percentiles_per_step(zip(due, took, strict=True), step_s, steps)
+    moments = (schedule.times, recorder.sent_at, recorder.acknowledged_at, recorder.failed_at)
+    due_counts, sent, acknowledged, refused = (count_per_step(one, step_s, steps) for one in moments)
+    return Series(step_s, due_counts, sent, acknowledged, refused, p50, p99)
 
 
-def _notes(options: Options, watched: Watched | None, costs: Costs) -> list[str]:
+def _notes(options: Options, samples: PostSamples | None, costs: CpuCosts) -> list[str]:
     notes = []
-    if watched is None:
-        notes.append(_NO_PROOF if options.unlikes else "seen and durable are not measured: nothing was looked at")
+    if samples is None:
+        why = "with --unlikes a count also falls, so it proves nothing" if options.unlikes else "nothing was sampled"
+        notes.append(f"the times until likes are seen and durable were not measured: {why}")
     else:
-        for who, looks in (("a reader", watched.reader), ("Postgres", watched.stored)):
-            if looks.failed:
-                notes.append(f"{looks.failed:,} looks of {who} failed, the first: {looks.problem}")
-    if costs.cpu_s.get("api", 0) and costs.cpu_s[DRILL] > costs.cpu_s["api"] / 2:
-        notes.append("the drill took more than half of the API's CPU: on this machine it slowed the API down")
+        for name, source in (("a reader", samples.reader), ("Postgres", samples.stored)):
+            if source.failed:
+                notes.append(f"{source.failed:,} samples of {name} failed, the first: {source.problem}")
+    if costs.cpu_s.get("api", 0) and costs.cpu_s[LOAD_TEST] > costs.cpu_s["api"] / 2:
+        notes.append("the load test used more than half as much CPU as the API, so it slowed the API down")
     if costs.missing:
-        notes.append(f"CPU is the drill's own alone: {costs.missing}")
+        notes.append(f"only the CPU time of the load test was measured: {costs.missing}")
     return notes

@@ -1,4 +1,4 @@
-"""How the drill's page looks: one column on a phone, two on a desk, light or dark as the reader has it."""
+"""Hold the style sheet of the HTML report: one column on a phone, two on a desktop, light or dark."""
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--card:#f6f7f9;--ink:#1b1f24;--soft:#5d6673;--rule:#dfe3e8;

@@ -1,4 +1,4 @@
-"""Every server of a run, below one temporary directory: ours, and the peers' own. All end with the run."""
+"""Run every server of the bench below one temporary directory: ours, and those of the peers."""
 
 import http.client
 import os
@@ -29,19 +29,20 @@ from service.storage.postgres.shard_map import parse_shard_map
 
 _ROOT = Path(__file__).parent.parent
 _SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"
-_MEMORY = 4 * 2**30  # a bound that is not reached: a million pending likes are to fit
+# A million pending likes must fit, so this limit is never reached.
+_MEMORY_BYTES = 4 * 2**30
 _READY_S = 60.0
 
 
-class Lab:
-    """Servers by name; `processes` has what each consists of, `ports` where it listens."""
+class Testbed:
+    """Servers by name, with the `processes` and the `ports` of each."""
 
     def __init__(self, root: Path, cleanup: ExitStack) -> None:
         self.root = root
         self.processes: dict[str, list[psutil.Process]] = {}
         self.ports: dict[str, int] = {}
         self.incr_url = self.textbook_url = ""
-        self.settings = Settings(queue_bytes=_MEMORY // 2, secret=SecretStr(secrets.token_urlsafe(36)))
+        self.settings = Settings(queue_bytes=_MEMORY_BYTES // 2, secret=SecretStr(secrets.token_urlsafe(36)))
         self._cleanup = cleanup
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
         self._env |= {"LIKEWISE_METRICS_PORT": "0", "WEB_CONCURRENCY": "1"}
@@ -49,15 +50,15 @@ class Lab:
 
     @property
     def secret(self) -> bytes:
-        """What signs visitors' tokens."""
+        """The secret that signs visitors' tokens."""
         return self.settings.secret.get_secret_value().encode()
 
     def parts(self, *names: str) -> Parts:
-        """The processes of some servers."""
+        """Return the processes of some servers."""
         return {name: self.processes[name] for name in names}
 
-    def start_ours(self) -> None:
-        """Likewise as it is run: cluster, two databases, flusher, a pod with one worker and a silent one, NGINX."""
+    def start_service(self) -> None:
+        """Start Likewise: cluster, two databases, flusher, a pod with one worker, one without load reports, NGINX."""
         cluster = self._cluster("redis")
         databases = [self._database(f"postgres-{at}") for at in range(2)]
         self.processes["postgres"] = self.processes.pop("postgres-0") + self.processes.pop("postgres-1")
@@ -77,7 +78,7 @@ class Lab:
         self._nginx()
 
     def start_peers(self) -> None:
-        """The peers, with a cluster and a database of their own: they don't pay for our flusher and rows."""
+        """Start the peers, with a cluster and a database of their own, so that our flusher does not slow them down."""
         cluster = self._cluster("incr-redis")
         database = self._database("textbook-postgres")
         with psycopg.connect(database.url) as connection:
@@ -89,30 +90,30 @@ class Lab:
         self._pod("incr", "bench.peers.incr:app")
         self._pod("textbook", "bench.peers.textbook:app")
 
-    def begin_pod(self) -> tuple[subprocess.Popen[bytes], int]:
-        """One more pod, as the image runs it, and its port; it is waited for by whoever asked, and ended too."""
+    def launch_pod(self) -> tuple[subprocess.Popen[bytes], int]:
+        """Start one more pod as the image does, and return it with its port. The caller waits for it and ends it."""
         port = free_ports(1)[0]
         argv = [sys.executable, "-m", "service.cli", "api", "--bind", f"{HOST}:{port}"]
         env = {"PROMETHEUS_MULTIPROC_DIR": str(self.root / "new-pod-metrics")}
         return self._run("new-pod", argv, env), port
 
     def start_flusher(self) -> None:
-        """A flusher process."""
+        """Start a flusher."""
         self._flusher = self._run("flusher", [sys.executable, "-m", "service.cli", "flusher"], timeout_s=40)
 
     def stop_flusher(self) -> None:
-        """End it in order; likes wait in the stream from now on."""
+        """Stop the flusher. Likes wait in the stream from now on."""
         if self._flusher:
             terminate([self._flusher], timeout_s=40)
 
     def vacuum(self) -> None:
-        """What autovacuum would do within a minute: now, and not in the middle of a round."""
-        for held in parse_shard_map(self.settings.shard_map, self.settings.shards):
-            with psycopg.connect(held.url, autocommit=True) as connection:
+        """Do now what autovacuum would do within a minute, in the middle of a round."""
+        for database in parse_shard_map(self.settings.shard_map, self.settings.shards):
+            with psycopg.connect(database.url, autocommit=True) as connection:
                 connection.execute("VACUUM ANALYZE")
 
     def _cluster(self, name: str) -> ValkeyCluster:
-        cluster = ValkeyCluster(self.root / name, replicas=False, maxmemory_bytes=_MEMORY)
+        cluster = ValkeyCluster(self.root / name, replicas=False, maxmemory_bytes=_MEMORY_BYTES)
         self._cleanup.callback(cluster.stop)
         cluster.start()
         self.processes[name] = [psutil.Process(one.pid) for one in cluster.processes]
@@ -128,7 +129,7 @@ class Lab:
 
     def _pod(self, name: str, app: str, *more: str, ready: str = "/", **env: str) -> None:
         self.ports[name] = free_ports(1)[0]
-        config = _ROOT / "service" / "gunicorn_conf.py"
+        config = _ROOT / "service" / "server" / "gunicorn_conf.py"
         argv = [sys.executable, "-m", "gunicorn", "-c", str(config), "--bind", f"{HOST}:{self.ports[name]}", *more, app]
         self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics"), **env})
         self._wait(name, ready)
@@ -167,23 +168,25 @@ class Lab:
 
 
 @contextmanager
-def open_lab() -> Iterator[Lab]:
-    """A lab with nothing in it; whatever is started in it ends, and its directory goes."""
-    disk = Path("/var/tmp")  # noqa: S108 - /tmp may be memory, where fsync costs nothing
+def open_testbed() -> Iterator[Testbed]:
+    """Yield an empty testbed. At the end its servers are stopped and its directory is removed."""
+    # /tmp may be in memory, where fsync costs nothing.
+    disk = Path("/var/tmp")  # noqa: S108
     root = Path(tempfile.mkdtemp(prefix="likewise-bench-", dir=disk if os.access(disk, os.W_OK) else None))
-    make_reachable(root / "postgres")  # which runs as another account where we are root
+    # If this process is root, Postgres runs as another account.
+    make_reachable(root / "postgres")
     with ExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, root, ignore_errors=True)
-        yield Lab(root, cleanup)
+        yield Testbed(root, cleanup)
 
 
 def _answers(port: int, path: str) -> bool:
-    """Whether a route or its 404 is there: all but a server that can't."""
+    """Return whether the server answers with a status below 500, which may be 404."""
     return 0 < status_of(port, path) < 500
 
 
 def status_of(port: int, path: str) -> int:
-    """The status of a GET; 0 where nobody answers."""
+    """Return the status of a GET, or 0 if there is no answer."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", path)
@@ -192,7 +195,7 @@ def status_of(port: int, path: str) -> int:
 
 
 def listens(port: int) -> bool:
-    """Whether connections are taken."""
+    """Return whether connections are accepted."""
     with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
         return True
     return False

@@ -1,4 +1,4 @@
-"""The requests that are sent, as NGINX passes on what browsers send. Made before the clock starts."""
+"""Build the requests of a run before the clock starts, as NGINX passes on what browsers send."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,21 @@ _BROWSER = (
 _CLIENTS = 65_536
 
 
-def plain(method: str, path: str, count: int) -> list[bytes]:
-    """The same request `count` times, each from another client's address."""
+def plain_requests(method: str, path: str, count: int) -> list[bytes]:
+    """Return the same request `count` times, each from another client address."""
     return [(_head(method, path, at) + "\r\n").encode() for at in range(count)]
 
 
-def as_actors(path: str, tokens: Sequence[str]) -> list[bytes]:
-    """A like of each actor, who is believed."""
+def textbook_requests(path: str, tokens: Sequence[str]) -> list[bytes]:
+    """Return a like of each actor for the textbook service, which does not check who the actor is."""
     return [
         f"{_head('PUT', path, at)}Content-Length: 0\r\nX-Actor: {token[2:24]}\r\n\r\n".encode()
         for at, token in enumerate(tokens)
     ]
 
 
-def likes(posts: Sequence[str], tokens: Sequence[str], first: int = 0) -> list[bytes]:
-    """A like of each visitor, of the posts in turn. `first`: how many were sent before, from other addresses."""
+def like_requests(posts: Sequence[str], tokens: Sequence[str], first: int = 0) -> list[bytes]:
+    """Return a like of each visitor, for the posts in turn. `first`: how many were sent before."""
     return [
         f"{_head('PUT', f'/v1/posts/{posts[at % len(posts)]}/like', first + at)}"
         f"Content-Length: 0\r\nLikewise-Visitor: {token}\r\n\r\n".encode()
@@ -35,14 +35,14 @@ def likes(posts: Sequence[str], tokens: Sequence[str], first: int = 0) -> list[b
     ]
 
 
-def visitors(secret: bytes, count: int) -> list[str]:
-    """The signed tokens of new visitors."""
+def new_tokens(secret: bytes, count: int) -> list[str]:
+    """Return the signed tokens of new visitors."""
     text = sign(secret, count).decode()
     return [text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS)]
 
 
 def _head(method: str, path: str, at: int) -> str:
-    """The client's address is one of many, so that networks' limits are checked and not reached."""
+    # The client has one of many addresses, so that the limits of networks are checked and not reached.
     at %= _CLIENTS
     return (
         f"{method} {path} HTTP/1.1\r\nHost: likes.example\r\nX-Forwarded-For: 10.{at >> 8}.{at & 255}.7\r\n"

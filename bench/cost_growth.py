@@ -1,30 +1,31 @@
-"""What a like costs as a post has more likers, and as likes are spread over more posts."""
+"""Measure how the cost of a like grows with the likers of its post, and with the number of posts."""
 
 from collections.abc import Callable
 
-from bench.contest import Contest
+from bench.comparison import Comparison
 from bench.figures import Costs
 from bench.memory import like_all, new_actors
 
-FEW = 1_000  # likers of the post that all is compared with
+# Number of likers of the post that all is compared with.
+FEW = 1_000
 
 
-class Growth:
+class CostGrowth:
     """Likes of a post with few likers, of one with many, and of many posts, in turn."""
 
-    def __init__(self, contest: Contest, big: str, likers: int, posts: int) -> None:
-        self._contest = contest
-        self._big = big
-        self._big_likers = likers
+    def __init__(self, comparison: Comparison, big_post: str, likers: int, posts: int) -> None:
+        self._comparison = comparison
+        self._big_post = big_post
+        self._big_post_likers = likers
         self._posts = [f"known-{at}" for at in range(posts)]
 
     def prepare(self) -> None:
-        """Each of the posts has one liker, and Redis and Postgres know it."""
+        """Give each post one liker, in Redis and Postgres."""
         self._like(self._posts, len(self._posts))
-        self._contest.lab.vacuum()
+        self._comparison.testbed.vacuum()
 
     def round(self, number: int, requests: int) -> dict[str, Costs]:
-        """One measurement of each; every second round the other way round."""
+        """Measure each kind once. Every second round has the reverse order."""
         steps: list[tuple[str, Callable[[int, int], Costs]]] = [
             ("like_at_few", self._at_few),
             ("like_at_many", self._at_many),
@@ -36,11 +37,12 @@ class Growth:
     def _at_few(self, number: int, requests: int) -> Costs:
         post = f"few-{number}"
         self._like([post], FEW)
-        return self._contest.measure(self._contest.like(held=FEW), post, requests)
+        return self._comparison.measure(self._comparison.like(existing=FEW), post, requests)
 
     def _at_many(self, number: int, requests: int) -> Costs:
-        costs = self._contest.measure(self._contest.like(held=self._big_likers), self._big, requests)
-        self._big_likers += requests
+        kind = self._comparison.like(existing=self._big_post_likers)
+        costs = self._comparison.measure(kind, self._big_post, requests)
+        self._big_post_likers += requests
         return costs
 
     def _over_posts(self, number: int, requests: int) -> Costs:
@@ -51,9 +53,9 @@ class Growth:
         return self._over([f"new-{number}-{at}" for at in range(requests)], requests)
 
     def _over(self, posts: list[str], requests: int) -> Costs:
-        return self._contest.measure(self._contest.like_of(posts), "", requests)
+        return self._comparison.measure(self._comparison.like_of(posts), "", requests)
 
     def _like(self, posts: list[str], count: int) -> None:
-        like_all(self._contest.stores, posts, new_actors(count))
-        self._contest.likes += count
-        self._contest.drained()
+        like_all(self._comparison.stores, posts, new_actors(count))
+        self._comparison.likes += count
+        self._comparison.wait_stored()
