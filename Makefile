@@ -43,7 +43,7 @@ coverage: $(STAMP) ## Measure branch coverage of unit, contract and integration 
 	$(PYTEST) $(MEASURED) --numprocesses=$(WORKERS) --cov --cov-report=html:build/coverage --cov-report=term
 
 mutants: $(STAMP) ## Change the pure parts of the code in small ways, and list the changes that no test notices.
-	$(BIN)/python -m tests.mutants $(ARGS)
+	$(BIN)/python -m tests.support.mutants $(ARGS)
 
 lint: $(STAMP) ## Run linters, type checks and import contracts.
 	$(BIN)/ruff check .
@@ -69,7 +69,7 @@ manifests: $(STAMP) ## Write k8s/base from the chart.
 	$(BIN)/python k8s/render.py
 
 clean: ## Remove the virtual environment and what was built.
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build mutants *.egg-info
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Likewise needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}; try make PYTHON=python3.13")'
