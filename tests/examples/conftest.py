@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ class Server:
         try:
             with urllib.request.urlopen(self.url + self._ready, timeout=5) as answer:
                 return answer.status == 200
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             return False
 
 
