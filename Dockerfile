@@ -46,7 +46,7 @@ FROM runtime
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Likewise" \
-      org.opencontainers.image.description="A like button's back end that stays correct when a post goes viral" \
+      org.opencontainers.image.description="The back end of a like button, correct and fast when a post goes viral" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 EXPOSE 8000 9100
