@@ -3,15 +3,18 @@
 The figure is in seconds and not a ratio, so measure it on a quiet machine. Elsewhere `cpu` says more.
 """
 
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from statistics import median
 
 import psutil
 
 from bench.errors import BenchError
-from bench.testbed import Testbed, listens, status_of
-from service.devstack.processes import terminate
+from bench.testbed import Testbed
+from service.devstack.ports import status_of
+from service.devstack.processes import HOST, terminate
 
 _INTERVAL_S = 0.005
 _GIVE_UP_S = 60.0
@@ -27,7 +30,7 @@ def measure(testbed: Testbed) -> dict[str, float]:
     process, port = testbed.launch_pod()
     try:
         times = {
-            "listens": _seconds_until(lambda: listens(port), began),
+            "listens": _seconds_until(lambda: _listens(port), began),
             "serves": _seconds_until(lambda: status_of(port, "/livez") == 200, began),
             "ready": _seconds_until(lambda: status_of(port, "/readyz") == 200, began),
             "cpu": _cpu_s(psutil.Process(process.pid)),
@@ -48,6 +51,12 @@ def _seconds_until(condition: Callable[[], bool], began: float) -> float:
             raise BenchError(f"A new pod was not ready after {_GIVE_UP_S:g} s.")
         time.sleep(_INTERVAL_S)
     return time.monotonic() - began
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
+        return True
+    return False
 
 
 def _cpu_s(root: psutil.Process) -> float:

@@ -1,16 +1,14 @@
 """Run every server of the bench below one temporary directory: ours, and those of the peers."""
 
-import http.client
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from pydantic import SecretStr
 
 from bench.cpu import Parts
 from service.devstack.nginx import nginx_argv
+from service.devstack.ports import status_of
 from service.devstack.postgres import PostgresServer
 from service.devstack.processes import HOST, StartError, free_ports, make_reachable, spawn, tail, terminate, wait_until
 from service.devstack.valkey import ValkeyCluster
@@ -28,6 +27,7 @@ from service.storage.postgres.migrate import migrate
 from service.storage.postgres.shard_map import parse_shard_map
 
 _ROOT = Path(__file__).parent.parent
+_GUNICORN_CONFIG = _ROOT / "service" / "server" / "gunicorn_conf.py"
 _SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"
 # A million pending likes must fit, so this limit is never reached.
 _MEMORY_BYTES = 4 * 2**30
@@ -129,8 +129,8 @@ class Testbed:
 
     def _pod(self, name: str, app: str, *more: str, ready: str = "/", **env: str) -> None:
         self.ports[name] = free_ports(1)[0]
-        config = _ROOT / "service" / "server" / "gunicorn_conf.py"
-        argv = [sys.executable, "-m", "gunicorn", "-c", str(config), "--bind", f"{HOST}:{self.ports[name]}", *more, app]
+        bind = ("--bind", f"{HOST}:{self.ports[name]}")
+        argv = [sys.executable, "-m", "gunicorn", "-c", str(_GUNICORN_CONFIG), *bind, *more, app]
         self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics"), **env})
         self._wait(name, ready)
 
@@ -158,8 +158,9 @@ class Testbed:
         return process
 
     def _wait(self, name: str, path: str) -> None:
+        port = self.ports[name]
         try:
-            wait_until(lambda: _answers(self.ports[name], path), timeout_s=_READY_S, what=f"{name}{path}", every_s=0.1)
+            wait_until(lambda: _answers(port, path), timeout_s=_READY_S, what=f"{name}{path}", every_s=0.1)
         except StartError as error:
             raise StartError(f"{error} {tail(self._log(name))}") from error
 
@@ -181,21 +182,5 @@ def open_testbed() -> Iterator[Testbed]:
 
 
 def _answers(port: int, path: str) -> bool:
-    """Return whether the server answers with a status below 500, which may be 404."""
+    # A server without this route answers 404, which is an answer too.
     return 0 < status_of(port, path) < 500
-
-
-def status_of(port: int, path: str) -> int:
-    """Return the status of a GET, or 0 if there is no answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    with closing(connection), suppress(OSError, http.client.HTTPException):
-        connection.request("GET", path)
-        return connection.getresponse().status
-    return 0
-
-
-def listens(port: int) -> bool:
-    """Return whether connections are accepted."""
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=5):
-        return True
-    return False

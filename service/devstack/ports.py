@@ -1,9 +1,10 @@
-"""Choose the ports of a local stack, so that two stacks on one machine never share one."""
+"""Choose the ports of a local stack, so that two stacks on one machine never share one, and ask who listens there."""
 
+import http.client
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import psutil
 
@@ -94,6 +95,15 @@ def is_listening(child: subprocess.Popen[bytes], port: int) -> bool:
         connections = psutil.Process(child.pid).net_connections("tcp")
         return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
     return False
+
+
+def status_of(port: int, path: str) -> int:
+    """Return the status of a GET, or 0 if there is no answer."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", path)
+        return connection.getresponse().status
+    return 0
 
 
 def reachable_host(host: str) -> str:

@@ -1,11 +1,9 @@
 """Start and stop the parts of the local stack, in order."""
 
-import http.client
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
 from pathlib import Path
 
 import psycopg
@@ -13,7 +11,7 @@ import psycopg
 from service.devstack.data_servers import DataServers
 from service.devstack.environment import effective_settings, environment
 from service.devstack.nginx import nginx_argv
-from service.devstack.ports import PortAllocator, is_listening, reachable_host
+from service.devstack.ports import PortAllocator, is_listening, reachable_host, status_of
 from service.devstack.processes import HOST, StartError, wait_until
 from service.devstack.state import StateDir
 from service.devstack.supervisor import Child, Supervisor
@@ -131,7 +129,7 @@ class Stack:
         def is_ready() -> bool:
             self.supervisor.check(restart=False)
             # Another program's server may answer on the port, so nothing is sent before ours listens there.
-            return is_listening(child.process, port) and _status_of(port, "/readyz") == 200
+            return is_listening(child.process, port) and status_of(port, "/readyz") == 200
 
         wait_until(is_ready, timeout_s=_READY_TIMEOUT_S, what=f"/readyz on port {port}", every_s=0.1)
 
@@ -143,12 +141,3 @@ def available_cores() -> int:
 
 def _python(module: str, *args: str) -> Sequence[str]:
     return [sys.executable, "-m", module, *args]
-
-
-def _status_of(port: int, path: str) -> int:
-    """Return the status of a GET, or 0 if there is no answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    with closing(connection), suppress(OSError, http.client.HTTPException):
-        connection.request("GET", path)
-        return connection.getresponse().status
-    return 0

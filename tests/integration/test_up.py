@@ -195,7 +195,7 @@ def test_a_disk_with_too_little_space(tmp_path: Path) -> None:
 
 
 def test_without_replicas_a_lost_data_server_ends_the_stack(stacks: Stacks) -> None:
-    """This is the last test, because it ends a stack that the other tests use."""
+    # The last test of this file, because it ends a stack that the other tests use.
     stack = stacks.plain
     family = psutil.Process(stack.process.pid).children(recursive=True)
     os.kill(stack.pid("valkey-1"), signal.SIGKILL)
