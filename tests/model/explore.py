@@ -1,4 +1,4 @@
-"""Look for a broken promise: breadth first and exhaustively, or by random walks."""
+"""The search for violations: breadth first and exhaustive, or by random walks."""
 
 from __future__ import annotations
 
@@ -8,67 +8,70 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
-from tests.model.protocol import absent, alive, doubted
+from tests.model.protocol import is_current, is_missing, is_stale
 from tests.model.state import SENTINEL, Budget, Row, Rules, World
 from tests.model.world import start, steps
 
 Trace = tuple[str, ...]
+# A world that is not quiescent after this many steps never will be.
+_MAX_STEPS_TO_QUIESCENCE = 80
 
 
 @dataclass(frozen=True)
-class Found:
-    """A broken promise, and what led to it."""
+class Violation:
+    """A violated promise, and the steps that led to it."""
 
-    broken: str
+    message: str
     trace: Trace
 
     def __str__(self) -> str:
         lines = [f"  {number:2} {label}" for number, label in enumerate(self.trace, 1)]
-        return "\n".join([self.broken, *lines])
+        return "\n".join([self.message, *lines])
 
 
 @dataclass(frozen=True)
 class Report:
-    found: Found | None
+    violation: Violation | None
     worlds: int
     complete: bool
 
 
-class Judge:
-    """Whether a world breaks a promise, now or once all that is in flight has come to rest."""
+class Checker:
+    """Checks the promises in a world: at once, and after everything in progress has finished."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._known: dict[World, str | None] = {}
+        self._checked: dict[World, str | None] = {}
 
-    def broken(self, world: World) -> str | None:
-        return self._shown_now(world) or self._at_rest(world)
+    def violation(self, world: World) -> str | None:
+        return self._check_shown(world) or self._check_quiescent(world)
 
-    def _shown_now(self, world: World) -> str | None:
-        """In no doubt, b + p is at every moment what Postgres will have when the stream is empty."""
+    def _check_shown(self, world: World) -> str | None:
+        """Check that b + p is what Postgres will count once the stream is flushed, unless the post is stale."""
         shown = count_shown(self.rules, world)
-        if shown is None or world.outsider is not None or doubted(self.rules, world.redis, world.redis.count):
+        if shown is None or world.external_change is not None or is_stale(self.rules, world.redis, world.redis.count):
             return None
-        if any(entry.blind for entry in world.redis.stream):
+        if any(entry.degraded for entry in world.redis.stream):
             return None
-        due = count_due(world)
-        return None if shown == due else f"shows {shown} where {due} is due"
+        expected = count_expected(world)
+        return None if shown == expected else f"shows {shown} instead of {expected}"
 
-    def _at_rest(self, world: World) -> str | None:
-        resting = replace(world, budget=Budget(flushes=99), zombie=None, replica=world.redis, replica_wishes=())
-        if resting not in self._known:
-            self._known[resting] = rests(self.rules, resting)
-        return self._known[resting]
+    def _check_quiescent(self, world: World) -> str | None:
+        budget = Budget(flushes=99)
+        quiet = replace(world, budget=budget, zombie=None, replica=world.redis, replica_acknowledged=())
+        if quiet not in self._checked:
+            self._checked[quiet] = check_after_quiescence(self.rules, quiet)
+        return self._checked[quiet]
 
 
-def rests(rules: Rules, world: World) -> str | None:
-    """Let pods and flushers finish with no further trouble, then compare."""
-    for _ in range(80):
-        nextly = next(steps(rules, world), None)
-        if nextly is None:
+def check_after_quiescence(rules: Rules, world: World) -> str | None:
+    """Let pods and flushers finish without further faults, then compare."""
+    for _ in range(_MAX_STEPS_TO_QUIESCENCE):
+        following = next(steps(rules, world), None)
+        if following is None:
             return compare(rules, world)
-        world = nextly[1]
-    return "never comes to rest"
+        world = following[1]
+    return "never becomes quiescent"
 
 
 def compare(rules: Rules, world: World) -> str | None:
@@ -76,27 +79,27 @@ def compare(rules: Rules, world: World) -> str | None:
     liked = {row.actor for row in postgres.rows if row.liked}
     shown = count_shown(rules, world)
     if postgres.n != len(liked) + postgres.seed:
-        return f"at rest n is {postgres.n}, the rows are {len(liked)} and the seed {postgres.seed}"
+        return f"at the end n is {postgres.n}, with {len(liked)} rows and the seed {postgres.seed}"
     if shown not in (None, postgres.n):
-        return f"at rest shows {shown}, Postgres has {postgres.n}"
-    for wish in world.wishes:
-        if wish.liked is not None and wish.liked != (wish.actor in liked):
-            return f"the last acknowledged wish of {wish.actor} is lost: liked={wish.liked}"
-        if viewed(rules, world, wish.actor) != (wish.actor in liked):
-            return f"{wish.actor} is shown liked={wish.actor not in liked}, Postgres has the contrary"
+        return f"at the end Redis shows {shown}, Postgres has {postgres.n}"
+    for last in world.acknowledged:
+        if last.liked is not None and last.liked != (last.actor in liked):
+            return f"the last acknowledged request of {last.actor} is lost: liked={last.liked}"
+        if state_shown(rules, world, last.actor) != (last.actor in liked):
+            return f"{last.actor} is shown liked={last.actor not in liked}, Postgres has the contrary"
     return None
 
 
 def count_shown(rules: Rules, world: World) -> int | None:
-    """What a read answers from Redis; None where it would load."""
+    """Return the count that Redis answers a read with; None if it would load."""
     count = world.redis.count
-    if count is None or not alive(world.redis, world.run) or absent(rules, world.redis):
+    if count is None or not is_current(world.redis, world.run) or is_missing(rules, world.redis):
         return None
     return count.base + count.pending
 
 
-def count_due(world: World) -> int:
-    """Postgres's count once the stream is flushed."""
+def count_expected(world: World) -> int:
+    """Return Postgres' count once the stream is flushed."""
     rows = {row.actor: row for row in world.postgres.rows}
     for entry in world.redis.stream:
         if entry.actor not in rows or rows[entry.actor].version < entry.version:
@@ -104,10 +107,10 @@ def count_due(world: World) -> int:
     return sum(row.liked for row in rows.values()) + world.postgres.seed
 
 
-def viewed(rules: Rules, world: World, actor: str) -> bool:
-    """What an actor is told of their own like."""
+def state_shown(rules: Rules, world: World, actor: str) -> bool:
+    """Return the state that an actor sees of the own like."""
     redis = world.redis
-    if count_shown(rules, world) is not None and not doubted(rules, redis, redis.count):
+    if count_shown(rules, world) is not None and not is_stale(rules, redis, redis.count):
         likes = redis.likes or frozenset()
         if actor in likes:
             return True
@@ -117,15 +120,15 @@ def viewed(rules: Rules, world: World, actor: str) -> bool:
 
 
 def exhaust(rules: Rules, world: World, limit: int = 50_000) -> Report:
-    """Every world within the budget, nearest first: what it finds has the shortest trace."""
-    judge = Judge(rules)
+    """Explore every world within the budget, nearest first, so that a violation has the shortest trace."""
+    checker = Checker(rules)
     before: dict[World, tuple[World, str] | None] = {world: None}
     queue = deque([world])
     while queue and len(before) < limit:
         here = queue.popleft()
-        broken = judge.broken(here)
-        if broken:
-            return Report(Found(broken, trace_to(before, here)), len(before), False)
+        message = checker.violation(here)
+        if message:
+            return Report(Violation(message, trace_to(before, here)), len(before), False)
         for label, there in steps(rules, here):
             if there not in before:
                 before[there] = (here, label)
@@ -142,10 +145,10 @@ def trace_to(before: dict[World, tuple[World, str] | None], world: World) -> Tra
 
 
 def follow(rules: Rules, world: World, labels: list[str]) -> World:
-    """The world after these steps, each named by how its label begins."""
+    """Return the world after these steps, each given by the beginning of its description."""
     for label in labels:
         here = dict(reversed(list(steps(rules, world))))
-        chosen = [there for said, there in here.items() if said.startswith(label)]
+        chosen = [there for description, there in here.items() if description.startswith(label)]
         if not chosen:
             raise LookupError(f"no step {label!r}, but: {', '.join(here)}")
         world = chosen[-1]
@@ -153,12 +156,12 @@ def follow(rules: Rules, world: World, labels: list[str]) -> World:
 
 
 def walk(rules: Rules, world: World, count: int, seed: int, length: int = 45) -> Report:
-    """Random walks of `count` steps in all, judged at about every third step; the shortest trace found."""
+    """Walk at random for `count` steps in all, and check about every third step. Keep the shortest trace found."""
     chance = random.Random(seed)
-    found: Found | None = None
+    found: Violation | None = None
     taken = 0
     while taken < count:
-        judge, here, trace = Judge(rules), world, ()
+        checker, here, trace = Checker(rules), world, ()
         for _ in range(length):
             choices = list(steps(rules, here))
             if not choices:
@@ -167,9 +170,9 @@ def walk(rules: Rules, world: World, count: int, seed: int, length: int = 45) ->
             trace, taken = (*trace, label), taken + 1
             if found is not None and len(trace) >= len(found.trace):
                 break
-            broken = chance.random() < 0.35 and judge.broken(here)
-            if broken:
-                found = Found(broken, trace)
+            message = chance.random() < 0.35 and checker.violation(here)
+            if message:
+                found = Violation(message, trace)
                 break
         else:
             continue
@@ -177,13 +180,22 @@ def walk(rules: Rules, world: World, count: int, seed: int, length: int = 45) ->
 
 
 LONG = Budget(
-    wishes=8, reads=2, flushes=10, crashes=2, evictions=3, failovers=2, wipes=1, outside=2, refusals=1, blind=1
+    likes=8,
+    reads=2,
+    flushes=10,
+    crashes=2,
+    evictions=3,
+    failovers=2,
+    flushalls=1,
+    external_changes=2,
+    refusals=1,
+    degraded=1,
 )
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Walk the model of a like's way at random.")
-    parser.add_argument("--steps", type=int, default=200_000, help="steps in all")
+    parser = argparse.ArgumentParser(description="Explore the model of the like protocol by random walks.")
+    parser.add_argument("--steps", type=int, default=200_000, help="total number of steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--length", type=int, default=45, help="steps of one walk")
     parser.add_argument("--without", metavar="RULE", action="append", default=[], help="leave a safeguard out")
@@ -195,8 +207,8 @@ def main() -> int:
         report = walk(rules, world, options.steps // 2, options.seed, options.length)
         kind = "cold" if cold else "new"
         seconds = time.monotonic() - began
-        print(f"{kind} post: {report.worlds} steps, {seconds:.0f} s:", report.found or "nothing broken")
-        if report.found:
+        print(f"{kind} post: {report.worlds} steps, {seconds:.0f} s:", report.violation or "no violation")
+        if report.violation:
             return 1
     return 0
 

@@ -1,18 +1,18 @@
-"""The protocol: each function here is one Redis function or one Postgres transaction, so one atomic step."""
+"""The protocol. Each function is one Redis function or one Postgres transaction, so one atomic step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from tests.model.state import (
-    DOUBTED,
+    INVALIDATED,
     SENTINEL,
-    Ask,
+    Acknowledge,
     Batch,
-    Begin,
     Count,
     Entry,
     Header,
+    LikeRequest,
     Loaded,
     Name,
     Postgres,
@@ -20,7 +20,7 @@ from tests.model.state import (
     Row,
     Rules,
     Server,
-    Settle,
+    StartEpoch,
     Ticket,
 )
 
@@ -36,109 +36,117 @@ class Miss:
 
 
 @dataclass(frozen=True, slots=True)
-class NewLife:
+class NewEpoch:
     name: Name
 
 
-Answer = Done | Miss | NewLife
-NOBODY: frozenset[str] = frozenset()
+Reply = Done | Miss | NewEpoch
+NO_ACTORS: frozenset[str] = frozenset()
 
 
-# --- Redis: lives
+# --- Redis: epochs
 
 
-def alive(redis: Redis, run: int) -> bool:
-    """Whether the shard's life was begun by this very server process."""
+def is_current(redis: Redis, run: int) -> bool:
+    """Return whether this server process started the shard's epoch."""
     return redis.header.name is not None and redis.header.name[0] == run
 
 
-def offer(redis: Redis, server: Server) -> tuple[Redis, NewLife]:
-    """NEWLIFE: the same candidate for everyone who asks this process."""
+def offer_epoch(redis: Redis, server: Server) -> tuple[Redis, NewEpoch]:
+    """Reply NEWEPOCH, with the same candidate to all callers of this process."""
     candidate = redis.header.candidate
     if candidate is None or candidate[0] != server.run:
         candidate = (server.run, server.clock)
         redis = replace(redis, header=replace(redis.header, candidate=candidate))
-    return redis, NewLife(candidate)
+    return redis, NewEpoch(candidate)
 
 
-def begin(rules: Rules, redis: Redis, run: int, life: Begin) -> Redis:
+def start_epoch(rules: Rules, redis: Redis, run: int, new: StartEpoch) -> Redis:
     header = redis.header
-    if alive(redis, run) or (rules.only_the_candidate and header.candidate != life.name):
+    if is_current(redis, run) or (rules.start_offered_name_only and header.candidate != new.name):
         return redis
-    version = max(header.version, life.version) if rules.version_in_begin else header.version
-    return replace(redis, header=Header(version, life.life, life.name, header.settles + 1))
+    version = max(header.version, new.version) if rules.version_in_start_epoch else header.version
+    return replace(redis, header=Header(version, new.epoch, new.name, header.acks + 1))
 
 
-def renew(redis: Redis, server: Server) -> tuple[Redis, NewLife]:
-    """Fenced off at the server that owns the slot: give the life up, and offer another."""
-    return offer(replace(redis, header=replace(redis.header, name=None, candidate=None)), server)
+def replace_epoch(redis: Redis, server: Server) -> tuple[Redis, NewEpoch]:
+    """End an epoch that is fenced off while its server still owns the slot, and offer another."""
+    return offer_epoch(replace(redis, header=replace(redis.header, name=None, candidate=None)), server)
 
 
 # --- Redis: a like
 
 
-def doubted(rules: Rules, redis: Redis, count: Count) -> bool:
-    return rules.doubt and count.life != redis.header.life
+def is_stale(rules: Rules, redis: Redis, count: Count) -> bool:
+    return rules.reload_stale and count.epoch != redis.header.epoch
 
 
-def absent(rules: Rules, redis: Redis) -> bool:
-    """No count, or one in doubt with nothing pending: both are a MISS."""
+def is_missing(rules: Rules, redis: Redis) -> bool:
+    """Return whether there is no count, or a stale one with nothing pending: both are a miss."""
     count = redis.count
-    return count is None or (doubted(rules, redis, count) and count.entries == 0)
+    return count is None or (is_stale(rules, redis, count) and count.entries == 0)
 
 
-def known(redis: Redis, actor: str) -> bool:
-    likes = redis.likes or NOBODY
-    return actor in likes or SENTINEL in likes or actor in (redis.unlikes or NOBODY)
+def is_known(redis: Redis, actor: str) -> bool:
+    likes = redis.likes or NO_ACTORS
+    return actor in likes or SENTINEL in likes or actor in (redis.unlikes or NO_ACTORS)
 
 
 def install(redis: Redis, loaded: Loaded) -> Redis:
-    count = Count(loaded.n, loaded.revision, 0, 0, redis.header.life)
-    likes = frozenset({SENTINEL}) if loaded.born else None
+    count = Count(loaded.n, loaded.revision, 0, 0, redis.header.epoch)
+    likes = frozenset({SENTINEL}) if loaded.is_new else None
     return replace(redis, count=count, likes=likes, unlikes=None)
 
 
-def learn(redis: Redis, actor: str, liked: bool) -> Redis:
+def install_actor(redis: Redis, actor: str, liked: bool) -> Redis:
     if liked:
-        return replace(redis, likes=(redis.likes or NOBODY) | {actor})
-    return replace(redis, unlikes=(redis.unlikes or NOBODY) | {actor})
+        return replace(redis, likes=(redis.likes or NO_ACTORS) | {actor})
+    return replace(redis, unlikes=(redis.unlikes or NO_ACTORS) | {actor})
 
 
 def call(
-    rules: Rules, redis: Redis, server: Server, ask: Ask, loaded: Loaded | None = None, blind: bool = False
-) -> tuple[Redis, Answer]:
-    """`like`, `unlike` and a read: with what a MISS before it loaded, or blind where Postgres is away."""
-    if not alive(redis, server.run):
-        return offer(redis, server)
-    ticket = (redis.header.life, redis.header.settles)
+    rules: Rules,
+    redis: Redis,
+    server: Server,
+    request: LikeRequest,
+    loaded: Loaded | None = None,
+    degraded: bool = False,
+) -> tuple[Redis, Reply]:
+    """Like, unlike or read. `loaded` is the state loaded after a miss; `degraded`: Postgres is away."""
+    if not is_current(redis, server.run):
+        return offer_epoch(redis, server)
+    ticket = (redis.header.epoch, redis.header.acks)
     if rules.ticket and loaded is not None and loaded.ticket != ticket:
         loaded = None
-    if absent(rules, redis):
+    if is_missing(rules, redis):
         if loaded is None:
             return redis, Miss(ticket)
         redis = install(redis, loaded)
-    if ask.actor is None:
+    if request.actor is None:
         return redis, Done()
-    if known(redis, ask.actor) or not rules.unknown_misses:
-        return note(rules, redis, server, ask), Done()
+    if is_known(redis, request.actor) or not rules.unknown_actor_misses:
+        return enqueue(rules, redis, server, request), Done()
     if loaded is not None:
-        return note(rules, learn(redis, ask.actor, loaded.liked), server, ask), Done()
-    if blind:
-        return note(rules, redis, server, ask, blind=True), Done()
+        return enqueue(rules, install_actor(redis, request.actor, loaded.liked), server, request), Done()
+    if degraded:
+        return enqueue(rules, redis, server, request, degraded=True), Done()
     return redis, Miss(ticket)
 
 
-def note(rules: Rules, redis: Redis, server: Server, ask: Ask, blind: bool = False) -> Redis:
-    """XADD, then the sets, then p and k. A wish that changes nothing is written only where in doubt."""
-    count, actor = redis.count, ask.actor
+def enqueue(rules: Rules, redis: Redis, server: Server, request: LikeRequest, degraded: bool = False) -> Redis:
+    """Add an entry to the stream, then update the sets, then p and k.
+
+    A request that changes nothing is added only if the count is stale.
+    """
+    count, actor = redis.count, request.actor
     assert count is not None
     assert actor is not None
-    likes, unlikes = redis.likes or NOBODY, redis.unlikes or NOBODY
-    weight = int(ask.liked) - int(actor in likes)
-    if weight == 0 and not blind and not doubted(rules, redis, count):
+    likes, unlikes = redis.likes or NO_ACTORS, redis.unlikes or NO_ACTORS
+    weight = int(request.liked) - int(actor in likes)
+    if weight == 0 and not degraded and not is_stale(rules, redis, count):
         return redis
     version = max(redis.header.version + 1, server.clock)
-    if ask.liked:
+    if request.liked:
         likes, unlikes = likes | {actor}, unlikes - {actor}
     else:
         likes = likes - {actor}
@@ -148,94 +156,100 @@ def note(rules: Rules, redis: Redis, server: Server, ask: Ask, blind: bool = Fal
         count=replace(count, pending=count.pending + weight, entries=count.entries + 1),
         likes=likes or None,
         unlikes=unlikes or None,
-        stream=(*redis.stream, Entry(version, actor, ask.liked, weight, blind)),
+        stream=(*redis.stream, Entry(version, actor, request.liked, weight, degraded)),
     )
 
 
-def may_leave(rules: Rules, redis: Redis) -> bool:
-    """Whether c, l and u carry a TTL, so that a full Redis may evict any of them."""
+def may_evict(rules: Rules, redis: Redis) -> bool:
+    """Return whether c, l and u have a TTL, so that a full Redis may evict any of them."""
     count = redis.count
-    return count is None or (count.entries if rules.leave_only_settled else count.pending) == 0
+    return count is None or (count.entries if rules.evict_only_acknowledged else count.pending) == 0
 
 
-# --- Redis: settle, and doubt
+# --- Redis: acknowledgements and invalidation
 
 
-def to_read_on(rules: Rules, redis: Redis, run: int, done: Settle) -> Batch:
-    """What Postgres's n already holds beyond the batch: settle refuses, and this is read instead."""
-    mine = done.life == redis.header.life and alive(redis, run)
-    if not rules.reads_on or not mine or done.version <= done.batch[-1].version:
+def to_read_through(rules: Rules, redis: Redis, run: int, done: Acknowledge) -> Batch:
+    """Return the longer batch that Postgres' n already holds, to be read in place of the acknowledgement."""
+    in_epoch = done.epoch == redis.header.epoch and is_current(redis, run)
+    if not rules.read_through or not in_epoch or done.version <= done.batch[-1].version:
         return ()
     batch = tuple(entry for entry in redis.stream if entry.version <= done.version)
     return batch if set(batch) - set(done.batch) else ()
 
 
-def settle(rules: Rules, redis: Redis, run: int, done: Settle) -> Redis:
+def acknowledge(rules: Rules, redis: Redis, run: int, done: Acknowledge) -> Redis:
     header = redis.header
-    if done.life != header.life or not alive(redis, run):
+    if done.epoch != header.epoch or not is_current(redis, run):
         return redis
-    redis = replace(redis, header=replace(header, settles=header.settles + 1))
-    if rules.head_of_stream and redis.stream[:1] != done.batch[:1]:
+    redis = replace(redis, header=replace(header, acks=header.acks + 1))
+    if rules.acknowledge_at_head and redis.stream[:1] != done.batch[:1]:
         return redis
     last = done.batch[-1].version
-    gone = tuple(entry for entry in redis.stream if entry.version <= last)
-    redis = replace(redis, stream=redis.stream[len(gone) :])
-    return rebase(rules, redis, done, gone if rules.head_of_stream else done.batch)
+    removed = tuple(entry for entry in redis.stream if entry.version <= last)
+    redis = replace(redis, stream=redis.stream[len(removed) :])
+    return rebase(rules, redis, done, removed if rules.acknowledge_at_head else done.batch)
 
 
-def rebase(rules: Rules, redis: Redis, done: Settle, gone: Batch) -> Redis:
-    weight = sum(entry.weight for entry in gone)
+def rebase(rules: Rules, redis: Redis, done: Acknowledge, removed: Batch) -> Redis:
+    """Subtract the removed entries from the count, and store the new base.
+
+    A missing count is not created, because its set would know no actor.
+    """
+    weight = sum(entry.weight for entry in removed)
     count = redis.count
-    if count is None:  # it never makes one, whose set would know nobody
+    if count is None:
         return redis
     newer = done.revision >= count.revision
-    count = replace(count, pending=count.pending - weight, entries=count.entries - len(gone))
+    count = replace(count, pending=count.pending - weight, entries=count.entries - len(removed))
     if newer:
         count = replace(count, base=done.n, revision=done.revision)
     if done.refused:
-        count = replace(count, life=DOUBTED)
-    over = gone and count.entries == 0 and (newer or not rules.doubt_needs_revision)
-    if over and doubted(rules, redis, count):  # what is left is Postgres's own; whom it holds, nobody here knows
-        return replace(redis, count=replace(count, life=redis.header.life), likes=None, unlikes=None)
+        count = replace(count, epoch=INVALIDATED)
+    is_final = removed and count.entries == 0 and (newer or not rules.invalidation_needs_revision)
+    if is_final and is_stale(rules, redis, count):
+        # The base is Postgres' own again. The sets may be wrong, so they are dropped.
+        return replace(redis, count=replace(count, epoch=redis.header.epoch), likes=None, unlikes=None)
     return replace(redis, count=count)
 
 
-def put_in_doubt(rules: Rules, redis: Redis, revision: int) -> Redis:
-    """Told after every change in Postgres that did not come by the stream: it made this revision."""
+def invalidate(rules: Rules, redis: Redis, revision: int) -> Redis:
+    """Mark the count as stale, after a change in Postgres outside the stream that made this revision."""
     header, count = redis.header, redis.count
-    if rules.doubt_voids_tickets:
-        header = replace(header, settles=header.settles + 1)
+    if rules.invalidation_voids_tickets:
+        header = replace(header, acks=header.acks + 1)
     if count is not None:
-        newest = max(revision, count.revision) if rules.doubt_needs_revision else count.revision
-        count = replace(count, life=DOUBTED, revision=newest)
+        newest = max(revision, count.revision) if rules.invalidation_needs_revision else count.revision
+        count = replace(count, epoch=INVALIDATED, revision=newest)
     return replace(redis, header=header, count=count)
 
 
-# --- Postgres: each of these locks the shard's row first
+# --- Postgres: each of these first locks the shard's row
 
 
-def register(rules: Rules, postgres: Postgres, name: Name) -> tuple[Postgres, Begin]:
-    if postgres.name != name and (not rules.epoch or name[0] >= postgres.name[0]):
-        postgres = replace(postgres, name=name, life=postgres.life + (1 if rules.life else 0))
-    return postgres, Begin(postgres.name, postgres.life, postgres.version)
+def acquire_epoch(rules: Rules, postgres: Postgres, name: Name) -> tuple[Postgres, StartEpoch]:
+    if postgres.name != name and (not rules.ordered_names or name[0] >= postgres.name[0]):
+        epoch = postgres.epoch + (1 if rules.new_epoch_per_process else 0)
+        postgres = replace(postgres, name=name, epoch=epoch)
+    return postgres, StartEpoch(postgres.name, postgres.epoch, postgres.version)
 
 
-def load(postgres: Postgres, ask: Ask, ticket: Ticket) -> Loaded:
-    liked = any(row.liked for row in postgres.rows if row.actor == ask.actor)
-    return Loaded(ticket, postgres.n, postgres.revision, liked, born=not postgres.rows)
+def load(postgres: Postgres, request: LikeRequest, ticket: Ticket) -> Loaded:
+    liked = any(row.liked for row in postgres.rows if row.actor == request.actor)
+    return Loaded(ticket, postgres.n, postgres.revision, liked, is_new=not postgres.rows)
 
 
-def fenced(rules: Rules, postgres: Postgres, life: int) -> bool:
-    return rules.fence and postgres.life != life
+def is_fenced(rules: Rules, postgres: Postgres, epoch: int) -> bool:
+    return rules.fence and postgres.epoch != epoch
 
 
 def commit(rules: Rules, postgres: Postgres, batch: Batch, refused: str | None = None) -> Postgres:
-    """Fold the batch to the last entry of each actor, upsert those that are newer, move n by the difference."""
+    """Store the last entry of each actor if it is newer than the row, and move n by the difference."""
     rows = {row.actor: row for row in postgres.rows}
-    postgres = refuse(rules, postgres, batch, refused)
-    taken = [entry for entry in batch if entry.actor != refused and not is_dead(postgres, entry)]
+    postgres = record_dead_letter(rules, postgres, batch, refused)
+    accepted = [entry for entry in batch if entry.actor != refused and not is_dead(postgres, entry)]
     delta, changed = 0, False
-    for entry in {entry.actor: entry for entry in taken}.values():
+    for entry in {entry.actor: entry for entry in accepted}.values():
         old = rows.get(entry.actor)
         if old is not None and rules.newest_wins and old.version >= entry.version:
             continue
@@ -251,9 +265,9 @@ def commit(rules: Rules, postgres: Postgres, batch: Batch, refused: str | None =
     )
 
 
-def refuse(rules: Rules, postgres: Postgres, batch: Batch, actor: str | None) -> Postgres:
-    """Note in the same transaction that these wishes are given up, for any other flusher that holds them."""
-    if actor is None or not rules.refusals_stick:
+def record_dead_letter(rules: Rules, postgres: Postgres, batch: Batch, actor: str | None) -> Postgres:
+    """Record in the same transaction that an actor's entries are dead letters, for other flushers with the batch."""
+    if actor is None or not rules.record_dead_letters:
         return postgres
     last = max(entry.version for entry in batch if entry.actor == actor)
     return replace(postgres, dead=tuple(sorted({**dict(postgres.dead), actor: last}.items())))
@@ -264,6 +278,6 @@ def is_dead(postgres: Postgres, entry: Entry) -> bool:
 
 
 def _delta(rules: Rules, old: Row | None, entry: Entry) -> int:
-    if rules.old_liked_delta:
+    if rules.delta_from_old_row:
         return int(entry.liked) - int(old is not None and old.liked)
     return 1 if entry.liked else -1

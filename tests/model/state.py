@@ -1,49 +1,73 @@
-"""What there is: Redis, Postgres, and everything in flight, for one post of one shard.
+"""The state of the model: Redis, Postgres, and everything in progress, for one post of one shard.
 
-Every value is frozen, so a whole world is one hashable value and a step is a function from one world to the next.
+Every value is frozen, so a whole world is one hashable value, and a step is a function from one world to the next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-Name = tuple[int, int]  # of a life: the server's run id, and its clock when the name was offered
+# The name of an epoch: the run id of the server, and its clock when it offered the name.
+Name = tuple[int, int]
+# Identifies the state that a load is valid for: (epoch, number of acknowledged batches).
+Ticket = tuple[int, int]
 
-DOUBTED = -1  # the life of a count that was put in doubt from outside: no life has this number
-SENTINEL = "*"  # in the set of likes: the set is complete
+# The epoch of a count that was invalidated. No epoch has this number.
+INVALIDATED = -1
+# A member of the set of likes: the set is complete.
+SENTINEL = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The safeguards. Leaving out any one of them makes the exploration find a broken promise."""
+    """The safeguards of the protocol. Without any one of them, the exploration finds a violation.
 
-    life: bool = True  # raised for another process, else what a lost primary began is finished upon the new one
-    fence: bool = True  # a batch of another life does not commit, else a zombie overwrites newer wishes
-    only_the_candidate: bool = True  # begins, else after FLUSHALL a life and its tickets are begun again
-    version_in_begin: bool = True  # begin takes Postgres's version, else a slow clock makes new wishes look old
-    ticket: bool = True  # an install names the (life, d) it was loaded under, else a late one sets a stale base
-    leave_only_settled: bool = True  # a TTL at k = 0, not p = 0, else a pending like and unlike lose their count
-    doubt: bool = True  # a count of another life is not trusted, else it shows what its lost primary never kept
-    old_liked_delta: bool = True  # n moves by new - old liked, else a like sent again is counted twice
-    reads_on: bool = True  # n holds another's commit too: settle all it holds, else that is shown twice
-    unknown_misses: bool = True  # an actor in no set is looked up, else a liker whose set left is counted again
-    head_of_stream: bool = True  # settle takes its batch only at the head, else one batch is taken off twice
-    newest_wins: bool = True  # a row changes only for a higher version, else an old batch undoes a newer wish
-    doubt_voids_tickets: bool = True  # a doubt raises d, else a load from before it installs the old base
-    doubt_needs_revision: bool = True  # only a commit after the doubt ends it, else an old n is trusted
-    refusals_stick: bool = True  # what one flusher gave up none commits, else n moves and no settle tells
-    epoch: bool = False  # optional, see test_known_limit: Postgres refuses the name of an older primary
+    `ordered_names` is not part of the protocol, see `test_known_limit_a_demoted_primary_gets_an_epoch`.
+    """
+
+    # Another process gets another epoch. Else the batch of a lost primary is completed on the new one.
+    new_epoch_per_process: bool = True
+    # A batch of another epoch does not commit. Else a demoted primary overwrites newer likes.
+    fence: bool = True
+    # Only the offered name starts an epoch. Else an epoch and its tickets start again after FLUSHALL.
+    start_offered_name_only: bool = True
+    # A new epoch takes over Postgres' version. Else a slow clock makes new likes look old.
+    version_in_start_epoch: bool = True
+    # An install names the ticket of its load. Else a late one sets an old base.
+    ticket: bool = True
+    # Keys get a TTL at k = 0, not at p = 0. Else a pending like and unlike lose their count.
+    evict_only_acknowledged: bool = True
+    # A count of another epoch is not trusted. Else it shows what a lost primary did not keep.
+    reload_stale: bool = True
+    # n moves by the difference to the old row. Else a like that is sent again is counted twice.
+    delta_from_old_row: bool = True
+    # n also holds what another flusher committed, so all of it is acknowledged. Else that part is shown twice.
+    read_through: bool = True
+    # An actor in no set is looked up. Else a liker whose set was evicted is counted again.
+    unknown_actor_misses: bool = True
+    # A batch is acknowledged only at the head of the stream. Else one batch is subtracted twice.
+    acknowledge_at_head: bool = True
+    # A row changes only for a higher version. Else an old batch undoes a newer like.
+    newest_wins: bool = True
+    # An invalidation raises d. Else a load from before it installs the old base.
+    invalidation_voids_tickets: bool = True
+    # Only a commit after the invalidation ends it. Else an old n is trusted.
+    invalidation_needs_revision: bool = True
+    # A dead letter is recorded, and no flusher commits it. Else n changes and no acknowledgement says so.
+    record_dead_letters: bool = True
+    # Postgres refuses the name of an older primary.
+    ordered_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change in the stream `q`."""
+    """One change in the stream `q`. `degraded`: its weight was guessed while Postgres was away."""
 
     version: int
     actor: str
     liked: bool
     weight: int
-    blind: bool = False  # weighed while Postgres was away, so perhaps wrongly
+    degraded: bool = False
 
     def __str__(self) -> str:
         return f"{'+' if self.liked else '-'}{self.actor}@{self.version}"
@@ -54,32 +78,41 @@ Batch = tuple[Entry, ...]
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`c:post`: what is shown is base + pending."""
+    """The key `c:post`. The count shown is base + pending.
 
-    base: int  # b
-    revision: int  # r, of the base
-    pending: int  # p, the sum of the weights in the stream
-    entries: int  # k, how many there are in the stream
-    life: int  # e, the life it was made in
+    `base` (b) is the count in Postgres and `revision` (r) its revision. `pending` (p) is the sum of the weights in the
+    stream, `entries` (k) their number. `epoch` (e) is the epoch in which the post was loaded.
+    """
+
+    base: int
+    revision: int
+    pending: int
+    entries: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`v`: of the shard."""
+    """The key `v` of the shard.
+
+    `acks` (d) is the number of acknowledged batches. `candidate` is the name on offer for the next epoch.
+    """
 
     version: int = 0
-    life: int = 0
+    epoch: int = 0
     name: Name | None = None
-    settles: int = 0  # d, with the life the ticket of a load
-    candidate: Name | None = None  # offered with NEWLIFE, and the only one that may begin
+    acks: int = 0
+    candidate: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Redis:
+    """The keys of one Redis server. `unlikes` is kept only while `likes` is not complete."""
+
     header: Header = Header()
     count: Count | None = None
-    likes: frozenset[str] | None = None  # l:post
-    unlikes: frozenset[str] | None = None  # u:post, kept only where l is not complete
+    likes: frozenset[str] | None = None
+    unlikes: frozenset[str] | None = None
     stream: Batch = ()
 
 
@@ -92,41 +125,44 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
+    """The rows of the post and of the shard.
+
+    n is the number of liked rows and the seed. `dead` has the version up to which each actor's requests became dead
+    letters.
+    """
+
     rows: tuple[Row, ...] = ()
     n: int = 0
     revision: int = 0
-    seed: int = 0  # a count brought along from elsewhere: n = liked rows + seed
+    seed: int = 0
     version: int = 0
-    life: int = 1
+    epoch: int = 1
     name: Name = (1, 0)
-    dead: tuple[tuple[str, int], ...] = ()  # up to which version each actor's wishes went to the dead letters
+    dead: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The process that is primary now: who it is and what its clock says."""
+    """The process that is primary now: its run id, and its clock."""
 
     run: int
     clock: int
 
 
-Ticket = tuple[int, int]  # (life, d)
-
-
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What Postgres said to a MISS."""
+    """The state that Postgres returned for a miss. `is_new`: the post has no row, so its set will be complete."""
 
     ticket: Ticket
     n: int
     revision: int
     liked: bool
-    born: bool  # the post has no row: its set will be complete
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A request: a wish of an actor, or with no actor a read of the count."""
+class LikeRequest:
+    """A like or an unlike of an actor; without an actor, a read of the count."""
 
     actor: str | None = None
     liked: bool = False
@@ -135,16 +171,16 @@ class Ask:
         return "read" if self.actor is None else f"{'like' if self.liked else 'unlike'}({self.actor})"
 
 
-# What a pod or a flusher is about to do. Each is one step, and the world may change between any two.
+# The next step of a pod or a flusher. The world may change between any two steps.
 @dataclass(frozen=True, slots=True)
-class Register:
+class AcquireEpoch:
     name: Name
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class StartEpoch:
     name: Name
-    life: int
+    epoch: int
     version: int
 
 
@@ -161,39 +197,41 @@ class Install:
 @dataclass(frozen=True, slots=True)
 class Commit:
     batch: Batch
-    life: int
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Acknowledge:
+    """An acknowledgement of a committed batch. `refused` has the actors whose rows became dead letters."""
+
     batch: Batch
-    life: int
+    epoch: int
     n: int
     revision: int
     version: int
-    refused: tuple[str, ...] = ()  # whose rows went to the dead letters
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    ask: Ask
-    next: Register | Begin | Load | Install
+    request: LikeRequest
+    next: AcquireEpoch | StartEpoch | Load | Install
 
 
-Flusher = Register | Begin | Commit | Settle | None
+Flusher = AcquireEpoch | StartEpoch | Commit | Acknowledge | None
 
 
 @dataclass(frozen=True, slots=True)
-class Outsider:
-    """Changed the post in Postgres, and has yet to tell Redis."""
+class ExternalChange:
+    """A change of the post in Postgres, of which Redis does not know yet."""
 
     revision: int
     erased: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """An actor's last acknowledged wish; `liked` is None where a failover or a flush may have lost it."""
+class Acknowledged:
+    """An actor's last acknowledged request. `liked` is None if a failover or FLUSHALL may have lost it."""
 
     actor: str
     liked: bool | None
@@ -202,36 +240,45 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How often each thing may still happen: what keeps an exhaustive exploration finite."""
+    """How often each event may still happen. It keeps an exhaustive exploration finite.
 
-    wishes: int = 0
+    `external_changes` are changes in Postgres outside the stream, `refusals` rows that Postgres refuses, `degraded`
+    requests answered while Postgres is away, and `zombie_likes` requests that reach the demoted primary.
+    """
+
+    likes: int = 0
     reads: int = 0
     flushes: int = 0
     crashes: int = 0
     evictions: int = 0
     failovers: int = 0
-    wipes: int = 0  # FLUSHALL
-    outside: int = 0  # changes in Postgres that did not come by the stream
-    refusals: int = 0  # rows that Postgres refuses
-    blind: int = 0  # wishes weighed while Postgres is away
-    strays: int = 0  # wishes that reach the zombie
+    flushalls: int = 0
+    external_changes: int = 0
+    refusals: int = 0
+    degraded: int = 0
+    zombie_likes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class World:
+    """The whole state.
+
+    `zombie` is the primary before the failover, which still answers. `slow`: the primary's clock is behind.
+    """
+
     redis: Redis
     replica: Redis
     postgres: Postgres
-    wishes: tuple[Wish, ...]
-    replica_wishes: tuple[Wish, ...]
+    acknowledged: tuple[Acknowledged, ...]
+    replica_acknowledged: tuple[Acknowledged, ...]
     budget: Budget
     pods: tuple[Pod, ...] = ()
     flushers: tuple[Flusher, ...] = (None, None)
-    outsider: Outsider | None = None
-    zombie: Redis | None = None  # the primary before the failover, still answering reads
+    external_change: ExternalChange | None = None
+    zombie: Redis | None = None
     run: int = 1
     clock: int = 300
-    slow: bool = False  # the primary's clock is behind
+    slow: bool = False
 
     @property
     def server(self) -> Server:

@@ -1,7 +1,6 @@
-"""Everything that can happen next: each step gives (what happened, the world after it).
+"""The possible next steps of a world, each as (description, world after it).
 
-Pods and flushers take one atomic step at a time, in any order. The trouble (crashes, evictions, failovers, wipes)
-strikes between any two.
+Pods and flushers take one atomic step at a time, in any order. Crashes and other faults may happen between any two.
 """
 
 from __future__ import annotations
@@ -9,57 +8,57 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.model.faults import external_changes, faults, spend, without, zombie_likes
 from tests.model.protocol import (
-    Answer,
     Done,
     Miss,
-    NewLife,
-    absent,
-    alive,
-    begin,
+    NewEpoch,
+    Reply,
+    acknowledge,
+    acquire_epoch,
     call,
     commit,
-    fenced,
+    is_current,
     is_dead,
+    is_fenced,
+    is_missing,
     load,
-    offer,
-    register,
-    renew,
-    settle,
-    to_read_on,
+    offer_epoch,
+    replace_epoch,
+    start_epoch,
+    to_read_through,
 )
 from tests.model.state import (
-    Ask,
+    Acknowledge,
+    Acknowledged,
+    AcquireEpoch,
     Batch,
-    Begin,
     Budget,
     Commit,
     Flusher,
     Header,
     Install,
+    LikeRequest,
     Load,
     Pod,
     Postgres,
     Redis,
-    Register,
     Row,
     Rules,
-    Settle,
-    Wish,
+    StartEpoch,
     World,
 )
-from tests.model.trouble import lost, outside, spend, strays, trouble
 
 Steps = Iterator[tuple[str, World]]
 PODS = 2
 
 
 def start(actors: str, budget: Budget, cold: bool = False) -> World:
-    """Redis begun and empty. Cold: the first actor already likes the post, and only Postgres knows."""
-    redis = Redis(Header(life=1, name=(1, 0)))
+    """Return a world with an empty Redis. `cold`: the first actor likes the post, and only Postgres knows."""
+    redis = Redis(Header(epoch=1, name=(1, 0)))
     postgres = Postgres((Row(actors[0], True, 1),), n=1, revision=1, version=1) if cold else Postgres()
-    wishes = tuple(Wish(actor, cold and actor == actors[0]) for actor in actors)
-    return World(redis, redis, postgres, wishes, wishes, budget)
+    acknowledged = tuple(Acknowledged(actor, cold and actor == actors[0]) for actor in actors)
+    return World(redis, redis, postgres, acknowledged, acknowledged, budget)
 
 
 def steps(rules: Rules, world: World) -> Steps:
@@ -67,158 +66,160 @@ def steps(rules: Rules, world: World) -> Steps:
         yield from flusher(rules, world, i)
     for i in range(len(world.pods)):
         yield from pod(rules, world, i)
-    yield from outside(rules, world)
+    yield from external_changes(rules, world)
     yield from requests(rules, world)
-    yield from strays(rules, world)
-    yield from trouble(rules, world)
+    yield from zombie_likes(rules, world)
+    yield from faults(rules, world)
 
 
 # --- requests and pods
 
 
 def requests(rules: Rules, world: World) -> Steps:
-    asks = [Ask()] if world.budget.reads else []
-    if world.budget.wishes:
-        asks += [Ask(wish.actor, liked) for wish in world.wishes for liked in (True, False)]
-    for ask in asks:
-        ticking = spend(replace(world, clock=world.clock + 1), "wishes" if ask.actor else "reads")
-        redis, answer = call(rules, world.redis, ticking.server, ask)
-        if isinstance(answer, Done) or len(world.pods) < PODS:
-            yield f"{ask}: {_said(answer)}", answered(replace(ticking, redis=redis), ask, answer)
+    possible = [LikeRequest()] if world.budget.reads else []
+    if world.budget.likes:
+        possible += [LikeRequest(one.actor, liked) for one in world.acknowledged for liked in (True, False)]
+    for request in possible:
+        ticking = spend(replace(world, clock=world.clock + 1), "likes" if request.actor else "reads")
+        redis, reply = call(rules, world.redis, ticking.server, request)
+        if isinstance(reply, Done) or len(world.pods) < PODS:
+            yield f"{request}: {_describe(reply)}", handle_reply(replace(ticking, redis=redis), request, reply)
 
 
-def answered(world: World, ask: Ask, answer: Answer) -> World:
-    """The wish is acknowledged, or a pod goes to do what the answer asks for."""
-    match answer:
-        case Done() if ask.actor:
-            return replace(world, wishes=acknowledged(world.wishes, ask))
+def handle_reply(world: World, request: LikeRequest, reply: Reply) -> World:
+    """Acknowledge the request, or start a pod that does what the reply asks for."""
+    match reply:
+        case Done() if request.actor:
+            return replace(world, acknowledged=with_request(world.acknowledged, request))
         case Done():
             return world
         case Miss(ticket):
-            pod = Pod(ask, Load(ticket))
-        case NewLife(name):
-            pod = Pod(ask, Register(name))
+            pod = Pod(request, Load(ticket))
+        case NewEpoch(name):
+            pod = Pod(request, AcquireEpoch(name))
     return replace(world, pods=tuple(sorted((*world.pods, pod), key=repr)))
 
 
-def acknowledged(wishes: tuple[Wish, ...], ask: Ask) -> tuple[Wish, ...]:
-    number = 1 + max(wish.number for wish in wishes)
-    return tuple(Wish(wish.actor, ask.liked, number) if wish.actor == ask.actor else wish for wish in wishes)
+def with_request(acknowledged: tuple[Acknowledged, ...], request: LikeRequest) -> tuple[Acknowledged, ...]:
+    number = 1 + max(one.number for one in acknowledged)
+    latest = Acknowledged(request.actor or "", request.liked, number)
+    return tuple(latest if one.actor == request.actor else one for one in acknowledged)
 
 
-def _said(answer: Answer) -> str:
-    match answer:
-        case Miss((life, settles)):
-            return f"MISS (life {life}, d {settles})"
-        case NewLife((run, clock)):
-            return f"NEWLIFE, candidate {run}/{clock}"
+def _describe(reply: Reply) -> str:
+    match reply:
+        case Miss((epoch, acks)):
+            return f"MISS (epoch {epoch}, d {acks})"
+        case NewEpoch((run, clock)):
+            return f"NEWEPOCH, candidate {run}/{clock}"
     return "done"
 
 
 def pod(rules: Rules, world: World, i: int) -> Steps:
-    ask, others = world.pods[i].ask, world.pods[:i] + world.pods[i + 1 :]
+    request, others = world.pods[i].request, world.pods[:i] + world.pods[i + 1 :]
     rest = replace(world, pods=others)
 
-    def goes_to(state: Register | Begin | Load | Install, **changes: Redis | Postgres) -> World:
-        pods = tuple(sorted((*others, Pod(ask, state)), key=repr))
+    def continue_with(state: AcquireEpoch | StartEpoch | Load | Install, **changes: Redis | Postgres) -> World:
+        pods = tuple(sorted((*others, Pod(request, state)), key=repr))
         return replace(world, pods=pods, **changes)
 
     match world.pods[i].next:
-        case Register(name):
-            postgres, to_begin = register(rules, world.postgres, name)
-            yield f"pod of {ask} registers life {to_begin.life}", goes_to(to_begin, postgres=postgres)
-        case Begin() as to_begin:
-            redis = begin(rules, world.redis, world.run, to_begin)
-            redis, answer = call(rules, redis, world.server, ask)
-            after = answered(replace(rest, redis=redis), ask, answer)
-            yield f"pod of {ask} begins life {to_begin.life}: {_said(answer)}", after
+        case AcquireEpoch(name):
+            postgres, new = acquire_epoch(rules, world.postgres, name)
+            yield f"pod of {request} acquires epoch {new.epoch}", continue_with(new, postgres=postgres)
+        case StartEpoch() as new:
+            redis = start_epoch(rules, world.redis, world.run, new)
+            redis, reply = call(rules, redis, world.server, request)
+            after = handle_reply(replace(rest, redis=redis), request, reply)
+            yield f"pod of {request} starts epoch {new.epoch}: {_describe(reply)}", after
         case Load(ticket):
-            loaded = load(world.postgres, ask, ticket)
-            yield f"pod of {ask} loads n={loaded.n}, liked={loaded.liked}", goes_to(Install(loaded))
-            if world.budget.blind and alive(world.redis, world.run) and not absent(rules, world.redis):
-                redis, answer = call(rules, world.redis, world.server, ask, blind=True)
-                after = answered(spend(replace(rest, redis=redis), "blind"), ask, answer)
-                yield f"pod of {ask} finds Postgres away: {_said(answer)}", after
+            loaded = load(world.postgres, request, ticket)
+            yield f"pod of {request} loads n={loaded.n}, liked={loaded.liked}", continue_with(Install(loaded))
+            if world.budget.degraded and is_current(world.redis, world.run) and not is_missing(rules, world.redis):
+                redis, reply = call(rules, world.redis, world.server, request, degraded=True)
+                after = handle_reply(spend(replace(rest, redis=redis), "degraded"), request, reply)
+                yield f"pod of {request} finds Postgres away: {_describe(reply)}", after
         case Install(loaded):
             ticking = replace(rest, clock=world.clock + 1)
-            redis, answer = call(rules, world.redis, ticking.server, ask, loaded)
-            after = answered(replace(ticking, redis=redis), ask, answer)
-            yield f"pod of {ask} installs n={loaded.n}: {_said(answer)}", after
+            redis, reply = call(rules, world.redis, ticking.server, request, loaded)
+            after = handle_reply(replace(ticking, redis=redis), request, reply)
+            yield f"pod of {request} installs n={loaded.n}: {_describe(reply)}", after
 
 
 # --- flushers
 
 
 def flusher(rules: Rules, world: World, i: int) -> Steps:
-    def goes_to(state: Flusher, **changes: Redis | Postgres | int) -> World:
+    def continue_with(state: Flusher, **changes: Redis | Postgres | int) -> World:
         return replace(world, flushers=(*world.flushers[:i], state, *world.flushers[i + 1 :]), **changes)
 
-    doing, who = world.flushers[i], f"flusher {i}"
-    match doing:
+    state, label = world.flushers[i], f"flusher {i}"
+    match state:
         case None if world.budget.flushes:
-            yield from _reads(world, who, goes_to)
-        case Register(name):
-            postgres, to_begin = register(rules, world.postgres, name)
-            yield f"{who} registers life {to_begin.life}", goes_to(to_begin, postgres=postgres)
-        case Begin():
-            after = goes_to(None, redis=begin(rules, world.redis, world.run, doing))
-            yield f"{who} begins life {doing.life}", after
-        case Commit(_, life) if fenced(rules, world.postgres, life):
-            yield _fenced_off(world, who, life, goes_to)
+            yield from _reads(world, label, continue_with)
+        case AcquireEpoch(name):
+            postgres, new = acquire_epoch(rules, world.postgres, name)
+            yield f"{label} acquires epoch {new.epoch}", continue_with(new, postgres=postgres)
+        case StartEpoch():
+            after = continue_with(None, redis=start_epoch(rules, world.redis, world.run, state))
+            yield f"{label} starts epoch {state.epoch}", after
+        case Commit(_, epoch) if is_fenced(rules, world.postgres, epoch):
+            yield _is_fenced_off(world, label, epoch, continue_with)
         case Commit():
-            yield from _commits(rules, world, who, doing, goes_to)
-        case Settle():
-            yield _settles(rules, world, who, doing, goes_to)
-    if isinstance(doing, (Commit, Settle)) and world.budget.crashes:
-        when = "before its commit" if isinstance(doing, Commit) else "after its commit"
-        yield f"{who} crashes {when}", spend(goes_to(None), "crashes")
+            yield from _commits(rules, world, label, state, continue_with)
+        case Acknowledge():
+            yield _acknowledges(rules, world, label, state, continue_with)
+    if isinstance(state, (Commit, Acknowledge)) and world.budget.crashes:
+        when = "before its commit" if isinstance(state, Commit) else "after its commit"
+        yield f"{label} crashes {when}", spend(continue_with(None), "crashes")
 
 
-def _reads(world: World, who: str, goes_to) -> Steps:
+def _reads(world: World, label: str, continue_with) -> Steps:
     redis, zombie = world.redis, world.zombie
-    if not alive(redis, world.run):
-        redis, answer = offer(redis, world.server)
-        yield f"{who} sees NEWLIFE", spend(goes_to(Register(answer.name), redis=redis), "flushes")
+    if not is_current(redis, world.run):
+        redis, reply = offer_epoch(redis, world.server)
+        yield f"{label} sees NEWEPOCH", spend(continue_with(AcquireEpoch(reply.name), redis=redis), "flushes")
     else:
         for size in sorted({len(redis.stream), min(1, len(redis.stream))} - {0}, reverse=True):
             batch = redis.stream[:size]
-            yield f"{who} reads {_list(batch)}", spend(goes_to(Commit(batch, redis.header.life)), "flushes")
+            yield f"{label} reads {_list(batch)}", spend(continue_with(Commit(batch, redis.header.epoch)), "flushes")
     if zombie is not None and zombie.stream:
-        after = spend(goes_to(Commit(zombie.stream, zombie.header.life)), "flushes")
-        yield f"{who} reads {_list(zombie.stream)} from the zombie", after
+        after = spend(continue_with(Commit(zombie.stream, zombie.header.epoch)), "flushes")
+        yield f"{label} reads {_list(zombie.stream)} from the zombie", after
 
 
-def _fenced_off(world: World, who: str, life: int, goes_to) -> tuple[str, World]:
-    """Waited, read the slot map again: where the batch's server still owns the slot, begin a life there."""
-    if not alive(world.redis, world.run) or life != world.redis.header.life:
-        return f"{who} is fenced off", goes_to(None)
+def _is_fenced_off(world: World, label: str, epoch: int, continue_with) -> tuple[str, World]:
+    """Read the slot map again. If the batch's server still owns the slot, replace its epoch."""
+    if not is_current(world.redis, world.run) or epoch != world.redis.header.epoch:
+        return f"{label} is fenced off", continue_with(None)
     ticking = replace(world, clock=world.clock + 1)
-    redis, answer = renew(world.redis, ticking.server)
-    return f"{who} is fenced off and renews", goes_to(Register(answer.name), redis=redis, clock=ticking.clock)
+    redis, reply = replace_epoch(world.redis, ticking.server)
+    after = continue_with(AcquireEpoch(reply.name), redis=redis, clock=ticking.clock)
+    return f"{label} is fenced off and replaces the epoch", after
 
 
-def _commits(rules: Rules, world: World, who: str, doing: Commit, goes_to) -> Steps:
+def _commits(rules: Rules, world: World, label: str, state: Commit, continue_with) -> Steps:
     def committed(refused: str | None = None) -> World:
-        after = commit(rules, world.postgres, doing.batch, refused)
-        gone = {entry.actor for entry in doing.batch if entry.actor == refused or is_dead(after, entry)}
-        done = Settle(doing.batch, doing.life, after.n, after.revision, after.version, tuple(sorted(gone)))
-        return goes_to(done, postgres=after)
+        after = commit(rules, world.postgres, state.batch, refused)
+        dead = {entry.actor for entry in state.batch if entry.actor == refused or is_dead(after, entry)}
+        done = Acknowledge(state.batch, state.epoch, after.n, after.revision, after.version, tuple(sorted(dead)))
+        return continue_with(done, postgres=after)
 
     after = committed()
-    yield f"{who} commits {_list(doing.batch)}: n={after.postgres.n}", after
+    yield f"{label} commits {_list(state.batch)}: n={after.postgres.n}", after
     if world.budget.refusals:
-        for actor in sorted({entry.actor for entry in doing.batch}):
-            dead = spend(replace(committed(actor), wishes=lost(world.wishes, {actor})), "refusals")
-            yield f"{who} commits {_list(doing.batch)}, {actor} to the dead letters", dead
+        for actor in sorted({entry.actor for entry in state.batch}):
+            dead = replace(committed(actor), acknowledged=without(world.acknowledged, {actor}))
+            yield f"{label} commits {_list(state.batch)}, {actor} to the dead letters", spend(dead, "refusals")
 
 
-def _settles(rules: Rules, world: World, who: str, doing: Settle, goes_to) -> tuple[str, World]:
-    more = to_read_on(rules, world.redis, world.run, doing)
-    if more:
-        return f"{who} reads on: {_list(more)}", goes_to(Commit(more, doing.life))
-    redis = settle(rules, world.redis, world.run, doing)
-    after = replace(goes_to(None, redis=redis), wishes=lost(world.wishes, set(doing.refused)))
-    return f"{who} settles {_list(doing.batch)}: n={doing.n}", after
+def _acknowledges(rules: Rules, world: World, label: str, state: Acknowledge, continue_with) -> tuple[str, World]:
+    longer = to_read_through(rules, world.redis, world.run, state)
+    if longer:
+        return f"{label} reads through: {_list(longer)}", continue_with(Commit(longer, state.epoch))
+    redis = acknowledge(rules, world.redis, world.run, state)
+    after = replace(continue_with(None, redis=redis), acknowledged=without(world.acknowledged, set(state.refused)))
+    return f"{label} acknowledges {_list(state.batch)}: n={state.n}", after
 
 
 def _list(batch: Batch) -> str:
