@@ -74,7 +74,7 @@ class Testbed:
         }
         self.start_flusher()
         self._pod("pod", "service.server.wsgi:app", ready="/readyz")
-        self._pod("pod-silent", "service.server.wsgi:app", ready="/readyz", LIKEWISE_SIGNAL_MS="0")
+        self._pod("pod-silent", "service.server.wsgi:app", ready="/readyz", LIKEWISE_LOAD_REPORT_MS="0")
         self._nginx()
 
     def start_peers(self) -> None:

@@ -14,11 +14,12 @@ def accept_old_names(renamed: Mapping[str, str], environment: MutableMapping[str
     for old, new in renamed.items():
         if old not in environment:
             continue
+        # The old name goes, so that another call and child processes don't report it again.
+        value = environment.pop(old)
         if new in environment:
             warnings.append(f"{old} is ignored, because {new} is set. Remove {old}: it was renamed to {new}.")
         else:
-            # The old name goes, so that another call and child processes don't report it again.
-            environment[new] = environment.pop(old)
+            environment[new] = value
             warnings.append(f"{old} was renamed to {new}. The old name still works in this release; set {new} instead.")
     return warnings
 

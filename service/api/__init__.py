@@ -1,47 +1,49 @@
-"""The HTTP API: parse, ask `service.core.likes`, serialise. One module a resource."""
+"""The HTTP API: parse the request, call `service.core.likes`, serialise the result. One module per resource."""
 
 from flask import Flask
 
 from service.api import demo, forms
 from service.api.assets import like_button
 from service.api.counts import CountsView, CountView
-from service.api.fast_path import HotPath
+from service.api.fast_path import FastPath
 from service.api.health import ReadyView, livez
 from service.api.http import metrics
-from service.api.http.problems import answer_problems
+from service.api.http.problems import register_problems
 from service.api.http.request_body import READ_BYTES, read_body
-from service.api.http.request_context import receive_visits
-from service.api.http.request_log import UnusualRequests
-from service.api.http.routing import keep_paths
+from service.api.http.request_context import register_identity
+from service.api.http.request_log import SlowRequestLog
+from service.api.http.routing import register_routing
 from service.api.legacy import SlugView, ToggleView
 from service.api.likes import LikesView, LikeView
 from service.api.openapi import openapi
-from service.auth.csrf import Forms
-from service.auth.identity import Viewers
+from service.auth.csrf import CsrfTokens
+from service.auth.identity import Authenticator
 from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.settings import Settings
 
 
-def register(app: Flask, *, likes: Likes, viewers: Viewers, readiness: Readiness, settings: Settings) -> HotPath:
-    """Give the app every route of the API and its errors. Return the fast path."""
+def register(
+    app: Flask, *, likes: Likes, authenticator: Authenticator, readiness: Readiness, settings: Settings
+) -> FastPath:
+    """Give the app every route of the API and its error handlers. Return the fast path around it."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
-    keep_paths(app)
-    unusual = UnusualRequests(settings.slow_ms)
-    hot_path = HotPath(app.wsgi_app, likes, viewers, unusual)
-    app.wsgi_app = hot_path  # type: ignore[method-assign]
-    answer_problems(app)
+    register_routing(app)
+    request_log = SlowRequestLog(settings.slow_request_ms)
+    fast_path = FastPath(app.wsgi_app, likes, authenticator, request_log)
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
+    register_problems(app)
     app.before_request(metrics.start_clock)
     app.before_request(read_body)
     app.after_request(metrics.observe)
-    app.after_request(unusual.after)
-    receive_visits(app, viewers)
+    app.after_request(request_log.after_request)
+    register_identity(app, authenticator)
     _add_routes(app, likes, readiness)
-    tokens = Forms(settings)
-    forms.add_routes(app, likes, tokens, viewers.sites)
+    csrf_tokens = CsrfTokens(settings)
+    forms.add_routes(app, likes, csrf_tokens, authenticator.origins)
     if settings.demo:
-        demo.add_routes(app, likes, tokens)
-    return hot_path
+        demo.add_routes(app, likes, csrf_tokens)
+    return fast_path
 
 
 def _add_routes(app: Flask, likes: Likes, readiness: Readiness) -> None:

@@ -1,4 +1,4 @@
-"""`/like-button.js`: the button, for pages of any origin."""
+"""Serve the files of `static/`, and `/like-button.js` to pages of any origin."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,15 +9,15 @@ _STATIC = Path(__file__).parent.parent / "static"
 
 
 def like_button() -> Response:
-    """The script. It holds no one's data, so any page may read it; as a module it could not be used otherwise."""
-    response = of_file("like-button.js", "text/javascript")
+    """Return the button's script. Any page may read it: it holds no personal data, and a module needs CORS."""
+    response = static_file("like-button.js", "text/javascript")
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
-def of_file(name: str, mimetype: str) -> Response:
-    """A file of `static/`, kept for an hour; its ETag is of its bytes, so that every pod gives the same."""
+def static_file(name: str, mimetype: str) -> Response:
+    """Return a file of `static/`, cacheable for an hour. Its ETag is made of its bytes: every pod gives the same."""
     response = Response(_content(name), mimetype=mimetype)
     response.headers["Cache-Control"] = "public, max-age=3600"
     response.headers["X-Content-Type-Options"] = "nosniff"

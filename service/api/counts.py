@@ -1,4 +1,4 @@
-"""`/v1/posts/{post}/count` and `/v1/counts`: the same for everyone, so caches may keep them for a second."""
+"""Counts of posts: `/v1/posts/{post}/count` and `/v1/counts`. They are the same for everyone, and cacheable."""
 
 from flask import Response, request
 from flask.views import MethodView
@@ -16,12 +16,12 @@ class CountView(MethodView):
         self._likes = likes
 
     def get(self, post: str) -> Response:
-        """The count; 0 for a post nobody liked."""
-        return responses.of_count(self._likes.counts([post])[0])
+        """Return the count. It is 0 for a post without likes."""
+        return responses.count_response(self._likes.counts([post])[0])
 
 
 class CountsView(MethodView):
-    """The counts of a page of posts in one answer."""
+    """The counts of several posts in one response."""
 
     init_every_request = False
 
@@ -29,5 +29,5 @@ class CountsView(MethodView):
         self._likes = likes
 
     def get(self) -> Response:
-        """`?post=a&post=b`, 1 to 100; answered in that order."""
-        return responses.of_counts(self._likes.counts(request.args.getlist("post")))
+        """Return the counts of `?post=a&post=b`, 1 to 100 posts, in that order."""
+        return responses.counts_response(self._likes.counts(request.args.getlist("post")))

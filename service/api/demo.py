@@ -1,4 +1,4 @@
-"""The demo: a small blog at `/`, written as a site's own server would write it. Off in production."""
+"""Serve the demo: a small blog at `/`, written as a site's own server would write it. Off in production."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from flask.views import MethodView
 
 from service.api.forms import page
 from service.api.http.number_format import ENGLISH, display
-from service.api.http.request_context import viewers_states, visit
-from service.auth.csrf import Forms
+from service.api.http.request_context import like_states, request_identity
+from service.auth.csrf import CsrfTokens
 from service.core.likes import Likes, LikeState
 from service.errors import LikewiseError
 
@@ -20,7 +20,7 @@ _POSTS = Path(__file__).parent.parent / "templates" / "demo" / "posts.json"
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post of the blog; `id` is what is liked."""
+    """A post of the blog."""
 
     slug: str
     title: str
@@ -34,51 +34,54 @@ class Post:
         return f"demo/{self.slug}"
 
 
-def add_routes(app: Flask, likes: Likes, forms: Forms) -> None:
+def add_routes(app: Flask, likes: Likes, csrf_tokens: CsrfTokens) -> None:
     """Give the app the blog."""
-    app.add_url_rule("/", view_func=ListingView.as_view("demo", likes, forms))
-    app.add_url_rule("/blog/<slug>", view_func=PostView.as_view("demo_post", likes, forms))
+    app.add_url_rule("/", view_func=ListingView.as_view("demo", likes, csrf_tokens))
+    app.add_url_rule("/blog/<slug>", view_func=PostView.as_view("demo_post", likes, csrf_tokens))
     app.jinja_env.filters["compact"] = lambda count: display(count, ENGLISH)
 
 
 @lru_cache(maxsize=1)
 def posts() -> tuple[Post, ...]:
-    """The blog's posts, newest first."""
+    """Return the blog's posts, newest first."""
     return tuple(Post(**{**post, "paragraphs": tuple(post["paragraphs"])}) for post in json.loads(_POSTS.read_text()))
 
 
 class _BlogView(MethodView):
     init_every_request = False
 
-    def __init__(self, likes: Likes, forms: Forms) -> None:
+    def __init__(self, likes: Likes, csrf_tokens: CsrfTokens) -> None:
         self._likes = likes
-        self._forms = forms
+        self._csrf_tokens = csrf_tokens
 
     def _states(self, shown: tuple[Post, ...]) -> dict[str, LikeState]:
-        """How the shown posts stand; nothing where that can't be known now: a blog goes on without its counts."""
+        """Return the likes of the posts. Empty if a store is unavailable: the blog works without its counts."""
         ids = [post.id for post in shown]
         try:
-            return {state.post: state for state in viewers_states(self._likes, ids)}
+            return {state.post: state for state in like_states(self._likes, ids)}
         except LikewiseError:
             return {}
+
+    def _csrf_token(self) -> str:
+        return self._csrf_tokens.issue(request_identity())
 
 
 class ListingView(_BlogView):
     """`/`: every post with its heart."""
 
     def get(self) -> Response:
-        """The page."""
-        csrf = self._forms.token(visit())
+        """Return the page."""
+        csrf = self._csrf_token()
         return page("demo/listing.html", posts=posts(), states=self._states(posts()), csrf=csrf)
 
 
 class PostView(_BlogView):
-    """`/blog/{slug}`: one post, its heart kept up to date."""
+    """`/blog/{slug}`: one post, with a heart that updates itself."""
 
     def get(self, slug: str) -> Response:
-        """The page, or 404."""
+        """Return the page, or 404."""
         post = next((post for post in posts() if post.slug == slug), None)
         if post is None:
             abort(404)
-        csrf = self._forms.token(visit())
+        csrf = self._csrf_token()
         return page("demo/post.html", post=post, states=self._states((post,)), csrf=csrf)

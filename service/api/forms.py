@@ -1,4 +1,4 @@
-"""`/v1/posts/{post}/form`: a like without JavaScript. The page shows a form; sending it likes, and leads back."""
+"""Like without JavaScript: `/v1/posts/{post}/form` shows a form. Submitting it likes, and redirects back."""
 
 from flask import Flask, Response, make_response, redirect, render_template, request
 from flask.views import MethodView
@@ -7,10 +7,10 @@ from service.api import assets
 from service.api.http.metrics import count_like_request
 from service.api.http.problems import headers_of, kind_of
 from service.api.http.request_body import is_like
-from service.api.http.request_context import viewers_states, visit
-from service.auth.csrf import FIELD, Forms, return_address
-from service.auth.origins import Sites
-from service.core.likes import Likes, valid_id
+from service.api.http.request_context import like_states, request_identity
+from service.auth.csrf import FIELD, CsrfTokens, return_address
+from service.auth.origins import AllowedOrigins
+from service.core.likes import Likes, PostId, valid_id
 from service.errors import LikewiseError
 
 _POLICY = (
@@ -19,14 +19,14 @@ _POLICY = (
 )
 
 
-def add_routes(app: Flask, likes: Likes, forms: Forms, sites: Sites) -> None:
+def add_routes(app: Flask, likes: Likes, csrf_tokens: CsrfTokens, origins: AllowedOrigins) -> None:
     """Give the app the form's route and its style sheet."""
-    app.add_url_rule("/v1/posts/<post:post>/form", view_func=FormView.as_view("form", likes, forms, sites))
-    app.add_url_rule("/pages.css", "pages_css", lambda: assets.of_file("pages.css", "text/css"))
+    app.add_url_rule("/v1/posts/<post:post>/form", view_func=FormView.as_view("form", likes, csrf_tokens, origins))
+    app.add_url_rule("/pages.css", "pages_css", lambda: assets.static_file("pages.css", "text/css"))
 
 
 def page(template: str, status: int = 200, **values: object) -> Response:
-    """A page of ours: kept by nobody, framed by nobody, and with no script but ours."""
+    """Return an HTML page that is not cached, cannot be framed, and runs no script but this service's own."""
     response = make_response(render_template(template, **values), status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = _POLICY
@@ -35,52 +35,53 @@ def page(template: str, status: int = 200, **values: object) -> Response:
 
 
 class FormView(MethodView):
-    """The form of one post. It is for people: errors are pages too."""
+    """The form of one post. Its users are people, so errors are pages too."""
 
     init_every_request = False
 
-    def __init__(self, likes: Likes, forms: Forms, sites: Sites) -> None:
+    def __init__(self, likes: Likes, csrf_tokens: CsrfTokens, origins: AllowedOrigins) -> None:
         self._likes = likes
-        self._forms = forms
-        self._sites = sites
+        self._csrf_tokens = csrf_tokens
+        self._origins = origins
 
     def get(self, post: str) -> Response:
-        """The post's heart in a page; `?return=` is where a like leads back to."""
+        """Return a page with the post's heart. `?return=` is the address that a like redirects to."""
         try:
-            return self._page(valid_id(post, "post"), self._return_to(request.args.get("return", "")))
+            return self._page(valid_id(post, "post"), self._return_address(request.args.get("return", "")))
         except LikewiseError as error:
-            return _refused(error)
+            return _error_page(error)
 
     def post(self, post: str) -> Response:
-        """`csrf`, `action` (like or unlike), `return`: then 303 to there, or to the form."""
+        """Like or unlike (`csrf`, `action`, `return`), and answer 303 to the return address or the form."""
         try:
-            valid_id(post, "post")
-            back = self._return_to(request.form.get("return", ""))
-            self._submit(post, request.form.get("action", "like"))
+            post_id = valid_id(post, "post")
+            address = self._return_address(request.form.get("return", ""))
+            self._submit(post_id, request.form.get("action", "like"))
         except LikewiseError as error:
-            return _refused(error)
-        return redirect(back or request.path, 303)  # type: ignore[return-value]
+            return _error_page(error)
+        return redirect(address or request.path, 303)  # type: ignore[return-value]
 
-    def _submit(self, post: str, action: str) -> None:
-        likes = is_like(action)
-        self._forms.check(visit(), request.form.get(FIELD, ""))
+    def _submit(self, post: PostId, action: str) -> None:
+        likes, identity = is_like(action), request_identity()
+        self._csrf_tokens.verify(identity, request.form.get(FIELD, ""))
         if likes:
-            count_like_request(self._likes.like(post, visit().liking()))
-        elif actor := visit().unliking():
+            count_like_request(self._likes.like(post, identity.authorize_like()))
+        elif actor := identity.authorize_unlike():
             count_like_request(self._likes.unlike(post, actor))
 
-    def _page(self, post: str, back: str) -> Response:
-        state = viewers_states(self._likes, [post])[0]
-        return page("form.html", state=state, csrf=self._forms.token(visit()), back=back)
+    def _page(self, post: PostId, address: str) -> Response:
+        state = like_states(self._likes, [post])[0]
+        csrf = self._csrf_tokens.issue(request_identity())
+        return page("form.html", state=state, csrf=csrf, back=address)
 
-    def _return_to(self, wanted: str) -> str:
-        return return_address(wanted, request.host, self._sites) if wanted else ""
+    def _return_address(self, wanted: str) -> str:
+        return return_address(wanted, request.host, self._origins) if wanted else ""
 
 
-def _refused(error: LikewiseError) -> Response:
+def _error_page(error: LikewiseError) -> Response:
     kind = kind_of(error)
     if kind is None:
         raise error
-    response = page("refused.html", kind.status, title=kind.title, detail=str(error))
+    response = page("error.html", kind.status, title=kind.title, detail=str(error))
     response.headers.update(headers_of(error))
     return response

@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`: for whoever starts, stops and routes to pods."""
+"""Health checks: `/livez` and `/readyz`, for Kubernetes and load balancers."""
 
 from flask import Response, jsonify
 from flask.views import MethodView
@@ -9,12 +9,12 @@ from service.errors import UnavailableError
 
 
 def livez() -> Response:
-    """The process answers; a part that fails is no reason to start it again."""
-    return _unstored(jsonify(status="ok"))
+    """Answer 200 while the process runs. A failing dependency is no reason to restart it."""
+    return _uncached(jsonify(status="ok"))
 
 
 class ReadyView(MethodView):
-    """Whether the pod may be sent requests, and which part fails."""
+    """Tells whether the pod may receive requests, and which part fails."""
 
     init_every_request = False
 
@@ -22,14 +22,14 @@ class ReadyView(MethodView):
         self._readiness = readiness
 
     def get(self) -> Response:
-        """200 while likes can be taken, with what fails; else 503, with the part that is to blame."""
+        """Answer 200 with the failing parts while likes are accepted, else 503 with the part that prevents it."""
         state = self._readiness.state()
         if state.ready:
-            return _unstored(jsonify(status=state.name, failing=state.failing, parts=state.parts))
-        said = {"state": state.name, "part": state.part, "failing": state.failing, "parts": state.parts}
-        return problem(TABLE[UnavailableError], state.detail, {"Retry-After": "1"}, **said)
+            return _uncached(jsonify(status=state.name, failing=state.failing, parts=state.parts))
+        members = {"state": state.name, "part": state.part, "failing": state.failing, "parts": state.parts}
+        return problem(TABLE[UnavailableError], state.detail, {"Retry-After": "1"}, **members)
 
 
-def _unstored(response: Response) -> Response:
+def _uncached(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response

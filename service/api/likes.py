@@ -1,16 +1,16 @@
-"""The viewer's likes: `/v1/posts/{post}/like` makes, takes back or asks for one, `/v1/likes` asks for a page."""
+"""Likes of the actor: `/v1/posts/{post}/like` makes, takes back or reads one; `/v1/likes` reads several."""
 
 from flask import Response, request
 from flask.views import MethodView
 
 from service.api.http import responses
 from service.api.http.metrics import count_like_request
-from service.api.http.request_context import viewers_states, visit
+from service.api.http.request_context import like_states, request_identity
 from service.core.likes import Likes, valid_id
 
 
 class LikeView(MethodView):
-    """One like of one viewer. Saying the same again changes nothing."""
+    """One like of one actor. Each method is idempotent."""
 
     init_every_request = False
 
@@ -18,26 +18,27 @@ class LikeView(MethodView):
         self._likes = likes
 
     def put(self, post: str) -> Response:
-        """Like: 201 where it is new, 200 where it was there."""
-        valid_id(post, "post")  # before a visitor is minted for nothing
-        state = count_like_request(self._likes.like(post, visit().liking()))
-        return responses.of_viewer(state, 201 if state.changed else 200)
+        """Like the post. Answer 201 if the like is new, else 200."""
+        # A bad id must not make a visitor, so it is checked first.
+        post_id = valid_id(post, "post")
+        state = count_like_request(self._likes.like(post_id, request_identity().authorize_like()))
+        return responses.like_response(state, 201 if state.changed else 200)
 
     def delete(self, post: str) -> Response:
-        """Take a like back; a stranger has none to take."""
-        valid_id(post, "post")
-        actor = visit().unliking()
+        """Take the like back. An unknown visitor has none, and gets the present state."""
+        post_id = valid_id(post, "post")
+        actor = request_identity().authorize_unlike()
         if actor is None:
             return self.get(post)
-        return responses.of_viewer(count_like_request(self._likes.unlike(post, actor)))
+        return responses.like_response(count_like_request(self._likes.unlike(post_id, actor)))
 
     def get(self, post: str) -> Response:
-        """The viewer's own state and the count."""
-        return responses.of_viewer(viewers_states(self._likes, [post])[0])
+        """Return the actor's own state and the count."""
+        return responses.like_response(like_states(self._likes, [post])[0])
 
 
 class LikesView(MethodView):
-    """The viewer's likes of a page of posts in one answer."""
+    """The actor's likes of several posts in one response."""
 
     init_every_request = False
 
@@ -45,5 +46,5 @@ class LikesView(MethodView):
         self._likes = likes
 
     def get(self) -> Response:
-        """`?post=a&post=b`, 1 to 100; answered in that order."""
-        return responses.of_viewers(viewers_states(self._likes, request.args.getlist("post")))
+        """Return the likes of `?post=a&post=b`, 1 to 100 posts, in that order."""
+        return responses.likes_response(like_states(self._likes, request.args.getlist("post")))

@@ -1,4 +1,4 @@
-"""`/openapi.json`: the API described in OpenAPI 3.1, problems and examples included."""
+"""Serve `/openapi.json`: the API in OpenAPI 3.1, with its problems and examples."""
 
 import json
 from functools import lru_cache
@@ -8,47 +8,51 @@ from flask import Response
 from service.api.http.responses import SHARED
 from service.api.legacy import MAX_SEED
 from service.api.schemas import (
-    FIRST,
+    FIRST_LIKE,
+    IDENTITY_HEADERS,
     LOCALE,
     NONE_MATCH,
     POST,
     SCHEMAS,
-    WHO,
     Node,
     in_path,
     in_query,
 )
-from service.auth.identity import COOKIE
-from service.auth.visitor_token import HEADER
+from service.auth.identity import VISITOR_COOKIE
+from service.auth.visitor_token import VISITOR_HEADER
 from service.core.likes import MAX_POSTS
 
 _PROBLEMS = {
-    400: "A field is not valid; the problem names it.",
-    401: "The token or key is not valid; nothing was changed.",
-    403: "This page, key or form may not do this; nothing was changed.",
-    404: "Nothing is at this path.",
+    400: "A field is not valid. The problem names it.",
+    401: "The token or key is not valid. Nothing was changed.",
+    403: "This page, key or form may not do this. Nothing was changed.",
+    404: "There is no resource at this path.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    429: "Too much at a time for this actor or network; taking a like back is never too much.",
-    503: "A part that is needed does not answer; ask again.",
+    429: "The rate limit of this actor or network is exceeded. Taking a like back is not limited.",
+    503: "A required part is unavailable. Try again.",
 }
 _TEXT: Node = {"schema": {"type": "string"}}
-_WAIT: Node = {
-    "Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}
+_RETRY: Node = {
+    "Retry-After": {
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Seconds until the next attempt.",
+    }
 }
 _LIMITS: Node = {"RateLimit": _TEXT, "RateLimit-Policy": _TEXT}
-_MINTED: Node = {
-    HEADER: _TEXT | {"description": f"A new visitor's token, also in the cookie `{COOKIE}`."},
+_NEW_VISITOR: Node = {
+    VISITOR_HEADER: _TEXT | {"description": f"The token of a new visitor. The cookie `{VISITOR_COOKIE}` holds it too."},
     **_LIMITS,
 }
 _CACHED: Node = {"ETag": {"required": True, **_TEXT}, "Cache-Control": {"required": True, **_TEXT}}
 _SEED: Node = {"type": "integer", "minimum": 0, "maximum": MAX_SEED}
 _POSTS: Node = {"type": "array", "items": POST, "minItems": 1, "maxItems": MAX_POSTS}
-_SEEDED = "Starts at `likes` on the first access of a key with the scope `seed`; others' value is passed over."
+_SEED_NOTE = "The first access with an API key of the scope `seed` sets the count to `likes`. Others cannot set it."
 
 
 def openapi() -> Response:
-    """The document."""
+    """Return the document."""
     response = Response(_text(), mimetype="application/json")
     response.headers["Cache-Control"] = SHARED
     return response
@@ -60,22 +64,22 @@ def _text() -> str:
 
 
 def document() -> Node:
-    """The whole description."""
+    """Make the document."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Likewise",
             "version": "1",
-            "summary": "Likes, each person counted once.",
-            "description": "Every error is an RFC 9457 problem that names what is wrong and what would be right.",
+            "summary": "Likes. Each person counts once.",
+            "description": "Every error is an RFC 9457 problem that says what is wrong and how to correct it.",
         },
         "servers": [{"url": "/"}],
         "security": [{}, {"visitor": []}, {"user": []}, {"server": []}],
-        "paths": {**_likes(), **_counts(), **_older(), **_service()},
+        "paths": {**_likes(), **_counts(), **_legacy(), **_service()},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "visitor": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "visitor": {"type": "apiKey", "in": "cookie", "name": VISITOR_COOKIE},
                 "user": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "server": {"type": "http", "scheme": "bearer", "description": "An API key, `lk_...`."},
             },
@@ -84,25 +88,28 @@ def document() -> Node:
 
 
 def _likes() -> Node:
-    like = _ok("The viewer's state and the count.", "Like")
-    minted = _ok("Liked before.", "Like", _MINTED), _ok("Liked now.", "Like", _MINTED)
-    path = {"parameters": [in_path("post"), *WHO, LOCALE]}
-    put = {"200": minted[0], "201": minted[1], **_wrong(400, 401, 403, 404, 413, 429, 503)}
-    wrong = _wrong(400, 401, 403, 404, 413, 503)
-    page = [in_query("post", _POSTS, True, ["a", "b"]) | {"style": "form", "explode": True}, *WHO, LOCALE]
+    like = _ok("The actor's like and the count.", "Like")
+    new_visitor = (
+        _ok("The actor had liked the post before.", "Like", _NEW_VISITOR),
+        _ok("The like is new.", "Like", _NEW_VISITOR),
+    )
+    path = {"parameters": [in_path("post"), *IDENTITY_HEADERS, LOCALE]}
+    put = {"200": new_visitor[0], "201": new_visitor[1], **_problems(400, 401, 403, 404, 413, 429, 503)}
+    wrong = _problems(400, 401, 403, 404, 413, 503)
+    page = [in_query("post", _POSTS, True, ["a", "b"]) | {"style": "form", "explode": True}, *IDENTITY_HEADERS, LOCALE]
     return {
         "/v1/posts/{post}/like": path
         | {
-            "put": _does("like", "Like a post, once", put) | {"parameters": [FIRST]},
-            "delete": _does("unlike", "Take a like back", {"200": like, **wrong}),
-            "get": _does("liked", "Ask for the viewer's like", {"200": like, **wrong}),
+            "put": _operation("like", "Like a post", put) | {"parameters": [FIRST_LIKE]},
+            "delete": _operation("unlike", "Take a like back", {"200": like, **wrong}),
+            "get": _operation("liked", "Read the actor's like", {"200": like, **wrong}),
         },
         "/v1/likes": {
             "parameters": page,
-            "get": _does(
+            "get": _operation(
                 "likes",
-                f"The viewer's likes of 1 to {MAX_POSTS} posts",
-                {"200": _ok("In their order.", "Likes"), **wrong},
+                f"Read the actor's likes of 1 to {MAX_POSTS} posts",
+                {"200": _ok("The likes, in the order of the posts.", "Likes"), **wrong},
             ),
         },
     }
@@ -110,38 +117,43 @@ def _likes() -> Node:
 
 def _counts() -> Node:
     def answers(schema: str) -> Node:
-        kept = {"304": {"description": "The counts are those of the ETag.", "headers": _CACHED}}
-        return {"200": _ok("Kept for a second.", schema, _CACHED), **kept, **_wrong(400, 404, 413, 503)}
+        kept = {"304": {"description": "The counts have not changed since the ETag.", "headers": _CACHED}}
+        return {
+            "200": _ok("The count. Caches may keep it for one second.", schema, _CACHED),
+            **kept,
+            **_problems(400, 404, 413, 503),
+        }
 
     posts = in_query("post", _POSTS, True, ["a", "b"]) | {"style": "form", "explode": True}
     return {
         "/v1/posts/{post}/count": {
             "parameters": [in_path("post"), LOCALE, NONE_MATCH],
-            "get": _does("count", "A post's count", answers("Count")),
+            "get": _operation("count", "Read a post's count", answers("Count")),
         },
         "/v1/counts": {
             "parameters": [posts, LOCALE, NONE_MATCH],
-            "get": _does("counts", f"Counts of 1 to {MAX_POSTS} posts", answers("Counts")),
+            "get": _operation("counts", f"Read the counts of 1 to {MAX_POSTS} posts", answers("Counts")),
         },
     }
 
 
-def _older() -> Node:
-    minted = _ok("The viewer's state and the count.", "OlderLike", _MINTED)
-    toggled = {"200": minted, **_wrong(400, 401, 403, 404, 413, 429, 503)}
-    chosen = {"200": minted, **_wrong(400, 401, 403, 404, 413, 415, 429, 503)}
-    read = {"200": _ok("The count.", "OlderLike"), **_wrong(400, 401, 403, 404, 413, 503)}
+def _legacy() -> Node:
+    new_visitor = _ok("The actor's like and the count.", "LegacyLike", _NEW_VISITOR)
+    toggled = {"200": new_visitor, **_problems(400, 401, 403, 404, 413, 429, 503)}
+    chosen = {"200": new_visitor, **_problems(400, 401, 403, 404, 413, 415, 429, 503)}
+    read = {"200": _ok("The count.", "LegacyLike"), **_problems(400, 401, 403, 404, 413, 503)}
     query = [in_query("slug", POST, True, "hello-world"), in_query("likes", _SEED, False, 120)]
     return {
         "/api/like/{postId}": {
-            "parameters": [in_path("postId"), *WHO, LOCALE],
-            "post": _does("toggle", "Like, or take the like back", toggled),
+            "parameters": [in_path("postId"), *IDENTITY_HEADERS, LOCALE],
+            "post": _operation("toggle", "Toggle a like", toggled),
         },
         "/api/likes": {
-            "parameters": [*WHO, LOCALE],
-            "get": _does("bySlug", "Likes of a slug", read) | {"description": _SEEDED, "parameters": query},
-            "post": _does("likeBySlug", "Like or unlike a slug", chosen)
-            | {"description": _SEEDED, "requestBody": _slug_body()},
+            "parameters": [*IDENTITY_HEADERS, LOCALE],
+            "get": _operation("bySlug", "Read the likes of a slug", read)
+            | {"description": _SEED_NOTE, "parameters": query},
+            "post": _operation("likeBySlug", "Like or unlike a slug", chosen)
+            | {"description": _SEED_NOTE, "requestBody": _slug_body()},
         },
     }
 
@@ -161,18 +173,22 @@ def _slug_body() -> Node:
 
 
 def _service() -> Node:
-    ready = {"200": _ok("Likes can be taken.", "Ready"), **_wrong(413, 503)}
-    described = {"description": "This.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    ready = {"200": _ok("The pod accepts likes.", "Ready"), **_problems(413, 503)}
+    described = {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {
-        "/livez": {"get": _does("livez", "The process answers", {"200": _ok("It does.", "Live"), **_wrong(413)})},
-        "/readyz": {"get": _does("readyz", "Which part fails", ready)},
+        "/livez": {
+            "get": _operation(
+                "livez", "Check that the process runs", {"200": _ok("It runs.", "Live"), **_problems(413)}
+            )
+        },
+        "/readyz": {"get": _operation("readyz", "Check that the pod accepts likes", ready)},
         "/openapi.json": {
-            "get": _does("openapi", "This document", {"200": described, **_wrong(413)}),
+            "get": _operation("openapi", "Read this document", {"200": described, **_problems(413)}),
         },
     }
 
 
-def _does(operation: str, summary: str, responses: Node) -> Node:
+def _operation(operation: str, summary: str, responses: Node) -> Node:
     return {"operationId": operation, "summary": summary, "responses": responses}
 
 
@@ -181,11 +197,11 @@ def _ok(description: str, schema: str, headers: Node | None = None) -> Node:
     return {"description": description, "content": content, "headers": headers or {}}
 
 
-def _wrong(*statuses: int) -> Node:
+def _problems(*statuses: int) -> Node:
     return {str(status): _problem(status) for status in statuses}
 
 
 def _problem(status: int) -> Node:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    headers = {429: _WAIT | _LIMITS, 503: _WAIT}.get(status, {})
+    headers = {429: _RETRY | _LIMITS, 503: _RETRY}.get(status, {})
     return {"description": _PROBLEMS[status], "content": content, "headers": headers}

@@ -1,21 +1,22 @@
-"""The reusable parts of the OpenAPI document: schemas, parameters, headers and problems."""
+"""Define the reusable parts of the OpenAPI document: schemas, parameters, headers and problems."""
 
 from typing import Any
 
 from service.api.http.problems import TYPE_PREFIX
 from service.auth.identity import ACTOR_HEADER, MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER
-from service.auth.visitor_token import HEADER
+from service.auth.visitor_token import VISITOR_HEADER
 from service.core.likes import MAX_ID_BYTES
 
 Node = dict[str, Any]
 
-_SEGMENT = r"(\.{0,2}[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*|\.{3}[A-Za-z0-9._:~-]*)"  # neither "." nor ".."
+# Neither "." nor "..".
+_SEGMENT = r"(\.{0,2}[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*|\.{3}[A-Za-z0-9._:~-]*)"
 POST: Node = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_ID_BYTES,
     "pattern": f"^{_SEGMENT}(/{_SEGMENT})*$",
-    "description": "Opaque to Likewise. Slashes may be sent plain or as %2F.",
+    "description": "An id of your choice. Slashes may be sent plain or as %2F.",
     "examples": ["blog/2026/hello-world"],
 }
 _COUNTED: Node = {
@@ -23,19 +24,21 @@ _COUNTED: Node = {
     "count": {"type": "integer", "minimum": 0},
     "display": {
         "type": "string",
-        "description": "The count as people read it, cut off, never rounded up.",
+        "description": "The count for readers, such as 2.1K. It is cut off, never rounded up.",
     },
     "approximate": {
         "type": "boolean",
-        "description": "The count may still correct itself: a database is away.",
+        "description": "The count may still be corrected, because a database is unavailable.",
     },
     "as_of": {
         "type": "string",
         "format": "date-time",
-        "description": "UTC, with µs. Of two answers about a post the later one holds.",
+        "description": "UTC, with microseconds. Of two responses about a post, the one with the later time is current.",
     },
 }
-_LIKED: Node = {"liked": {"type": "boolean", "description": "The viewer's own; false for a stranger."}}
+_LIKED: Node = {
+    "liked": {"type": "boolean", "description": "Whether the actor likes the post. False without credentials."}
+}
 _EXAMPLE = {
     "post": "blog/2026/hello-world",
     "count": 2199,
@@ -46,7 +49,7 @@ _EXAMPLE = {
 
 
 def obj(properties: Node, example: Node, required: list[str] | None = None) -> Node:
-    """An object schema with an example; everything is required unless said otherwise."""
+    """Return an object schema with an example. All properties are required if `required` is None."""
     return {
         "type": "object",
         "properties": properties,
@@ -56,14 +59,14 @@ def obj(properties: Node, example: Node, required: list[str] | None = None) -> N
 
 
 def problem_schema() -> Node:
-    """RFC 9457, with the fields of ours."""
+    """Return the schema of a problem: RFC 9457 with this service's extension members."""
     properties: Node = {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "What is wrong, and what would be right."},
+        "detail": {"type": "string", "description": "What is wrong, and how to correct it."},
         "field": {"type": "string", "description": "The field of the request that is wrong."},
-        "part": {"type": "string", "description": "The part of Likewise that does not answer."},
+        "part": {"type": "string", "description": "The part of Likewise that is unavailable."},
         "failing": {"type": "array", "items": {"type": "string"}},
         "parts": PARTS,
     }
@@ -80,7 +83,7 @@ def problem_schema() -> Node:
 PARTS: Node = {
     "type": "object",
     "additionalProperties": {"type": "array", "items": {"type": "string"}},
-    "description": "Of each part what does not answer, a sentence each.",
+    "description": "For each part, one sentence about each failure.",
 }
 
 SCHEMAS: Node = {
@@ -93,8 +96,8 @@ SCHEMAS: Node = {
         {"likes": {"type": "array", "items": {"$ref": "#/components/schemas/Like"}}},
         {"likes": [_EXAMPLE | {"liked": True}]},
     ),
-    "OlderLike": obj(
-        _COUNTED | _LIKED | {"likes": {"type": "integer", "minimum": 0, "description": "The same as count."}},
+    "LegacyLike": obj(
+        _COUNTED | _LIKED | {"likes": {"type": "integer", "minimum": 0, "description": "The same as `count`."}},
         _EXAMPLE | {"liked": True, "likes": 2199},
     ),
     "Live": obj({"status": {"const": "ok"}}, {"status": "ok"}),
@@ -114,41 +117,41 @@ LOCALE: Node = {
     "in": "query",
     "schema": {"type": "string"},
     "example": "de-CH",
-    "description": "The language of `display`, before Accept-Language; English where it is unknown.",
+    "description": "The language of `display`. It overrides Accept-Language. English if it is unknown.",
 }
-WHO: list[Node] = [
+IDENTITY_HEADERS: list[Node] = [
     {
-        "name": HEADER,
+        "name": VISITOR_HEADER,
         "in": "header",
         "schema": {"type": "string"},
-        "description": "A visitor's token, where no cookie is kept. One that is not ours for this site is refused.",
+        "description": "The visitor's token, for clients without cookies. Another site's token is refused.",
     },
     {
         "name": ACTOR_HEADER,
         "in": "header",
         "schema": {"type": "string"},
-        "description": "The user that an API key with the scope `like` likes for: what a JWT has as `sub`.",
+        "description": "The user for whom an API key with the scope `like` likes: the `sub` of the user's JWT.",
     },
 ]
-FIRST: Node = {
+FIRST_LIKE: Node = {
     "name": NONCE_HEADER,
     "in": "header",
     "schema": {"type": "string", "minLength": MIN_NONCE_CHARS, "maxLength": MAX_NONCE_CHARS},
-    "description": "Random, of a first like: sent again with it, the like is the same new visitor's.",
+    "description": "A random text for a first like. A retry with the same text is by the same new visitor.",
 }
 NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "The ETag of an answer kept; 304 where the counts are the same.",
+    "description": "The ETag of a stored response. The answer is 304 if the counts are the same.",
 }
 
 
 def in_path(name: str) -> Node:
-    """The post, as a part of the path."""
+    """Return the post as a parameter of the path."""
     return {"name": name, "in": "path", "required": True, "schema": POST}
 
 
 def in_query(name: str, schema: Node, required: bool, example: object) -> Node:
-    """A parameter of the query."""
+    """Return a parameter of the query."""
     return {"name": name, "in": "query", "required": required, "schema": schema, "example": example}

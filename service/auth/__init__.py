@@ -1,0 +1,1 @@
+"""Identify the actor of a request: visitor tokens, users' JWTs, servers' API keys, allowed origins and CSRF tokens."""

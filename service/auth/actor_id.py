@@ -1,27 +1,31 @@
-"""The actor of a user: the id that the issuer gave, written in the characters of an actor."""
+"""Make the actor id of a user from the id that the issuer gave."""
 
 import unicodedata
 
-MAX_ACTOR_CHARS = 200  # what service.core.likes takes
-_PREFIX = "user:"  # a visitor's id holds no colon, so no user is ever taken for a visitor
+# The limit of `service.core.likes`.
+MAX_ACTOR_CHARS = 200
+# A visitor's id holds no colon, so a user and a visitor never share an actor id.
+_PREFIX = "user:"
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-")
-_UNWRITABLE = ("Cc", "Cs")  # control characters, and halves of surrogate pairs, which UTF-8 can't write
+# Control characters, and halves of surrogate pairs, which UTF-8 cannot encode.
+_REFUSED_CATEGORIES = ("Cc", "Cs")
 
 
 def actor_of_user(sub: str) -> str:
-    """`user:` + `sub`, each character outside [A-Za-z0-9._:-] as ~XX per byte of UTF-8.
+    """Return `user:` + `sub`, with each character outside [A-Za-z0-9._:-] as ~XX for each byte of its UTF-8.
 
-    Two users never share an actor, and it is always a valid id. ValueError with a sentence where there is none: an
-    empty `sub`, one with control characters, or one that would pass 200 characters.
+    Two users never share an actor id, and it is always a valid id. Raises ValueError if `sub` is empty, holds a control
+    character, or would make an id of more than 200 characters.
     """
     if not sub:
         raise ValueError("the user's id is empty")
-    head = sub[:MAX_ACTOR_CHARS]  # enough to see that it is too long
-    if any(unicodedata.category(char) in _UNWRITABLE for char in head):
+    # Enough to see that it is too long.
+    head = sub[:MAX_ACTOR_CHARS]
+    if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in head):
         raise ValueError("the user's id holds a control character")
     actor = _PREFIX + "".join(char if char in _PLAIN else _escaped(char) for char in head)
     if len(actor) > MAX_ACTOR_CHARS:
-        raise ValueError(f"the user's id is too long: as an actor it would pass {MAX_ACTOR_CHARS} characters")
+        raise ValueError(f"the user's id is too long: the actor id would have more than {MAX_ACTOR_CHARS} characters")
     return actor
 
 

@@ -1,7 +1,7 @@
-"""Forms of pages of ours that work without JavaScript: a token against forgery, and where they may lead back to.
+"""Protect HTML forms that work without JavaScript: a token against forgery, and a check of where they redirect to.
 
-A signed double-submit cookie (OWASP): the form's token is the HMAC of a random cookie, so a form that another site
-made, or copied, does not fit the cookie of who sends it. No state is kept.
+The token is a signed double-submit cookie (OWASP): the HMAC of a random cookie. A form that another site made or copied
+does not match the cookie of the browser that submits it. No state is kept.
 """
 
 import hmac
@@ -9,8 +9,8 @@ import secrets
 from base64 import urlsafe_b64encode
 from urllib.parse import urlsplit
 
-from service.auth.identity import Visit
-from service.auth.origins import Sites
+from service.auth.identity import RequestIdentity
+from service.auth.origins import AllowedOrigins
 from service.auth.visitor_token import signing_secret
 from service.errors import ForbiddenError, InvalidInputError
 from service.settings import Settings
@@ -18,30 +18,29 @@ from service.settings import Settings
 COOKIE = "likewise_form"
 FIELD = "csrf"
 _DOMAIN = b"likewise form 1 "
-_SESSION = None  # gone with the browser's session
 
 
 class StaleFormError(ForbiddenError):
-    """This form is of another session. Go back, load the page again, and try once more."""
+    """This form belongs to another session. Go back, reload the page, and try again."""
 
 
-class Forms:
-    """Makes and checks forms' tokens. Raises ConfigurationError."""
+class CsrfTokens:
+    """Issues and verifies the tokens of forms. Raises ConfigurationError."""
 
     def __init__(self, settings: Settings) -> None:
         self._secret = signing_secret(settings)
 
-    def token(self, visit: Visit) -> str:
-        """The token for a form on the page that is answered now."""
-        nonce = visit.cookie(COOKIE)
+    def issue(self, identity: RequestIdentity) -> str:
+        """Return the token for a form on the page of the present response."""
+        nonce = identity.cookie(COOKIE)
         if not nonce:
             nonce = secrets.token_urlsafe(16)
-            visit.set_cookie(COOKIE, nonce, _SESSION)
+            identity.set_cookie(COOKIE, nonce, None)
         return self._sign(nonce)
 
-    def check(self, visit: Visit, token: str) -> None:
-        """Raise StaleFormError where the token is not of a form that we gave to this browser."""
-        nonce = visit.cookie(COOKIE)
+    def verify(self, identity: RequestIdentity, token: str) -> None:
+        """Raise StaleFormError if the token was not issued to this browser."""
+        nonce = identity.cookie(COOKIE)
         if not nonce or not hmac.compare_digest(self._sign(nonce).encode(), token.encode("utf-8", "replace")):
             raise StaleFormError
 
@@ -50,8 +49,11 @@ class Forms:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def return_address(wanted: str, host: str, sites: Sites) -> str:
-    """`wanted`, a path here or an address of a site we trust, or InvalidInputError: we lead nobody astray."""
+def return_address(wanted: str, host: str, origins: AllowedOrigins) -> str:
+    """Return `wanted` if it is a path of this service or an address of an allowed origin, else raise InvalidInputError.
+
+    This prevents open redirects.
+    """
     plain = wanted.isascii() and wanted.isprintable() and not {" ", "\\"} & set(wanted)
     if plain and wanted.startswith("/") and not wanted.startswith("//"):
         return wanted
@@ -60,11 +62,13 @@ def return_address(wanted: str, host: str, sites: Sites) -> str:
     except ValueError:
         plain = False
     if not plain or not (
-        sites.trusts(f"{parts.scheme}://{parts.netloc}") or _is_here(parts.netloc, parts.scheme, host)
+        origins.is_allowed(f"{parts.scheme}://{parts.netloc}") or _is_this_host(parts.netloc, parts.scheme, host)
     ):
-        raise InvalidInputError("return", "return is no path of this service and no address of LIKEWISE_SITES")
+        raise InvalidInputError(
+            "return", "return must be a path of this service, or an address of an origin in LIKEWISE_SITES"
+        )
     return wanted
 
 
-def _is_here(netloc: str, scheme: str, host: str) -> bool:
+def _is_this_host(netloc: str, scheme: str, host: str) -> bool:
     return netloc == host and scheme in {"http", "https"}

@@ -1,4 +1,4 @@
-"""One document of another server, read with bounds: time, size, and no way to be sent elsewhere."""
+"""Read one document from another server, with a limit on time and size, and without redirects."""
 
 import socket
 import threading
@@ -9,12 +9,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from service.errors import ConfigurationError
 
-TIMEOUT_S = 5.0  # for connecting, and for all that follows
+# To connect, and again to answer.
+TIMEOUT_S = 5.0
 MAX_BYTES = 256 * 1024
 
 
-class Document:
-    """What `url` answers. ConfigurationError where it is not https; http is taken from this machine only."""
+class HttpsDocument:
+    """The document at `url`. Raises ConfigurationError if it is not https; http is allowed for this machine only."""
 
     def __init__(self, url: str) -> None:
         self._url = _checked(url)
@@ -23,34 +24,35 @@ class Document:
 
     @property
     def host(self) -> str:
-        """Where it is, for logs: a path or a query may hold secrets."""
+        """The host and port, for logs: a path or a query may hold secrets."""
         return self._url.netloc
 
     def read(self) -> bytes:
-        """Up to 256 KB, within 5 seconds to connect and 5 to answer, without redirects and proxies.
+        """Return up to 256 KB, with 5 seconds to connect and 5 to answer. No redirects, no proxies.
 
-        OSError, HTTPException or ValueError with the reason where it can't be had.
+        Raises OSError, HTTPException or ValueError with the reason if the document cannot be read.
         """
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
         connection = kind(self._url.hostname or "", self._url.port, timeout=TIMEOUT_S)
-        cut = threading.Timer(TIMEOUT_S, self._hang_up)  # a socket's own timeout begins anew with each byte
-        cut.daemon = True
+        # A socket's own timeout starts again with each byte.
+        deadline = threading.Timer(TIMEOUT_S, self._shut_down)
+        deadline.daemon = True
         try:
             connection.connect()
             self._socket = connection.sock
-            cut.start()
-            return self._answer(connection)
+            deadline.start()
+            return self._get(connection)
         finally:
-            cut.cancel()
+            deadline.cancel()
             self._socket = None
             connection.close()
 
     def close(self) -> None:
-        """End a reading that goes on; later ones fail."""
+        """End a read under way. Later ones fail."""
         self._closed = True
-        self._hang_up()
+        self._shut_down()
 
-    def _answer(self, connection: HTTPConnection) -> bytes:
+    def _get(self, connection: HTTPConnection) -> bytes:
         if self._closed:
             raise ValueError("it was closed")
         path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
@@ -63,7 +65,7 @@ class Document:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
         return body
 
-    def _hang_up(self) -> None:
+    def _shut_down(self) -> None:
         if open_socket := self._socket:
             with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
@@ -72,11 +74,11 @@ class Document:
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        good = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        is_valid = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
-        good = False
-    if not good or not (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(parts.hostname))):
-        raise ConfigurationError("LIKEWISE_JWKS_URL must be https://HOST/PATH, or http:// on this machine only")
+        is_valid = False
+    if not is_valid or not (parts.scheme == "https" or (parts.scheme == "http" and _is_this_machine(parts.hostname))):
+        raise ConfigurationError("LIKEWISE_JWKS_URL must be https://HOST/PATH. http:// is for this machine only.")
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Who is behind a request: a user, a user that a server names, or a visitor; and whether they may like now."""
+"""Identify the actor of a request, and authorize likes: users, users that a server names, and visitors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,149 +6,162 @@ from typing import Any
 from werkzeug.http import dump_cookie, parse_cookie
 
 from service.auth.actor_id import actor_of_user
-from service.auth.api_keys import ApiKey, ApiKeys, is_key
-from service.auth.client_address import Clients
-from service.auth.jwt_users import Users
-from service.auth.origins import OWN, Sites
-from service.auth.visitor_token import HEADER, VisitorKeys
+from service.auth.api_keys import ApiKey, ApiKeys, is_api_key
+from service.auth.client_address import ClientResolver
+from service.auth.jwt_users import JwtUsers
+from service.auth.origins import OWN_ORIGIN, AllowedOrigins
+from service.auth.visitor_token import VISITOR_HEADER, VisitorKeys
 from service.errors import ForbiddenError, InvalidCredentialError, InvalidInputError
-from service.ratelimit.limiter import Allowance
-from service.ratelimit.policy import Quotas
+from service.ratelimit.limiter import WindowStats
+from service.ratelimit.policy import RateLimits
 from service.settings import Settings
 
-COOKIE = "likewise_visitor"
-ACTOR_HEADER = "Likewise-Actor"  # whom a server's key likes for
-NONCE_HEADER = "Idempotency-Key"  # of a first like: sent again, it is the same new visitor's
-MIN_NONCE_CHARS, MAX_NONCE_CHARS = 16, 100  # one that can be guessed would make two people one
-COOKIE_AGE_S = 400 * 86_400  # the longest a browser keeps one
+VISITOR_COOKIE = "likewise_visitor"
+# The user for whom a server's key likes.
+ACTOR_HEADER = "Likewise-Actor"
+# The nonce of a first like. If it is sent again, the like is the same new visitor's.
+NONCE_HEADER = "Idempotency-Key"
+# A nonce that can be guessed would make one visitor of two people.
+MIN_NONCE_CHARS, MAX_NONCE_CHARS = 16, 100
+# The longest time that browsers keep a cookie.
+COOKIE_AGE_S = 400 * 86_400
 _BEARER = "bearer "
 
 
-class Viewers:
-    """What is needed to know viewers. Raises ConfigurationError where the settings can't work."""
+class Authenticator:
+    """Verifies every kind of credential. Raises ConfigurationError if the settings contradict each other."""
 
-    def __init__(self, settings: Settings, quotas: Quotas) -> None:
+    def __init__(self, settings: Settings, rate_limits: RateLimits) -> None:
         self.visitors = VisitorKeys(settings)
-        self.users = Users(settings)
+        self.users = JwtUsers(settings)
         self.keys = ApiKeys(settings.api_keys)
-        self.sites = Sites(settings.sites)
-        self.clients = Clients(settings)
-        self.quotas = quotas
+        self.origins = AllowedOrigins(settings.sites)
+        self.clients = ClientResolver(settings)
+        self.rate_limits = rate_limits
 
-    def arrive(self, environ: Mapping[str, Any]) -> "Visit":
-        """A request that came. Raises ForeignSiteError."""
-        return Visit(self, environ, self.sites.site_of(environ))
+    def identify(self, environ: Mapping[str, Any]) -> "RequestIdentity":
+        """Return the identity of a request. It verifies credentials when asked. Raises ForeignSiteError."""
+        return RequestIdentity(self, environ, self.origins.request_origin(environ))
 
     def close(self) -> None:
-        """End what runs in the background."""
+        """Stop the background tasks."""
         self.users.close()
 
 
-class Visit:
-    """One request, and who is behind it. What can't be verified is refused, never passed over."""
+class RequestIdentity:
+    """The identity behind one request. A credential that cannot be verified is refused, never ignored."""
 
-    def __init__(self, viewers: Viewers, environ: Mapping[str, Any], site: str) -> None:
-        self.site = site
-        self._viewers = viewers
+    def __init__(self, authenticator: Authenticator, environ: Mapping[str, Any], origin: str) -> None:
+        self.origin = origin
+        self._authenticator = authenticator
         self._environ = environ
         self._bearer = _bearer(environ)
-        self._found: str | None = None
-        self._looked = False
-        self._token = ""  # for the visitor to keep
+        self._actor: str | None = None
+        self._is_verified = False
+        # The token that the response hands to the visitor.
+        self._token = ""
         self._cookies: list[str] = []
-        self._allowances: list[Allowance] = []
+        self._stats: list[WindowStats] = []
 
-    def known(self) -> str | None:
-        """The actor, None where nothing says who it is. Raises InvalidCredentialError, ForbiddenError."""
-        if not self._looked:
-            self._found = self._find()
-            self._looked = True
-        return self._found
+    def actor(self) -> str | None:
+        """Return the actor. None without a credential. Raises InvalidCredentialError, ForbiddenError."""
+        if not self._is_verified:
+            self._actor = self._verify()
+            self._is_verified = True
+        return self._actor
 
-    def unliking(self) -> str | None:
-        """Who takes a like back: no quota refuses that. None for a stranger, who has nothing to take back."""
-        actor = self.known()
-        self._need_name(actor)
+    def authorize_unlike(self) -> str | None:
+        """Return the actor who takes a like back. No rate limit applies.
+
+        None for an unknown visitor, who has no like to take back.
+        """
+        actor = self.actor()
+        self._require_actor_header(actor)
         return actor
 
-    def liking(self) -> str:
-        """Who likes, a new visitor where nobody is known. Raises LimitedError, and what `known` raises."""
-        actor = self.known()
-        self._need_name(actor)
-        quotas = self._viewers.quotas
-        # A server that likes for users is one address for many people.
-        network = "" if self.may("like") else self._viewers.clients.network(self._environ)
+    def authorize_like(self) -> str:
+        """Return the actor who likes. Without a credential, make a new visitor.
+
+        Raises RateLimitExceededError, and the errors of `actor`.
+        """
+        actor = self.actor()
+        self._require_actor_header(actor)
+        limits = self._authenticator.rate_limits
+        # A server that likes for users has one address for many people.
+        network = "" if self.has_scope("like") else self._authenticator.clients.limited_network(self._environ)
         if actor is None:
             nonce = self._nonce()
-            self._allowances = quotas.spend_new(network)
-            actor = self._mint(nonce)
-        else:
-            quotas.spend_like(actor, network)
+            self._stats = limits.hit_new_visitor(network)
+            return self._mint(nonce)
+        limits.hit_like(actor, network)
         return actor
 
-    def may(self, scope: str) -> bool:
-        """Whether an API key of this request has the scope."""
+    def has_scope(self, scope: str) -> bool:
+        """Return whether the request has an API key with the scope."""
         key = self._key()
-        return key is not None and key.may(scope)
+        return key is not None and key.has_scope(scope)
 
-    def hand_back(self) -> list[tuple[str, str]]:
-        """Headers of the answer, also of an error's: who tries again must be the same person."""
-        headers = [pair for allowance in self._allowances for pair in allowance.headers().items()]
+    def response_headers(self) -> list[tuple[str, str]]:
+        """Return headers for the response. An error needs them too, so that a retry is by the same visitor."""
+        headers = [pair for stats in self._stats for pair in stats.headers().items()]
         if self._token:
-            headers += self._handed_token()
+            headers += self._token_headers()
         return headers + [("Set-Cookie", cookie) for cookie in self._cookies]
 
     def cookie(self, name: str) -> str:
-        """A cookie of ours; empty where none was sent, or where another site's page asks."""
+        """Return a cookie of this service. Empty if there is none, or if the page is another site's."""
         sent = self._environ.get("HTTP_COOKIE")
-        return parse_cookie(sent).get(self._cookie_name(name), "") if sent and self.site == OWN else ""
+        if not sent or self.origin != OWN_ORIGIN:
+            return ""
+        return parse_cookie(sent).get(self._cookie_name(name), "")
 
     def set_cookie(self, name: str, value: str, age_s: int | None) -> None:
-        """Hand a cookie back with the answer, for `age_s` seconds or (None) the browser's session; 0 deletes it."""
-        name, secure = self._cookie_name(name), self._viewers.clients.is_https(self._environ)
+        """Add a cookie to the response, for `age_s` seconds or (None) the browser's session. 0 deletes it."""
+        name, secure = self._cookie_name(name), self._authenticator.clients.is_https(self._environ)
         self._cookies.append(dump_cookie(name, value, max_age=age_s, httponly=True, samesite="Lax", secure=secure))
 
-    def _find(self) -> str | None:
+    def _verify(self) -> str | None:
         named = self._environ.get("HTTP_LIKEWISE_ACTOR")
         if named is not None:
-            return self._of_server(named)
+            return self._actor_named_by_server(named)
         if self._bearer and not self._key():
-            return self._viewers.users.actor_of(self._bearer)
+            return self._authenticator.users.authenticate(self._bearer)
         if token := self._environ.get("HTTP_LIKEWISE_VISITOR"):
-            return self._of_token(token)
-        return self._of_cookie()
+            return self._actor_of_token(token)
+        return self._actor_of_cookie()
 
-    def _of_server(self, named: str) -> str:
-        if not self.may("like"):
+    def _actor_named_by_server(self, named: str) -> str:
+        if not self.has_scope("like"):
             raise ForbiddenError(f"{ACTOR_HEADER} needs an API key with the scope `like`.")
         try:
             return actor_of_user(named)
         except ValueError as reason:
             raise InvalidInputError(ACTOR_HEADER, f"{ACTOR_HEADER}: {reason}") from None
 
-    def _of_token(self, token: str) -> str:
-        visitor = self._viewers.visitors.read(token, self.site)
+    def _actor_of_token(self, token: str) -> str:
+        visitor = self._authenticator.visitors.read(token, self.origin)
         if visitor is None:
-            raise InvalidCredentialError("The visitor's token is not one of ours for this site; leave it out.")
+            raise InvalidCredentialError("The visitor token is not valid for this site. Leave it out to get a new one.")
         if visitor.stale:
-            self._token = self._viewers.visitors.sign_again(visitor, self.site)
+            self._token = self._authenticator.visitors.sign_again(visitor, self.origin)
         return visitor.actor
 
-    def _of_cookie(self) -> str | None:
-        token = self.cookie(COOKIE)
+    def _actor_of_cookie(self) -> str | None:
+        token = self.cookie(VISITOR_COOKIE)
         try:
-            return self._of_token(token) if token else None
+            return self._actor_of_token(token) if token else None
         except InvalidCredentialError:
-            self.set_cookie(COOKIE, "", 0)  # no script can delete it, and it would be refused for ever
+            # No script can delete the cookie, and it would be refused for ever.
+            self.set_cookie(VISITOR_COOKIE, "", 0)
             raise
 
     def _mint(self, nonce: str) -> str:
-        self._token = self._viewers.visitors.mint(self.site, nonce)
-        self._found = self._token.split(".")[1]
-        return self._found
+        self._token = self._authenticator.visitors.mint(self.origin, nonce)
+        self._actor = self._token.split(".")[1]
+        return self._actor
 
     def _key(self) -> ApiKey | None:
-        return self._viewers.keys.find(self._bearer) if self._bearer and is_key(self._bearer) else None
+        return self._authenticator.keys.find(self._bearer) if self._bearer and is_api_key(self._bearer) else None
 
     def _nonce(self) -> str:
         nonce: str | None = self._environ.get("HTTP_IDEMPOTENCY_KEY")
@@ -161,23 +174,27 @@ class Visit:
             )
         return nonce
 
-    def _need_name(self, actor: str | None) -> None:
-        """A server that likes for users and forgets to say for whom must not become a new visitor each time."""
-        if actor is None and self.may("like"):
+    def _require_actor_header(self, actor: str | None) -> None:
+        """Refuse a server that forgets to name a user. It would become a new visitor with each like."""
+        if actor is None and self.has_scope("like"):
             raise InvalidInputError(
                 ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user that the key likes for"
             )
 
-    def _handed_token(self) -> list[tuple[str, str]]:
-        """A page of ours gets a cookie that no script reads; other sites' pages a header; programs both."""
-        if self.site == OWN:
-            self.set_cookie(COOKIE, self._token, COOKIE_AGE_S)
-        is_own_page = self.site == OWN and "HTTP_SEC_FETCH_SITE" in self._environ
-        return [] if is_own_page else [(HEADER, self._token)]
+    def _token_headers(self) -> list[tuple[str, str]]:
+        """Return the header that carries the token, and set the cookie.
+
+        A page of this service gets the cookie only, which no script can read. Other sites' pages get the header only.
+        Programs get both.
+        """
+        if self.origin == OWN_ORIGIN:
+            self.set_cookie(VISITOR_COOKIE, self._token, COOKIE_AGE_S)
+        is_own_page = self.origin == OWN_ORIGIN and "HTTP_SEC_FETCH_SITE" in self._environ
+        return [] if is_own_page else [(VISITOR_HEADER, self._token)]
 
     def _cookie_name(self, name: str) -> str:
-        """Over TLS `__Host-` keeps other hosts of a domain from setting it."""
-        return f"__Host-{name}" if self._viewers.clients.is_https(self._environ) else name
+        """Return the cookie's full name. Over TLS, `__Host-` keeps other hosts of the domain from setting it."""
+        return f"__Host-{name}" if self._authenticator.clients.is_https(self._environ) else name
 
 
 def _bearer(environ: Mapping[str, Any]) -> str:

@@ -1,105 +1,106 @@
-"""The keys that an issuer publishes (JWKS): read in the background, kept while nobody answers."""
+"""Read the keys that an issuer publishes (JWKS), in the background. Known keys stay valid while it is unavailable."""
 
 import random
-import threading
 from collections.abc import Iterable
+from threading import Lock
 from time import monotonic
 
 import structlog
 
-from service.auth.https_document import Document
+from service.auth.https_document import HttpsDocument
 from service.auth.jwt_keys import PublicKey, PublishedKey, published_keys
+from service.periodic_task import PeriodicTask
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # after a failed fetch, doubled each time
-EARLY_PAUSE_S = 10.0  # between fetches that tokens of unknown keys ask for: anybody can send those
-MAX_UNNAMED = 4  # keys tried for a token that names none: each costs a signature check
-CLOSE_S = 2.0  # how long close waits for the thread
+# After a failed read. The pause is doubled each time.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+# Between early reads, which a token with an unknown key triggers. Anybody can send such tokens.
+EARLY_PAUSE_S = 10.0
+# Keys tried for a token that names none. Each one costs a signature check.
+MAX_UNNAMED = 4
+CLOSE_S = 2.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Jwks:
-    """Reads keys at start and each `refresh_s` seconds. ConfigurationError where `url` is not https.
+    """Reads the keys at start and every `refresh_s` seconds. Raises ConfigurationError if `url` is not https.
 
-    The thread begins with the first question, or `start`, and not before: workers are forked.
+    The thread starts with `start` or the first `find`, and not before, because workers are forked.
     """
 
     def __init__(self, url: str, refresh_s: float, algorithms: Iterable[str]) -> None:
-        self._document = Document(url)
+        self._document = HttpsDocument(url)
         self._refresh_s = refresh_s
         self._algorithms = frozenset(algorithms)
         self._keys: tuple[PublishedKey, ...] = ()
-        self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closed = False
-        self._tried = False
-        self._asked_at = float("-inf")
+        self._lock = Lock()
+        self._failures = 0
+        self._is_closed = False
+        self._has_tried = False
+        self._early_read_at = float("-inf")
+        self._task = PeriodicTask("jwks", self._refresh, every_s=refresh_s, close_s=CLOSE_S)
 
     @property
     def ready(self) -> bool:
         """Whether keys could be read, now or before."""
         return bool(self._keys)
 
-    def keys(self, kid: str | None, alg: str) -> list[PublicKey]:
-        """The keys that may have signed a token with this `kid` (None: it has none), from memory.
+    def find(self, kid: str | None, alg: str) -> list[PublicKey]:
+        """Return the keys that may have signed a token with this `kid` (None: it has none), from memory.
 
-        An unknown `kid` has the document read anew in the background, at most each 10 seconds.
+        An unknown `kid` triggers an early read in the background, at most one every 10 seconds.
         """
         self.start()
         if kid is None:
             return [one.key for one in self._keys if one.signs(alg)][:MAX_UNNAMED]
         named = [one for one in self._keys if one.kid == kid]
-        if not named and self._tried:
-            self._read_soon()
+        if not named and self._has_tried:
+            self._read_early()
         return [one.key for one in named if one.signs(alg)][:MAX_UNNAMED]
 
     def start(self) -> None:
-        """Begin to read, once in each process: a thread does not outlive a fork."""
-        with self._lock:
-            if not self._closed and not (self._thread and self._thread.is_alive()):
-                self._thread = threading.Thread(target=self._run, name="jwks", daemon=True)
-                self._thread.start()
+        """Start the reads in this process. Does nothing if they run, or after `close`."""
+        self._task.start()
 
     def close(self) -> None:
-        """End the thread, also in the middle of an answer; there is no second start."""
-        self._closed = True
-        self._wake.set()
+        """End the thread, even in the middle of a response. It cannot be started again."""
+        self._is_closed = True
         self._document.close()
-        if self._thread:
-            self._thread.join(CLOSE_S)
+        self._task.close()
 
-    def _read_soon(self) -> None:
+    def _read_early(self) -> None:
         with self._lock:
-            if monotonic() - self._asked_at < EARLY_PAUSE_S:
+            if monotonic() - self._early_read_at < EARLY_PAUSE_S:
                 return
-            self._asked_at = monotonic()
-        self._wake.set()
+            self._early_read_at = monotonic()
+        self._task.wake()
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._closed:
-            failures = 0 if self._read(failures) else failures + 1
-            self._tried = True
-            self._wake.wait(pause_s(failures, self._refresh_s))
-            self._wake.clear()
+    def _refresh(self) -> float:
+        """Read the document, and return the seconds until the next time."""
+        self._failures = 0 if self._read() else self._failures + 1
+        self._has_tried = True
+        return pause_s(self._failures, self._refresh_s)
 
-    def _read(self, failures: int) -> bool:
+    def _read(self) -> bool:
         try:
             keys = published_keys(self._document.read(), self._algorithms)
             if not keys:
-                raise ValueError("it holds no key that can be used")  # noqa: TRY301 - one place for all that goes wrong
-        except Exception as reason:  # whatever was sent, the thread goes on
-            if not failures and not self._closed:
-                _log.warning("keys of users' tokens not readable", host=self._document.host, reason=str(reason))
+                raise ValueError("it holds no usable key")  # noqa: TRY301 - one place handles every failure
+        except Exception as reason:
+            # The next read may succeed, whatever the server sent.
+            if not self._failures and not self._is_closed:
+                _log.warning("JWKS document not readable", host=self._document.host, reason=str(reason))
             return False
         self._keys = keys
-        if failures:
-            _log.warning("keys of users' tokens readable again", host=self._document.host, after_failures=failures)
+        if self._failures:
+            _log.warning("JWKS document readable again", host=self._document.host, after_failures=self._failures)
         return True
 
 
 def pause_s(failures: int, refresh_s: float) -> float:
-    """How long to wait after so many failed fetches in a row; ±10 %, so that pods don't ask all at once."""
+    """Return the seconds until the next read, after a number of failures in a row.
+
+    It varies by 10 %, so that pods do not all read at the same moment.
+    """
     pause = min(FIRST_PAUSE_S * 2 ** min(failures - 1, 30), LONGEST_PAUSE_S) if failures else refresh_s
-    return pause * random.uniform(0.9, 1.1)  # noqa: S311 - nothing is kept secret by it
+    return pause * random.uniform(0.9, 1.1)  # noqa: S311 - not a secret

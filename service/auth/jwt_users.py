@@ -1,4 +1,4 @@
-"""Who likes with an account: users by the JWT that their issuer signed."""
+"""Identify users with an account by the JWT that their issuer signed."""
 
 import re
 from collections.abc import Sequence
@@ -12,33 +12,35 @@ from jwt.exceptions import InvalidSubjectError
 from service.auth.actor_id import actor_of_user
 from service.auth.jwks import Jwks
 from service.auth.jwt_keys import PublicKey, are_secret, checked_algorithms, fits, public_keys_in, secrets_in
-from service.auth.token_cache import Remembered
+from service.auth.token_cache import TokenCache
 from service.errors import ConfigurationError, InvalidCredentialError, KeysUnavailableError
 from service.settings import Settings
 
-MAX_TOKEN_CHARS = 4_096  # a header of a request has no more room
-MAX_REMEMBERED = 10_000
-REMEMBERED_S = 60.0
-LEEWAY_S = 30  # the issuer's clock and a pod's are never quite the same
+# A header of a request has no room for more.
+MAX_TOKEN_CHARS = 4_096
+CACHE_SIZE = 10_000
+CACHE_S = 60.0
+# The issuer's clock and a pod's clock always differ a little.
+LEEWAY_S = 30
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REQUIRED = ["exp", "sub", "aud"]
 _SENTENCES: dict[type[Exception], str] = {
     jwt.ExpiredSignatureError: "The token has expired",
     jwt.ImmatureSignatureError: "The token is not valid yet",
     jwt.InvalidAudienceError: "The token is for another audience",
-    jwt.InvalidIssuerError: "The token is of another issuer",
-    InvalidSubjectError: "The token's sub is not a text",
+    jwt.InvalidIssuerError: "The token is from another issuer",
+    InvalidSubjectError: "The token's sub is not a string",
 }
 
 
-class Users:
-    """Says who the user of a token is. ConfigurationError where the settings fit neither each other nor a key.
+class JwtUsers:
+    """Verifies users' tokens. Raises ConfigurationError if the settings contradict each other, or a key.
 
-    A verified token is remembered for 60 seconds, or until it expires: a key that is taken away counts so much longer.
+    A verified token is cached for 60 seconds or until it expires. A removed key is accepted that much longer.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.enabled = bool(settings.jwt_audience)
+        self.is_enabled = bool(settings.jwt_audience)
         self._algorithms = checked_algorithms(settings.jwt_algorithms)
         _check_together(settings, self._algorithms)
         self._audience = settings.jwt_audience
@@ -48,41 +50,40 @@ class Users:
         self._jwks: Jwks | None = None
         if settings.jwks_url:
             self._jwks = Jwks(settings.jwks_url, settings.jwks_refresh_s, self._algorithms)
-        self._remembered = Remembered(MAX_REMEMBERED)
+        self._cache = TokenCache(CACHE_SIZE)
 
-    def actor_of(self, token: str) -> str:
-        """The actor of the user this token was issued to.
+    def authenticate(self, token: str) -> str:
+        """Return the actor of the user that the token was issued to.
 
-        Raises InvalidCredentialError with a sentence that says what is wrong, or KeysUnavailableError while the
-        issuer's keys could not be read yet.
+        Raises InvalidCredentialError with the reason, or KeysUnavailableError until the issuer's keys have been read.
         """
-        if not self.enabled:
-            raise InvalidCredentialError("Users' tokens are not taken here")
+        if not self.is_enabled:
+            raise InvalidCredentialError("This service accepts no users' tokens")
         if len(token) > MAX_TOKEN_CHARS:
             raise InvalidCredentialError(f"The token has more than {MAX_TOKEN_CHARS} characters")
         if not _FORM.fullmatch(token):
-            raise InvalidCredentialError("The token is not three parts of base64url with dots between")
-        name = sha256(token.encode()).digest()
-        return self._remembered.get(name) or self._verified(name, token)
+            raise InvalidCredentialError("The token is not three parts of base64url, separated by dots")
+        digest = sha256(token.encode()).digest()
+        return self._cache.get(digest) or self._verify(digest, token)
 
     def start(self) -> None:
-        """Begin to read the issuer's keys, so that the first token finds them; only in a process that won't fork."""
+        """Start to read the issuer's keys. Call it in a process that does not fork later."""
         if self._jwks:
             self._jwks.start()
 
     def close(self) -> None:
-        """End what reads the issuer's keys."""
+        """Stop reading the issuer's keys."""
         if self._jwks:
             self._jwks.close()
 
-    def _verified(self, name: bytes, token: str) -> str:
+    def _verify(self, digest: bytes, token: str) -> str:
         claims = self._claims(token)
         try:
             actor = actor_of_user(claims["sub"])
         except ValueError as reason:
-            raise InvalidCredentialError(f"The token is of no user: {reason}") from None
+            raise InvalidCredentialError(f"The token names no user: {reason}") from None
         now = time()
-        self._remembered.put(name, actor, min(int(claims["exp"]), now + REMEMBERED_S) - now)
+        self._cache.put(digest, actor, min(int(claims["exp"]), now + CACHE_S) - now)
         return actor
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -98,25 +99,25 @@ class Users:
         if self._jwks and not self._jwks.ready:
             raise KeysUnavailableError
         raise InvalidCredentialError(
-            "The token's signature is not valid" if keys else "The token is signed with a key that is not known here"
+            "The token's signature is not valid" if keys else "The token is signed by an unknown key"
         )
 
     def _header(self, token: str) -> tuple[str, str | None]:
-        """What the token says of itself; `alg` only chooses among what is allowed, and no URL or key is looked at."""
+        """Return the token's `alg` and `kid`. `alg` only selects among the accepted ones. URLs and keys are ignored."""
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise InvalidCredentialError("The token's header can't be read") from None
+            raise InvalidCredentialError("The token's header cannot be read") from None
         alg = header.get("alg")
         if not isinstance(alg, str) or alg not in self._algorithms:
-            raise InvalidCredentialError("The token is signed by an algorithm that is not taken here")
+            raise InvalidCredentialError("The token is signed by an algorithm that is not accepted")
         if "crit" in header:
-            raise InvalidCredentialError("The token asks for an extension that is not known here")
+            raise InvalidCredentialError("The token requires an unknown extension")
         return alg, header.get("kid")
 
     def _candidates(self, kid: str | None, alg: str) -> Sequence[PublicKey | str]:
         own = [key for key in self._keys if fits(key, alg)]
-        return [*own, *self._jwks.keys(kid, alg)] if self._jwks else own
+        return [*own, *self._jwks.find(kid, alg)] if self._jwks else own
 
     def _decode(self, token: str, key: PublicKey | str, alg: str) -> dict[str, Any]:
         return jwt.decode(
@@ -133,14 +134,16 @@ class Users:
 def _check_together(settings: Settings, algorithms: frozenset[str]) -> None:
     keys = bool(settings.jwt_keys.get_secret_value().strip())
     if settings.jwt_audience and not keys and not settings.jwks_url:
-        raise ConfigurationError("LIKEWISE_JWT_AUDIENCE needs keys: give LIKEWISE_JWT_KEYS or LIKEWISE_JWKS_URL")
+        raise ConfigurationError("LIKEWISE_JWT_AUDIENCE needs keys. Give LIKEWISE_JWT_KEYS or LIKEWISE_JWKS_URL.")
     if not settings.jwt_audience and (keys or settings.jwks_url):
-        raise ConfigurationError("LIKEWISE_JWT_AUDIENCE is missing: keys alone don't say whom tokens must be for")
+        raise ConfigurationError("LIKEWISE_JWT_AUDIENCE is missing. It names the audience that tokens must have.")
     if settings.jwks_url and are_secret(algorithms):
-        raise ConfigurationError("LIKEWISE_JWKS_URL gives public keys, and LIKEWISE_JWT_ALGORITHMS says HS: secrets")
+        raise ConfigurationError(
+            "LIKEWISE_JWKS_URL is for public keys, but LIKEWISE_JWT_ALGORITHMS has HS, which needs secrets."
+        )
 
 
 def _sentence(reason: jwt.PyJWTError) -> str:
     if isinstance(reason, jwt.MissingRequiredClaimError):
         return f"The token has no {reason.claim}"
-    return _SENTENCES.get(type(reason), "The token's claims can't be read")
+    return _SENTENCES.get(type(reason), "The token's claims cannot be read")

@@ -1,11 +1,12 @@
-"""Secrets that nobody may use: missing, short, or copied from an example that everybody can read."""
+"""Refuse unsafe secrets: missing, short, or copied from an example that everybody can read."""
 
 import re
 
 MIN_SECRET_CHARS = 32
-MIN_DISTINCT_CHARS = 10  # a random secret of 32 characters has more, also in hexadecimal
+# A random secret of 32 characters has more distinct ones, even in hexadecimal.
+MIN_DISTINCT_CHARS = 10
 
-# Words and runs that a random secret in base64 holds less than once in a million times.
+# Words and runs that occur in less than one of a million random secrets in base64.
 _SAMPLE = re.compile(
     r"change[-_ ]?(?:me|this)|replace[-_ ]?(?:me|this)|example|sample|your[-_ ]?(?:secret|key)|password|passw0rd"
     r"|placeholder|insecure|not[-_ ]?(?:a[-_ ]?)?secret|(?<![a-z0-9])x{4,}(?![a-z0-9])|(.)\1{6}",
@@ -13,8 +14,8 @@ _SAMPLE = re.compile(
 )
 
 
-def weakness(secret: str) -> str | None:
-    """Why a secret can't be used, as the end of a sentence that its name begins; None where it can."""
+def check_secret(secret: str) -> str | None:
+    """Return None for a safe secret, else the reason, which completes a sentence that begins with the secret's name."""
     if not secret:
         return "is missing"
     if len(secret) < MIN_SECRET_CHARS:

@@ -1,30 +1,30 @@
-"""What was verified a moment ago, so that it need not be verified again."""
+"""Cache the actors of tokens that were verified a moment ago."""
 
 import threading
 from collections import OrderedDict
 from time import monotonic
 
 
-class Remembered:
-    """Actors by the SHA-256 of their tokens, at most `most`; the longest unused goes first."""
+class TokenCache:
+    """Actors by the SHA-256 of their tokens. Holds `max_size` entries; the least recently used one is evicted."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
         self._actors: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: bytes) -> str | None:
-        """The actor; None where there is none, or no longer."""
+    def get(self, digest: bytes) -> str | None:
+        """Return the actor. None if there is none, or if it has expired."""
         with self._lock:
-            actor, until = self._actors.pop(name, ("", 0.0))
+            actor, until = self._actors.pop(digest, ("", 0.0))
             if until <= monotonic():
                 return None
-            self._actors[name] = (actor, until)
+            self._actors[digest] = (actor, until)
             return actor
 
-    def put(self, name: bytes, actor: str, for_s: float) -> None:
-        """Remember an actor for so many seconds, by a clock that nobody sets back."""
+    def put(self, digest: bytes, actor: str, ttl_s: float) -> None:
+        """Keep an actor for `ttl_s` seconds of the monotonic clock."""
         with self._lock:
-            self._actors[name] = (actor, monotonic() + for_s)
-            if len(self._actors) > self._most:
+            self._actors[digest] = (actor, monotonic() + ttl_s)
+            if len(self._actors) > self._max_size:
                 self._actors.popitem(last=False)

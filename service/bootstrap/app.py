@@ -8,17 +8,17 @@ from flask import Flask
 
 from service import api
 from service.api.http.request_counter import count_traffic
-from service.auth.identity import Viewers
+from service.auth.identity import Authenticator
 from service.bootstrap.runtime import EXTENSION, Runtime
 from service.bootstrap.stores import create_cluster, create_likes, create_load_reporter, create_stores
 from service.bootstrap.tracing import PodTracing
 from service.core.readiness import Readiness
 from service.observability.load_meter import EventLoopLag, LoadMeter
 from service.observability.traffic_counter import TrafficCounter
-from service.ratelimit.policy import Quotas
-from service.ratelimit.sync import Sharing
+from service.ratelimit.policy import RateLimits
+from service.ratelimit.sync import PeerSync
 from service.settings import Settings
-from service.storage.redis.ratelimit_store import RedisWindows
+from service.storage.redis.ratelimit_store import RedisPeerStore
 
 
 class Closable(Protocol):
@@ -30,30 +30,32 @@ class Closable(Protocol):
 
 def create_app(settings: Settings) -> Flask:
     """Create the WSGI application of a pod, with a Runtime as its extension. Raises ConfigurationError."""
-    stores, quotas = create_stores(settings), Quotas(settings)
-    viewers = Viewers(settings, quotas)
-    viewers.users.start()
+    stores, rate_limits = create_stores(settings), RateLimits(settings)
+    authenticator = Authenticator(settings, rate_limits)
+    authenticator.users.start()
     app = Flask("service", static_folder=None)
     traffic, lag, tracing = TrafficCounter(), EventLoopLag(), PodTracing(settings)
     load_reporter = create_load_reporter(settings, "api", LoadMeter(traffic, lag.take_s).measure)
-    readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_silence_s)
+    readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_unready_after_s)
     likes = create_likes(stores, traffic.posts.append, tracing.trace_counter)
-    fast_path = api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=settings)
+    fast_path = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=settings)
     count_traffic(app, traffic)
-    tracing.trace_requests(app, viewers.clients)
+    tracing.trace_requests(app, authenticator.clients)
     app.extensions[EXTENSION] = Runtime(
         start=_call_each(readiness.start, lag.start, load_reporter.start),
         stop=readiness.stop,
-        close=_close_each(stores, viewers, *_rate_limit_sync(settings, quotas), readiness, lag, load_reporter, tracing),
+        close=_close_each(
+            stores, authenticator, *_rate_limit_sync(settings, rate_limits), readiness, lag, load_reporter, tracing
+        ),
         fast_path=fast_path,
     )
     return app
 
 
-def _rate_limit_sync(settings: Settings, quotas: Quotas) -> tuple[RedisWindows, Sharing]:
+def _rate_limit_sync(settings: Settings, rate_limits: RateLimits) -> tuple[RedisPeerStore, PeerSync]:
     """Create the exchange of rate limits with other pods, with sockets of its own so that it does not delay likes."""
-    windows = RedisWindows(create_cluster(settings))
-    return windows, Sharing(quotas.all, windows, settings.limit_share_ms / 1000)
+    store = RedisPeerStore(create_cluster(settings))
+    return store, PeerSync(rate_limits.all, store, settings.limit_sync_ms / 1000)
 
 
 def _close_each(*parts: Closable) -> Callable[[], None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.api.fast_path import HotPath
+    from service.api.fast_path import FastPath
 
 # The key of the application's extension.
 EXTENSION = "likewise"
@@ -23,7 +23,7 @@ class Runtime:
     start: Callable[[], None]
     stop: Callable[[], None]
     close: Callable[[], None]
-    fast_path: "HotPath"
+    fast_path: "FastPath"
 
 
 def runtime_of(app: object) -> Runtime | None:

@@ -42,7 +42,7 @@ def create_stores(settings: Settings, assigned: Sequence[int] | None = None) -> 
         settings=settings,
         counter=RedisLikeCounter(shard_client, CacheLoader(like_store), settings),
         like_store=like_store,
-        queue=RedisStreamQueue(shard_client, assigned or range(settings.shards), settings.settled_ttl_s),
+        queue=RedisStreamQueue(shard_client, assigned or range(settings.shards), settings.idle_post_ttl_s),
         shard_client=shard_client,
     )
 
@@ -86,5 +86,7 @@ def create_likes(
 
 def create_load_reporter(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> LoadReporter:
     """Create the load reporter of this process, with sockets of its own so that it does not delay likes."""
-    report_stores = [RedisLoadReportStore(create_cluster(settings), key) for key in KEYS] if settings.signal_ms else []
-    return LoadReporter(role, measure, report_stores, settings.signal_ms / 1000)
+    report_stores = (
+        [RedisLoadReportStore(create_cluster(settings), key) for key in KEYS] if settings.load_report_ms else []
+    )
+    return LoadReporter(role, measure, report_stores, settings.load_report_ms / 1000)

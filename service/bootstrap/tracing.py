@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from service.auth.client_address import Clients
+from service.auth.client_address import ClientResolver
 from service.core.likes import LikeCounter
 from service.core.queue import BatchStore
 from service.errors import ConfigurationError
@@ -30,7 +30,7 @@ class PodTracing:
 
         return TracedCounter(counter, self._tracing)
 
-    def trace_requests(self, app: Flask, clients: Clients) -> None:
+    def trace_requests(self, app: Flask, clients: ClientResolver) -> None:
         """Give each traced request a span. Call this last, because the span covers what wraps the app by then."""
         if self._tracing is None:
             return

@@ -12,17 +12,25 @@ import click
 
 
 @click.command()
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="HOST:PORT", help="Address to listen on.")
+@click.option(
+    "--bind",
+    default="127.0.0.1:8000",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address to listen on. [::]:8000 is IPv6 and IPv4.",
+)
 def api(bind: str) -> None:
     """Run the HTTP API until SIGTERM.
 
     gunicorn runs it, with as many workers as WEB_CONCURRENCY says, by default one a core.
     """
     import service
+    from service.server.bind_address import bind_addresses
 
     config = Path(str(service.__file__)).parent / "server" / "gunicorn_conf.py"
     # gunicorn replaces this process: it then gets the signals, and gevent an interpreter without other imports.
-    command = [sys.executable, "-m", "gunicorn", "-c", str(config), "--bind", bind, "service.server.wsgi:app"]
+    binds = [argument for address in bind_addresses(bind) for argument in ("--bind", address)]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(config), *binds, "service.server.wsgi:app"]
     os.execv(sys.executable, command)  # noqa: S606
 
 

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NewType, Protocol
 
 from service.errors import InvalidInputError
 from service.observability.metrics import COUNT_CACHE_LOOKUPS, COUNT_STALENESS_SECONDS
 from service.settings import Ack
 
+# A post id that `valid_id` has returned.
+PostId = NewType("PostId", str)
 MAX_ID_BYTES = 200
 MAX_POSTS = 100
 _MAX_CACHED_POSTS = 10_000
@@ -66,7 +68,7 @@ class LikeStore(Protocol):
         """Start a post's count at `count`. Return False, and change nothing, if the post is known already."""
 
 
-def valid_id(value: str, field: str) -> str:
+def valid_id(value: str, field: str) -> PostId:
     """Return `value` if it is a valid id; raise InvalidInputError, which names `field`, if not.
 
     An id has 1 to 200 bytes of [A-Za-z0-9._:/~-], and no empty or dot segment between slashes.
@@ -80,7 +82,7 @@ def valid_id(value: str, field: str) -> str:
         raise InvalidInputError(field, f"{field} holds {bad!r}; allowed are A-Z a-z 0-9 . _ : / ~ -")
     if not {".", "..", ""}.isdisjoint(value.split("/")):
         raise InvalidInputError(field, f"{field} holds an empty or dot segment between slashes")
-    return value
+    return PostId(value)
 
 
 def _check_posts(posts: Sequence[str]) -> None:
@@ -114,15 +116,15 @@ class Likes:
         # Hits are added to the metric by the next miss, so that a hit costs nothing.
         self._uncounted_hits = 0
 
-    def like(self, post: str, actor: str) -> LikeState:
+    def like(self, post: PostId, actor: str) -> LikeState:
         """Count the actor once. `changed` is False if the actor liked the post already."""
         return self._submit(LikeRequest(post, actor, True))
 
-    def unlike(self, post: str, actor: str) -> LikeState:
+    def unlike(self, post: PostId, actor: str) -> LikeState:
         """Remove the actor's like. `changed` is False if there was none."""
         return self._submit(LikeRequest(post, actor, False))
 
-    def state(self, post: str, actor: str) -> LikeState:
+    def state(self, post: PostId, actor: str) -> LikeState:
         """Return the actor's own state and the count, never from the cache."""
         return self._submit(LikeRequest(post, actor))
 
@@ -149,9 +151,8 @@ class Likes:
             found |= fresh
         return [found[post] for post in posts]
 
-    def seed(self, post: str, count: int) -> None:
+    def seed(self, post: PostId, count: int) -> None:
         """Give a post that nobody has liked yet its first count. Later calls change nothing."""
-        valid_id(post, "post")
         if not 0 <= count < 2**53:
             raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
         if self._like_store.seed(post, count):
@@ -159,7 +160,6 @@ class Likes:
             self._cache.pop(post, None)
 
     def _submit(self, request: LikeRequest) -> LikeState:
-        valid_id(request.post, "post")
         valid_id(request.actor, "actor")
         self._on_request(request.post)
         return self._counter.submit(request, self._ack)

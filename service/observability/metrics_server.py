@@ -45,14 +45,14 @@ def serve_metrics(
     is_live: Callable[[], bool],
     *,
     variable: str = "LIKEWISE_METRICS_PORT",
-) -> Iterator[None]:
-    """Serve until the end of the block. Port 0 serves nothing.
+) -> Iterator[socket.socket | None]:
+    """Serve until the end of the block, and yield the listening socket. Port 0 serves nothing and yields None.
 
     The host `::` or `[::]` listens on IPv6 and IPv4. Raises ConfigurationError, which names `variable`, if the port
     cannot be bound.
     """
     if not port:
-        yield
+        yield None
         return
     try:
         server = _bind(host.removeprefix("[").removesuffix("]"), port, _create_app(registry, is_live))
@@ -61,7 +61,7 @@ def serve_metrics(
     thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
-        yield
+        yield server.socket
     finally:
         server.shutdown()
         server.server_close()

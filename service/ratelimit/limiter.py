@@ -1,8 +1,8 @@
-"""How much an actor or a network may do: decided in this process, shared with the others a moment later.
+"""Decide in this process whether a hit is allowed. `service.ratelimit.sync` brings the counts of other processes.
 
-What N processes allow in a window, at most: the limit, and at each process what reaches it within two sharing intervals
-(one round tells of a use, the next hears of it) and the uses that are not told: one, or a hundredth of the limit. Over
-a stretch that is no aligned window the sliding-window counter itself may allow up to twice the limit. See ADR 6.
+N processes together allow the limit in a window, plus an overshoot at each process: the hits that reach it within two
+sync intervals (one to publish a hit, one to read it), and the hits below the sync threshold, which are never published.
+Over a stretch that is not aligned to a window, the sliding-window counter itself may allow twice the limit. See ADR 6.
 """
 
 import time
@@ -14,17 +14,23 @@ from limits import RateLimitItem, parse_many
 
 from service.errors import ConfigurationError, LikewiseError
 from service.observability.metrics import RATE_LIMITED
-from service.ratelimit.sliding_window import Use, Windows
+from service.ratelimit.sliding_window import SlidingWindow, WindowCounts
 
 MAX_KEYS = 100_000
-SHARE_FROM = 2  # uses at a process; a viral post is a million actors with one like each: they must cost Redis nothing
-SHARED_PART = 100  # nor must its thousands of networks, each far from its limit: a hundredth of that is told
+# A viral post has a million actors with one hit each, and thousands of networks far from their limit. Neither may cost
+# Redis anything, so a process publishes a key only from two hits on, and from a hundredth of the limit on.
+MIN_SYNC_HITS = 2
+SYNC_FRACTION = 100
 
-lock = Lock()  # one for all quotas: several are spent in one step, of some microseconds
+# One lock for all limiters, because several are hit in one step. It is held for some microseconds.
+lock = Lock()
 
 
-class Allowance(NamedTuple):
-    """What is left: `remaining` of `limit` uses in `window_s` seconds, more of it in `reset_s` (whole, at least 1)."""
+class WindowStats(NamedTuple):
+    """What is left of a limit: `remaining` of `limit` hits in `window_s` seconds, more of them in `reset_s` seconds.
+
+    `reset_s` is a whole number, at least 1.
+    """
 
     name: str
     limit: int
@@ -33,34 +39,35 @@ class Allowance(NamedTuple):
     reset_s: int
 
     def headers(self) -> dict[str, str]:
-        """The RateLimit fields of the IETF draft."""
+        """Return the RateLimit fields of the IETF draft."""
         return headers_of([self])
 
 
-def headers_of(allowances: Iterable[Allowance]) -> dict[str, str]:
-    """The RateLimit fields of several limits: each field is a list."""
-    listed = list(allowances)
+def headers_of(stats: Iterable[WindowStats]) -> dict[str, str]:
+    """Return the RateLimit fields of several limits. Each field is a list."""
+    listed = list(stats)
     return {
         "RateLimit-Policy": ", ".join(f'"{one.name}";q={one.limit};w={one.window_s}' for one in listed),
         "RateLimit": ", ".join(f'"{one.name}";r={one.remaining};t={one.reset_s}' for one in listed),
     }
 
 
-class LimitedError(LikewiseError):
-    """A limit is used up for now; nothing was counted."""
+class RateLimitExceededError(LikewiseError):
+    """A rate limit is exceeded. Nothing was counted."""
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, stats: WindowStats) -> None:
         super().__init__(
-            f"The limit {allowance.name!r}, {allowance.limit} in {allowance.window_s} s, is used up; "
-            f"try again in {allowance.reset_s} s."
+            f"The rate limit {stats.name!r} of {stats.limit} in {stats.window_s} s is exceeded. "
+            f"Try again in {stats.reset_s} s."
         )
-        self.allowance = allowance
+        self.stats = stats
 
 
-class Quota:
-    """One limit, by name, on each of many keys. `limit_text` is like `60/minute`; ConfigurationError names the setting.
+class RateLimiter:
+    """One named limit, applied to each of many keys.
 
-    Keeps at most `max_keys` keys; one that is forgotten starts anew. `clock` gives seconds since 1970.
+    `limit_text` is like `60/minute`; ConfigurationError names the setting if it is not. At most `max_keys` keys are
+    kept, and a key that was evicted starts again at zero. `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -72,79 +79,83 @@ class Quota:
         clock: Callable[[], float] = time.time,
         max_keys: int = MAX_KEYS,
     ) -> None:
-        item = _parsed(limit_text, setting_name)
+        item = _parse_limit(limit_text, setting_name)
         self.name, self.limit, self.window_s = name, item.amount, item.get_expiry()
         self.clock = clock
-        self.windows = Windows(self.limit, self.window_s, max_keys=max_keys, share_from=share_from(self.limit))
-        self.before_use: Callable[[], None] | None = None
+        self.window = SlidingWindow(
+            self.limit, self.window_s, max_keys=max_keys, sync_threshold=sync_threshold(self.limit)
+        )
+        self.before_first_hit: Callable[[], None] | None = None
         self.refusals = RATE_LIMITED.labels(name)
 
-    def check(self, who: str) -> Allowance:
-        """What `who` has left, spending nothing. Raises LimitedError where that is nothing."""
+    def test(self, key: str) -> WindowStats:
+        """Return what the key has left, counting nothing. Raise RateLimitExceededError if nothing is left."""
         with lock:
             now = self.clock()
-            use = self.windows.look(who, now)
-            used = self.windows.used(use, now)
+            counts = self.window.get(key, now)
+            used = self.window.used(counts, now)
             if used < self.limit:
-                return self._allowance(use, now, used)
-            refused = self._refused(who, use, now, used)
-        raise _counted([(self, refused)])
+                return self._stats(counts, now, used)
+            error = self._exceeded(key, counts, now, used)
+        raise _longest([(self, error)])
 
-    def spend(self, who: str) -> Allowance:
-        """Count one use. Raises LimitedError, counting nothing, where none is left."""
-        return spend_all(((self, who),))[0]
+    def hit(self, key: str) -> WindowStats:
+        """Count one hit and return what is left. Raise RateLimitExceededError, counting nothing, if none was left."""
+        return hit_all(((self, key),), with_stats=True)[0]
 
-    def _spent(self, who: str, use: Use, now: float, used: int) -> Allowance:
-        self.windows.count(who, use)
-        return self._allowance(use, now, used + 1)
+    def _exceeded(self, key: str, counts: WindowCounts, now: float, used: int) -> RateLimitExceededError:
+        self.window.touch(key, counts)
+        return RateLimitExceededError(self._stats(counts, now, used))
 
-    def _refused(self, who: str, use: Use, now: float, used: int) -> LimitedError:
-        self.windows.touch(who, use)
-        return LimitedError(self._allowance(use, now, used))
-
-    def _allowance(self, use: Use, now: float, used: int) -> Allowance:
+    def _stats(self, counts: WindowCounts, now: float, used: int) -> WindowStats:
         remaining = self.limit - used if used < self.limit else 0
-        return Allowance(self.name, self.limit, self.window_s, remaining, self.windows.wait_s(use, now, used))
+        return WindowStats(self.name, self.limit, self.window_s, remaining, self.window.wait_s(counts, now, used))
 
 
-def share_from(limit: int) -> int:
-    """From how many uses of a key in a window a process tells the others."""
-    return min(limit, max(SHARE_FROM, limit // SHARED_PART))
+def sync_threshold(limit: int) -> int:
+    """Return the number of hits of a key in a window from which a process publishes them."""
+    return min(limit, max(MIN_SYNC_HITS, limit // SYNC_FRACTION))
 
 
-def spend_all(asked: Sequence[tuple[Quota, str]]) -> list[Allowance]:
-    """Count one use of each quota by its key, all or nothing; no pair twice.
+def hit_all(hits: Sequence[tuple[RateLimiter, str]], *, with_stats: bool = False) -> list[WindowStats]:
+    """Count one hit at each limiter for its key, or at none of them. No pair may occur twice.
 
-    Raises LimitedError of the limit that is used up the longest; then nothing is counted.
+    Return what is left at each if `with_stats`, else nothing: most likes need no statistics. If limits are exceeded,
+    raise RateLimitExceededError for the one that lasts longest.
     """
-    for quota, _ in asked:
-        if begin := quota.before_use:
-            begin()
-    looks, refused = [], []
+    for limiter, _ in hits:
+        if limiter.before_first_hit:
+            limiter.before_first_hit()
+    looked_up, exceeded = [], []
     with lock:
-        for quota, who in asked:
-            now = quota.clock()
-            use = quota.windows.look(who, now)
-            used = quota.windows.used(use, now)
-            looks.append((quota, who, use, now, used))
-            if used >= quota.limit:
-                refused.append((quota, quota._refused(who, use, now, used)))
-        if not refused:
-            return [quota._spent(who, use, now, used) for quota, who, use, now, used in looks]
-    raise _counted(refused)
+        for limiter, key in hits:
+            now = limiter.clock()
+            counts = limiter.window.get(key, now)
+            used = limiter.window.used(counts, now)
+            looked_up.append((limiter, key, counts, now, used))
+            if used >= limiter.limit:
+                exceeded.append((limiter, limiter._exceeded(key, counts, now, used)))
+        if not exceeded:
+            for limiter, key, counts, _, _ in looked_up:
+                limiter.window.count(key, counts)
+            if not with_stats:
+                return []
+            return [limiter._stats(counts, now, used + 1) for limiter, _, counts, now, used in looked_up]
+    raise _longest(exceeded)
 
 
-def _counted(refused: list[tuple[Quota, LimitedError]]) -> LimitedError:
-    for quota, _ in refused:
-        quota.refusals.inc()
-    return max((error for _, error in refused), key=lambda error: error.allowance.reset_s)
+def _longest(exceeded: list[tuple[RateLimiter, RateLimitExceededError]]) -> RateLimitExceededError:
+    for limiter, _ in exceeded:
+        limiter.refusals.inc()
+    return max((error for _, error in exceeded), key=lambda error: error.stats.reset_s)
 
 
-def _parsed(limit_text: str, setting_name: str) -> RateLimitItem:
+def _parse_limit(limit_text: str, setting_name: str) -> RateLimitItem:
     try:
         [item] = parse_many(limit_text)
-    except ValueError:  # also where it is more than one
+    except ValueError:
+        # Not a limit, or more than one.
         item = None
     if item is None or item.amount < 1:
-        raise ConfigurationError(f"{setting_name} is {limit_text!r}; give a number and a time, like 30/minute")
+        raise ConfigurationError(f"{setting_name} is {limit_text!r}. Give one number and a period, such as 30/minute.")
     return item

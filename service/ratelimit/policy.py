@@ -1,24 +1,30 @@
-"""Which limits a like falls under: its actor's, its network's, and for a new visitor that of new visitors."""
+"""Define the rate limits of a like: per actor, per network, and for new visitors of a network."""
 
-from service.ratelimit.limiter import Allowance, Quota, spend_all
+from service.ratelimit.limiter import RateLimiter, WindowStats, hit_all
 from service.settings import Settings
 
 
-class Quotas:
-    """The limits of this process. Raises ConfigurationError where a setting is none."""
+class RateLimits:
+    """The rate limits of this process. Raises ConfigurationError if a setting is not a limit."""
 
     def __init__(self, settings: Settings) -> None:
-        self._of_actor = Quota("likes-of-an-actor", settings.actor_limit, "LIKEWISE_ACTOR_LIMIT")
-        self._of_network = Quota("likes-from-a-network", settings.network_limit, "LIKEWISE_NETWORK_LIMIT")
-        self._new_visitors = Quota("new-visitors", settings.mint_limit, "LIKEWISE_MINT_LIMIT")
-        self.all = (self._of_actor, self._of_network, self._new_visitors)
+        self._actors = RateLimiter("likes-of-an-actor", settings.actor_limit, "LIKEWISE_ACTOR_LIMIT")
+        self._networks = RateLimiter("likes-from-a-network", settings.network_limit, "LIKEWISE_NETWORK_LIMIT")
+        self._new_visitors = RateLimiter("new-visitors", settings.new_visitor_limit, "LIKEWISE_NEW_VISITOR_LIMIT")
+        self.all = (self._actors, self._networks, self._new_visitors)
 
-    def spend_new(self, network: str) -> list[Allowance]:
-        """A new visitor's like; `network` '' has no limits. Raises LimitedError, and nothing is spent then."""
+    def hit_new_visitor(self, network: str) -> list[WindowStats]:
+        """Count the like of a new visitor, and return what is left for new visitors of the network.
+
+        An empty `network` has no limits. Raises RateLimitExceededError; nothing is counted then.
+        """
         if not network:
             return []
-        return spend_all([(self._new_visitors, network), (self._of_network, network)])[:1]
+        return hit_all([(self._new_visitors, network), (self._networks, network)], with_stats=True)[:1]
 
-    def spend_like(self, actor: str, network: str) -> None:
-        """A like of someone known. Raises LimitedError, and nothing is spent then."""
-        spend_all([(self._of_actor, actor)] + ([(self._of_network, network)] if network else []))
+    def hit_like(self, actor: str, network: str) -> None:
+        """Count the like of a known actor. An empty `network` has no limit.
+
+        Raises RateLimitExceededError; nothing is counted then.
+        """
+        hit_all([(self._actors, actor)] + ([(self._networks, network)] if network else []))

@@ -1,7 +1,8 @@
-"""A sliding-window counter of many keys in bounded memory: what each used here, and elsewhere as last heard. Pure.
+"""Count hits of many keys in a sliding window and in bounded memory. Pure: no clock, no lock, no I/O.
 
-Decides as `limits.strategies.SlidingWindowCounterRateLimiter` does: the window before counts by the share of it that is
-still within reach. Windows begin at multiples of their length since 1970, so processes agree on them without asking.
+The estimate is that of `limits.strategies.SlidingWindowCounterRateLimiter`: hits of the previous window count by the
+share of that window which is still within reach. Windows begin at multiples of their length since 1970, so that
+processes agree on them without coordination.
 """
 
 from collections import OrderedDict
@@ -10,14 +11,20 @@ from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple
 
-STEP_BACK_S = 1.0  # a clock that is set back by less stands still; by more, its keys start over
-ROUNDS = 2  # that a touched key is told of: in the first one, some of the others may not have told theirs yet
-_ROUNDING_S = 1e-6  # above what a double loses of the seconds since 1970
+# If the clock is set back by less than this, its time stands still. If by more, its keys start again.
+MAX_CLOCK_STEP_BACK_S = 1.0
+# A key is exchanged in this many rounds after a hit. In the first round, some peers may not have published theirs yet.
+SYNC_ROUNDS = 2
+# More than a double loses of the seconds since 1970.
+_ROUNDING_S = 1e-6
 
 
 @dataclass(slots=True)
-class Use:
-    """How often a key was used in `window` and in the one before; `settled` once the one before can change no more."""
+class WindowCounts:
+    """Hits of a key in window number `window` and in the previous one: in this process and in the others.
+
+    `acknowledged` is True once the counts of the previous window can change no more.
+    """
 
     window: int
     here: int = 0
@@ -27,114 +34,122 @@ class Use:
     acknowledged: bool = False
 
 
-class Told(NamedTuple):
-    """The uses of a key here in one window, as the other processes are told them."""
+class CountUpdate(NamedTuple):
+    """Hits of a key in one window in this process, to be published to the others."""
 
-    who: str
+    key: str
     window: int
-    uses: int
+    hits: int
 
 
-class Windows:
-    """The uses of at most `max_keys` keys; the longest untouched is forgotten first. Its owner locks it."""
+class SlidingWindow:
+    """The counts of at most `max_keys` keys. The least recently touched key is evicted first. The owner locks it."""
 
-    def __init__(self, limit: int, window_s: int, *, max_keys: int, share_from: int) -> None:
+    def __init__(self, limit: int, window_s: int, *, max_keys: int, sync_threshold: int) -> None:
         self._limit = limit
         self._window_s = window_s
         self._max_keys = max_keys
-        self._share_from = share_from
-        self._uses: OrderedDict[str, Use] = OrderedDict()
-        self._touched: dict[str, int] = {}
+        self._sync_threshold = sync_threshold
+        self._counts: OrderedDict[str, WindowCounts] = OrderedDict()
+        self._pending: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._uses)
+        return len(self._counts)
 
-    def look(self, who: str, now: float) -> Use:
-        """The key's use as of `now` (seconds since 1970); a new one is kept only once it is counted or touched."""
+    def get(self, key: str, now: float) -> WindowCounts:
+        """Return the key's counts at `now` (seconds since 1970). New ones are kept once counted or touched."""
         window = int(now / self._window_s)
-        use = self._uses.get(who)
-        if use is None:
-            return Use(window)
-        if use.window != window:
-            self._move(use, window, now)
-        return use
+        counts = self._counts.get(key)
+        if counts is None:
+            return WindowCounts(window)
+        if counts.window != window:
+            self._move(counts, window, now)
+        return counts
 
-    def _move(self, use: Use, window: int, now: float) -> None:
-        if window == use.window + 1:
-            use.here_before, use.others_before = use.here, use.others
-        elif window > use.window or use.window * self._window_s - now > STEP_BACK_S:
-            use.here_before = use.others_before = 0
+    def _move(self, counts: WindowCounts, window: int, now: float) -> None:
+        if window == counts.window + 1:
+            counts.here_before, counts.others_before = counts.here, counts.others
+        elif window > counts.window or counts.window * self._window_s - now > MAX_CLOCK_STEP_BACK_S:
+            counts.here_before = counts.others_before = 0
         else:
             return
-        use.window, use.here, use.others, use.acknowledged = window, 0, 0, False
+        counts.window, counts.here, counts.others, counts.acknowledged = window, 0, 0, False
 
-    def used(self, use: Use, now: float) -> int:
-        """What counts against the limit; the arithmetic is the library's, so that both round alike."""
-        current = use.here + use.others
-        before = use.here_before + use.others_before
+    def used(self, counts: WindowCounts, now: float) -> int:
+        """Return the number of hits that count against the limit.
+
+        The arithmetic follows the `limits` library step by step, so that both round alike.
+        """
+        current = counts.here + counts.others
+        before = counts.here_before + counts.others_before
         if not before:
             return current
         length = self._window_s
-        if now < use.window * length:  # a clock set back stands still
-            now = use.window * length
+        if now < counts.window * length:
+            # The clock was set back a little: time stands still.
+            now = counts.window * length
         within_reach = (1 - (((now - length) / length) % 1)) * length
         return floor(before * within_reach / length + current)
 
-    def wait_s(self, use: Use, now: float, used: int) -> int:
-        """Whole seconds, at least 1, until less than `used` counts, or than the limit, if nobody uses any meanwhile."""
+    def wait_s(self, counts: WindowCounts, now: float, used: int) -> int:
+        """Return the whole seconds, at least 1, until fewer than `used` hits count, and fewer than the limit.
+
+        Assumes that there are no further hits.
+        """
         below = used if used < self._limit else self._limit
-        current = use.here + use.others
+        current = counts.here + counts.others
         if not below:
             return 1
         if current < below:
-            windows = 1 - (below - current) / (use.here_before + use.others_before)
+            windows = 1 - (below - current) / (counts.here_before + counts.others_before)
         else:
-            windows = 2 - below / current  # not in this window: in the next, where `current` is what was before
-        wait_s = int((use.window + windows) * self._window_s - now + _ROUNDING_S) + 1
+            # It happens in the next window, where `current` is the count of the previous one.
+            windows = 2 - below / current
+        wait_s = int((counts.window + windows) * self._window_s - now + _ROUNDING_S) + 1
         return wait_s if wait_s > 1 else 1
 
-    def count(self, who: str, use: Use) -> None:
-        """One use of the key, here."""
-        use.here += 1
-        self.touch(who, use)
+    def count(self, key: str, counts: WindowCounts) -> None:
+        """Count one hit of the key in this process."""
+        counts.here += 1
+        self.touch(key, counts)
 
-    def touch(self, who: str, use: Use) -> None:
-        """Keep the key, as the latest; and tell the others of it, where it is used often enough."""
-        uses = self._uses
-        uses[who] = use
-        uses.move_to_end(who)
-        if use.here >= self._share_from or use.here_before >= self._share_from:
-            self._touched[who] = ROUNDS
-        if len(uses) > self._max_keys:
-            forgotten, _ = uses.popitem(last=False)
-            self._touched.pop(forgotten, None)
+    def touch(self, key: str, counts: WindowCounts) -> None:
+        """Keep the key as the most recent one. Mark it for the next exchange if it has reached the sync threshold."""
+        kept = self._counts
+        kept[key] = counts
+        kept.move_to_end(key)
+        if counts.here >= self._sync_threshold or counts.here_before >= self._sync_threshold:
+            self._pending[key] = SYNC_ROUNDS
+        if len(kept) > self._max_keys:
+            evicted, _ = kept.popitem(last=False)
+            self._pending.pop(evicted, None)
 
-    def take_touched(self) -> list[str]:
-        """The keys to tell and hear of in this round."""
-        touched = self._touched
-        self._touched = {who: rounds - 1 for who, rounds in touched.items() if rounds > 1}
-        return list(touched)
+    def take_pending(self) -> list[str]:
+        """Return the keys to exchange in this round, and use up one round of each."""
+        pending = self._pending
+        self._pending = {key: rounds - 1 for key, rounds in pending.items() if rounds > 1}
+        return list(pending)
 
-    def touch_again(self, whos: Iterable[str]) -> None:
-        """Take the keys along the next time: they could not be told."""
-        self._touched.update((who, ROUNDS) for who in whos if who in self._uses)
+    def requeue(self, keys: Iterable[str]) -> None:
+        """Mark keys for the next exchange, because this one failed."""
+        self._pending.update((key, SYNC_ROUNDS) for key in keys if key in self._counts)
 
-    def to_tell(self, whos: Iterable[str]) -> Iterator[Told]:
-        """The uses of these keys here, in their window and, until that is settled, in the one before."""
-        for who in whos:
-            if use := self._uses.get(who):
-                yield Told(who, use.window, use.here)
-                if not use.acknowledged:
-                    yield Told(who, use.window - 1, use.here_before)
+    def pending_updates(self, keys: Iterable[str]) -> Iterator[CountUpdate]:
+        """Yield this process' hits of the keys in the current window and, until it is acknowledged, in the previous."""
+        for key in keys:
+            if counts := self._counts.get(key):
+                yield CountUpdate(key, counts.window, counts.here)
+                if not counts.acknowledged:
+                    yield CountUpdate(key, counts.window - 1, counts.here_before)
 
-    def hear(self, told: Told, others: int, settled_until: float) -> None:
-        """The others' uses in a window: never less than before, as Redis may have lost some.
+    def merge(self, update: CountUpdate, others: int, acknowledged_until: float) -> None:
+        """Take over the other processes' hits in a window. They never decrease, as Redis may have lost some.
 
-        A window that ended before `settled_until` (seconds since 1970) is asked for no more.
+        A window that ended before `acknowledged_until` (seconds since 1970) is not exchanged again.
         """
-        use = self._uses.get(told.who)
-        if use and use.window == told.window:
-            use.others = max(use.others, others)
-        elif use and use.window == told.window + 1:
-            use.others_before = max(use.others_before, others)
-            use.acknowledged = use.window * self._window_s <= settled_until
+        counts = self._counts.get(update.key)
+        if counts and counts.window == update.window:
+            counts.others = max(counts.others, others)
+        elif counts and counts.window == update.window + 1:
+            counts.others_before = max(counts.others_before, others)
+            counts.acknowledged = counts.window * self._window_s <= acknowledged_until

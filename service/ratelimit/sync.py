@@ -1,122 +1,110 @@
-"""Processes tell each other what was used, on a thread (a greenlet, under gevent) that no request waits for."""
+"""Exchange counts of hits between processes, in the background, so that no request waits for it."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Event, Lock, Thread
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from service.observability.metrics import RATE_LIMIT_SYNC_FAILURES
-from service.ratelimit.limiter import Quota, lock
+from service.periodic_task import PeriodicTask
+from service.ratelimit.limiter import RateLimiter, lock
 
-BATCH = 256  # keys in one exchange: some milliseconds of this process, then others get their turn
+# Keys in one exchange. It takes some milliseconds of this process; then other work gets its turn.
+BATCH = 256
 CLOSE_S = 1.0
-SETTLED_ROUNDS = 2  # the first one after a window's end tells its last uses, the next one hears of them
+# The first round after the end of a window publishes its last hits, the next one reads them.
+ROUNDS_UNTIL_ACKNOWLEDGED = 2
 
 log = structlog.get_logger(__name__)
 
 
-class Heard(NamedTuple):
-    """The others' sums of the counters that could be told, and why the rest could not; it is told again."""
+class PeerCounts(NamedTuple):
+    """The other processes' sum of each counter that was exchanged, and why the rest was not."""
 
     others: Mapping[str, int]
-    failed: str = ""
+    error: str = ""
 
 
-class Shared(Protocol):
-    """Where processes leave their counts for each other."""
+class PeerStore(Protocol):
+    """The place where processes publish their counts for each other."""
 
-    def tell(self, counts: Mapping[str, int], ttl_s: int) -> Heard:
-        """Set this process' own count of each counter, kept for `ttl_s`; hear the sum of all others' counts.
+    def exchange(self, counts: Mapping[str, int], ttl_s: int) -> PeerCounts:
+        """Publish this process' own count of each counter for `ttl_s` seconds, and return the sums of all others'.
 
-        Sets, and does not add: what may have arrived is told again without counting twice. Raises nothing.
+        It sets counts and does not add to them, so publishing a count again does not count it twice. Raises nothing.
         """
 
 
-class Sharing:
-    """Shares the quotas' uses every `every_s` seconds, from the first use until `close`.
+class PeerSync:
+    """Exchanges the limiters' counts every `every_s` seconds, from the first hit until `close`.
 
-    While nobody can be told, each process goes on by what it knows: warned of once, counted for each round.
+    While the store is unavailable, each process decides by its own counts. This is logged once and counted each round.
     """
 
-    def __init__(self, quotas: Sequence[Quota], shared: Shared, every_s: float) -> None:
-        self._quotas = quotas
-        self._shared = shared
+    def __init__(self, limiters: Sequence[RateLimiter], store: PeerStore, every_s: float) -> None:
+        self._limiters = limiters
+        self._store = store
         self._every_s = every_s
-        self._closed = Event()
-        self._starting = Lock()
-        self._thread: Thread | None = None
-        self._away = False
-        for quota in quotas:
-            quota.before_use = self.start  # not now: gunicorn may fork after the app is made, and threads stay behind
+        self._is_failing = False
+        self.task = PeriodicTask("rate-limit-sync", self.exchange, every_s=every_s, first_s=every_s, close_s=CLOSE_S)
+        for limiter in limiters:
+            # Not now: gunicorn may fork after the app is made, and a thread does not survive a fork.
+            limiter.before_first_hit = self.start
 
     def start(self) -> None:
-        """Begin to share; once, and not after `close`."""
-        with self._starting:
-            for quota in self._quotas:
-                quota.before_use = None
-            if self._thread is None and not self._closed.is_set():
-                self._thread = Thread(target=self._run, name="limits-sharing", daemon=True)
-                self._thread.start()
+        """Start the exchange. Further calls, and calls after `close`, do nothing."""
+        for limiter in self._limiters:
+            limiter.before_first_hit = None
+        self.task.start()
 
     def close(self) -> None:
-        """End the thread, after the exchange under way or CLOSE_S; uses since the last round stay untold."""
-        self._closed.set()
-        with self._starting:
-            thread = self._thread
-        if thread is not None:
-            thread.join(CLOSE_S)
+        """Stop after the exchange under way, waiting CLOSE_S seconds at most. Later hits stay unpublished."""
+        self.task.close()
 
-    def _run(self) -> None:
-        pause_s = self._every_s
-        while not self._closed.wait(pause_s):
-            began = time.monotonic()
-            self.round()
-            pause_s = max(self._every_s / 10, self._every_s - (time.monotonic() - began))
+    def exchange(self) -> None:
+        """Exchange the counts of keys that were touched since the last round. Raises nothing."""
+        results = [result for limiter in self._limiters for result in self._exchange_limiter(limiter)]
+        if results:
+            self._report(next((result.error for result in results if result.error), ""))
 
-    def round(self) -> None:
-        """Tell and hear of the keys that were touched since the last round. Raises nothing."""
-        answers = [heard for quota in self._quotas for heard in self._share(quota)]
-        if answers:
-            self._note(next((heard.failed for heard in answers if heard.failed), ""))
-
-    def _share(self, quota: Quota) -> Iterator[Heard]:
+    def _exchange_limiter(self, limiter: RateLimiter) -> Iterator[PeerCounts]:
         with lock:
-            touched = quota.windows.take_touched()
-        while touched:
-            batch, touched = touched[:BATCH], touched[BATCH:]
-            heard = self._exchange(quota, batch)
-            yield heard
-            if heard.failed and not heard.others:  # nobody there: the rest need not wait for that too
+            pending = limiter.window.take_pending()
+        while pending:
+            batch, pending = pending[:BATCH], pending[BATCH:]
+            result = self._exchange_batch(limiter, batch)
+            yield result
+            if result.error and not result.others:
+                # Nothing answers. The rest need not wait for the same timeout.
                 with lock:
-                    quota.windows.touch_again(touched)
+                    limiter.window.requeue(pending)
                 return
 
-    def _exchange(self, quota: Quota, batch: list[str]) -> Heard:
-        settled_until = quota.clock() - SETTLED_ROUNDS * self._every_s
+    def _exchange_batch(self, limiter: RateLimiter, batch: list[str]) -> PeerCounts:
+        acknowledged_until = limiter.clock() - ROUNDS_UNTIL_ACKNOWLEDGED * self._every_s
         with lock:
-            told = {f"{quota.name}:{one.window}:{one.who}": one for one in quota.windows.to_tell(batch)}
-        heard = self._tell({name: one.uses for name, one in told.items()}, 2 * quota.window_s)
+            updates = {f"{limiter.name}:{one.window}:{one.key}": one for one in limiter.window.pending_updates(batch)}
+        result = self._ask_store({name: one.hits for name, one in updates.items()}, 2 * limiter.window_s)
         with lock:
-            for name, one in told.items():
-                if name in heard.others:
-                    quota.windows.hear(one, heard.others[name], settled_until)
-            quota.windows.touch_again(one.who for name, one in told.items() if name not in heard.others)
-        return heard
+            for name, update in updates.items():
+                if name in result.others:
+                    limiter.window.merge(update, result.others[name], acknowledged_until)
+            limiter.window.requeue(one.key for name, one in updates.items() if name not in result.others)
+        return result
 
-    def _tell(self, counts: Mapping[str, int], ttl_s: int) -> Heard:
+    def _ask_store(self, counts: Mapping[str, int], ttl_s: int) -> PeerCounts:
         try:
-            return self._shared.tell(counts, ttl_s)
-        except Exception as error:  # the thread must outlive whatever it meets
-            log.exception("limits not shared")
-            return Heard({}, repr(error))
+            return self._store.exchange(counts, ttl_s)
+        except Exception as error:
+            # The batch is requeued, whatever went wrong.
+            log.exception("rate limits not synchronised")
+            return PeerCounts({}, repr(error))
 
-    def _note(self, failed: str) -> None:
-        if failed:
+    def _report(self, error: str) -> None:
+        if error:
             RATE_LIMIT_SYNC_FAILURES.inc()
-        if failed and not self._away:
-            log.warning("limits not shared: each process goes on by its own counts", reason=failed)
-        elif self._away and not failed:
-            log.info("limits shared again")
-        self._away = bool(failed)
+        if error and not self._is_failing:
+            log.warning("rate limits not synchronised: each process decides by its own counts", reason=error)
+        elif self._is_failing and not error:
+            log.info("rate limits synchronised again")
+        self._is_failing = bool(error)

@@ -1,1 +1,1 @@
-"""The ways in by HTTP: gunicorn, its worker and its configuration."""
+"""Serve the API over HTTP: gunicorn, its worker class and its configuration."""

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker with a lane of its own for likes and counts, and a way to go that loses no request."""
+"""A gunicorn worker on gevent, with a fast path for likes and counts, and a graceful shutdown that loses no request."""
 
 import errno
 import time
@@ -14,19 +14,20 @@ from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
 from service.bootstrap.runtime import runtime_of
-from service.server.connection import Connection
+from service.server.fast_connection import FastConnection
 
-# What a proxy does not know yet, it still sends here. It learns of the end by /readyz, by `Connection: close`, or by
-# the listener's end; the time left to it is a margin, as a pod's preStop has told it long before.
+# A proxy that does not know of the shutdown yet still sends requests. It learns of it by /readyz, by
+# `Connection: close`, or when the listener closes. A pod's preStop hook has told it long before; this is a margin.
 ACCEPT_S = 1.0
 LINGER_S = 2.0
 _HEARTBEAT_S = 1.0
-_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
+_IPV4_MAPPED = "::ffff:"
+_DISCONNECTED = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """What gunicorn asks of a listener."""
+class _ListenerName:
+    """The part of a listener that gunicorn reads."""
 
     name: Any
 
@@ -35,21 +36,21 @@ class _Named:
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves connections until it is told to stop, or has answered `max_requests`."""
+    """Serves connections until it is told to stop, or has served `max_requests`."""
 
     def init_process(self) -> None:
-        """Before the application is loaded: gunicorn patches sockets and threads in here."""
-        self._told = Event()
-        self._connections: set[Connection] = set()
+        """Set up the worker. gunicorn lets gevent patch the interpreter in here, and then loads the application."""
+        self._stop_requested = Event()
+        self._connections: set[FastConnection] = set()
         super().init_process()
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """SIGTERM: the pod ends, or gunicorn has another worker in this one's place."""
+        """Handle SIGTERM: the pod ends, or gunicorn replaces this worker."""
         self.alive: bool = False
-        self._told.set()
+        self._stop_requested.set()
 
     def run(self) -> None:
-        """Serve until told to stop, then part with each connection."""
+        """Serve until told to stop, then drain the connections."""
         if self.cfg.is_ssl:
             super().run()
             return
@@ -59,22 +60,23 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             server.start()
         while self.alive:
             self.notify()
-            self._told.wait(_HEARTBEAT_S)
-        self._part(servers, pool)
+            self._stop_requested.wait(_HEARTBEAT_S)
+        self._drain(servers, pool)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """One connection, until either side ends it."""
+        """Serve one connection until either side closes it."""
+        addr = _without_ipv4_mapping(addr)
         runtime = runtime_of(self.wsgi)
         if runtime is None or self.cfg.is_ssl or not self.cfg.keepalive or not isinstance(addr, tuple):
             super().handle(listener, client, addr)
             return
         client.setblocking(1)
-        connection = Connection(self, runtime.fast_path, listener, client, addr)
+        connection = FastConnection(self, runtime.fast_path, listener, client, addr)
         self._connections.add(connection)
         try:
             connection.serve()
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in _DISCONNECTED:
                 self.log.exception("Socket error processing request.")
         except Exception:
             self.log.exception("Error handling request")
@@ -83,34 +85,34 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             util.close(client)
 
     def timeout_ctx(self) -> gevent.Timeout:
-        """How long a connection may be idle."""
+        """Return the time for which a connection may be idle."""
         return gevent.Timeout(self.cfg.keepalive if self.alive else LINGER_S, False)
 
     def count_request(self) -> None:
-        """As gunicorn does: a worker may be told to end after so many."""
+        """Count a request towards `max_requests`, as gunicorn does."""
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
 
     def _server(self, listener: Any, pool: Pool) -> StreamServer:
         listener.setblocking(1)
-        # By name: a connection that was accepted last may begin when the listener is closed already.
-        server = StreamServer(listener, handle=partial(self.handle, _Named(listener.getsockname())), spawn=pool)
+        # By name: the connection that was accepted last may begin after the listener is closed.
+        server = StreamServer(listener, handle=partial(self.handle, _ListenerName(listener.getsockname())), spawn=pool)
         if self.cfg.workers > 1:
             server.max_accept = 1
         return server
 
-    def _part(self, servers: list[StreamServer], pool: Pool) -> None:
-        """Answer what still arrives, telling each connection that it ends; then end the idle ones, then the rest."""
+    def _drain(self, servers: list[StreamServer], pool: Pool) -> None:
+        """Answer requests that still arrive, with `Connection: close`. Then end idle connections, then the others."""
         began = time.monotonic()
-        if self._told.is_set():
-            self._say_stopping()
+        if self._stop_requested.is_set():
+            self._mark_not_ready()
             gevent.sleep(ACCEPT_S)
         for server in servers:
             _close(server)
         pool.join(LINGER_S - ACCEPT_S)
         for connection in list(self._connections):
-            connection.hang_up()
+            connection.close_if_idle()
         while pool and time.monotonic() - began < self.cfg.graceful_timeout:
             self.notify()
             pool.join(_HEARTBEAT_S)
@@ -118,13 +120,20 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.log.warning("%s connections were still busy after %s s", len(pool), self.cfg.graceful_timeout)
             pool.kill(timeout=1)
 
-    def _say_stopping(self) -> None:
+    def _mark_not_ready(self) -> None:
         if runtime := runtime_of(self.wsgi):
             runtime.stop()
 
 
+def _without_ipv4_mapping(addr: Any) -> Any:
+    """Return an IPv4 client of a dual-stack listener by its IPv4 address, not as ::ffff:1.2.3.4."""
+    if isinstance(addr, tuple) and addr[0].startswith(_IPV4_MAPPED):
+        return (addr[0].removeprefix(_IPV4_MAPPED), addr[1])
+    return addr
+
+
 def _close(server: StreamServer) -> None:
-    """Stop listening; connections that the kernel has already accepted for us are served, not reset."""
+    """Stop listening. Connections that the kernel has already accepted are served, not reset."""
     server.stop_accepting()
     while not server.full() and (accepted := server.do_read()):
         server.do_handle(*accepted)

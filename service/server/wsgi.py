@@ -1,4 +1,4 @@
-"""The gunicorn entry point: `service.server.wsgi:app`, configured by the environment."""
+"""The entry point for gunicorn: `service.server.wsgi:app`, configured by the environment."""
 
 import sys
 
@@ -7,11 +7,13 @@ from service.errors import LikewiseError
 from service.observability.logging import configure_logs
 from service.settings import settings_from_environment
 
-_APP_LOAD_ERROR = 4  # by which gunicorn knows that another try would end the same
+# This exit code tells gunicorn that another attempt would fail too.
+_APP_LOAD_ERROR = 4
 
 configure_logs()
 try:
     app = create_app(settings_from_environment())
 except LikewiseError as error:
-    print(f"Likewise can't start: {error}", file=sys.stderr)  # noqa: T201 - for people, and before there is a log
+    # The log is JSON. This line is for people.
+    print(f"Likewise can't start: {error}", file=sys.stderr)  # noqa: T201
     sys.exit(_APP_LOAD_ERROR)

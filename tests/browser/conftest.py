@@ -43,7 +43,7 @@ def api(_api: Api) -> Iterator[Api]:
 @pytest.fixture
 def strict_api(_servers: Servers, tmp_path: Path) -> Iterator[Api]:
     """Another API on the same servers, which lets one new visitor in a day."""
-    with api_on(_servers, tmp_path / "api.log", MINT_LIMIT="1/day", UNLIMITED_NETWORKS="") as api:
+    with api_on(_servers, tmp_path / "api.log", NEW_VISITOR_LIMIT="1/day", UNLIMITED_NETWORKS="") as api:
         yield api
 
 

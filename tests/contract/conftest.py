@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.fast_path import HotPath
+from service.api.fast_path import FastPath
 
 _ELSEWHERE = {"tests.contract.test_api_socket"}  # in a process of its own
 
@@ -18,5 +18,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which way likes go in this test."""
     if request.param == "flask":
-        monkeypatch.setattr(HotPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
+        monkeypatch.setattr(FastPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
     return request.param

@@ -61,7 +61,7 @@ def test_it_leads_nobody_astray(world, back):
         client.post(FORM, data={"csrf": csrf, "return": back}),
     ):
         assert (answer.status_code, answer.mimetype) == (400, "text/html")
-        assert "return is no path" in answer.text
+        assert "return must be a path" in answer.text
     assert world.snapshot()[0] == {}
 
 
@@ -83,7 +83,7 @@ def test_a_form_that_is_not_ours_changes_nothing(world, forgery):
         client.set_cookie("likewise_form", "chosen")
     sent = client.post(FORM, data=fields)
     assert (sent.status_code, sent.mimetype) == (403, "text/html")
-    assert "load the page again" in sent.text
+    assert "reload the page" in sent.text
     assert world.snapshot()[0] == {}
 
 

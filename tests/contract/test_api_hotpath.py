@@ -5,7 +5,7 @@ import re
 import pytest
 from flask import Flask
 
-from service.api.fast_path import HotPath
+from service.api.fast_path import FastPath
 from service.errors import CounterUnavailableError
 from tests.support.app_factory import SITE, memory, problem
 
@@ -88,7 +88,7 @@ def test_both_ways_say_the_same_bytes(monkeypatch, headers, sites):
 
 def answers_of(sites, headers, without_hot_path=None):
     if without_hot_path:
-        without_hot_path.setattr(HotPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
+        without_hot_path.setattr(FastPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
     client = memory(sites=sites).app.test_client()
     said = []
     for method, path, sent in REQUESTS:

@@ -66,12 +66,12 @@ def test_without_a_seed_key_nobody_starts_a_count():
 def test_ready_names_what_fails():
     world = memory()
     world.like_store.failing = ["The database of shards 0-127 does not answer."]
-    world.look()
+    world.check_stores()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["status"]) == (200, "degraded")
     assert degraded.json["failing"] == ["postgres"]
     world.counter.failing = ["Node 7100 does not answer."]
-    world.look()
+    world.check_stores()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["failing"]) == (200, ["redis", "postgres"])
     world.counter.silence_s = 5.1
@@ -100,7 +100,7 @@ def test_an_approximate_count_says_so():
 
 
 def test_new_visitors_of_a_network_are_limited():
-    world = memory(mint_limit="2/minute")
+    world = memory(new_visitor_limit="2/minute")
 
     def like(address, **headers):
         sent = {"X-Forwarded-For": address, **headers}
@@ -176,7 +176,7 @@ def test_proxies_that_are_everyone_are_warned_of_at_the_start(capsys):
 
 
 def test_a_client_cannot_choose_its_network():
-    world = memory(mint_limit="1/minute")
+    world = memory(new_visitor_limit="1/minute")
 
     def like(forwarded):
         sent = {"X-Forwarded-For": forwarded}

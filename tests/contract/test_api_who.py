@@ -64,7 +64,7 @@ def test_a_server_that_names_nobody_is_told_so(world):
     assert world.snapshot()[0] == {}
 
 
-@pytest.mark.parametrize("headers", [{}, bearer(SEED_KEY), bearer(user())])
+@pytest.mark.parametrize("headers", [{}, bearer(SEED_KEY), bearer(user())], ids=["nobody", "seed key", "user"])
 def test_nobody_else_likes_for_others(world, headers):
     answer = world.app.test_client().put(LIKE, headers={**headers, "Likewise-Actor": "42"})
     assert (answer.status_code, problem(answer)["type"].rpartition(":")[2]) == (403, "forbidden")
@@ -80,10 +80,10 @@ def test_a_user_that_can_be_nobody_is_named(world, name):
 
 FORGED = {
     "another secret's": mint(b"another secret" * 3, bytes(16)),
-    "another site's": mint(SECRET.encode(), bytes(16), site=OTHER_SITE),
+    "another site's": mint(SECRET.encode(), bytes(16), origin=OTHER_SITE),
     "our own pages'": mint(SECRET.encode(), bytes(16)),
-    "cut": mint(SECRET.encode(), bytes(16), site=SITE)[:-1],
-    "longer": mint(SECRET.encode(), bytes(16), site=SITE) + "A",
+    "cut": mint(SECRET.encode(), bytes(16), origin=SITE)[:-1],
+    "longer": mint(SECRET.encode(), bytes(16), origin=SITE) + "A",
     "short": "x",
     "huge": "1" * 7_000,
     "bytes": "\xff" * 68,
@@ -103,11 +103,15 @@ def test_a_visitors_token_that_is_not_ours_for_this_site_changes_nothing(world, 
     assert world.snapshot()[0] == {}
 
 
-@pytest.mark.parametrize(
-    "token",
-    ["x", "1" * 3_900, mint(b"another secret" * 3), mint(SECRET.encode(), site=SITE)],
-    ids=["no token", "long", "another secret", "another site"],
-)
+BAD_COOKIES = {
+    "short": "x",
+    "huge": "1" * 3_900,
+    "another secret's": mint(b"another secret" * 3),
+    "another site's": mint(SECRET.encode(), origin=SITE),
+}
+
+
+@pytest.mark.parametrize("token", BAD_COOKIES.values(), ids=BAD_COOKIES.keys())
 def test_a_cookie_that_is_not_ours_changes_nothing_and_is_deleted(world, token):
     client = world.app.test_client()
     client.set_cookie("likewise_visitor", token)

@@ -95,7 +95,7 @@ def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]
         "SHARDS": str(settings.shards),
         "SECRET": settings.secret.get_secret_value(),
         "METRICS_PORT": "0",
-        "MINT_LIMIT": MANY,
+        "NEW_VISITOR_LIMIT": MANY,
         "ACTOR_LIMIT": MANY,
         "NETWORK_LIMIT": MANY,
         **changes,

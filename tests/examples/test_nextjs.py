@@ -75,7 +75,7 @@ def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A pod of its own, as it goes away at times."""
     log = tmp_path_factory.mktemp("nextjs") / "api.log"
     limit = f"{NEW_READERS}/minute"
-    with likewise_on(empty_servers, log, MINT_LIMIT=limit, SITES="http://127.0.0.1:*") as server:
+    with likewise_on(empty_servers, log, NEW_VISITOR_LIMIT=limit, SITES="http://127.0.0.1:*") as server:
         yield server
 
 

@@ -60,7 +60,7 @@ def test_python_for_several_users_and_many_posts(likewise: Server, post: str) ->
 
 def test_python_says_why_it_was_refused(likewise: Server, post: str) -> None:
     client = runpy.run_path(str(EXAMPLES / "likes.py"))["Likewise"]
-    with pytest.raises(RuntimeError, match="401: The API key is not known here"):
+    with pytest.raises(RuntimeError, match="401: The API key is unknown"):
         client(likewise.url, API_KEY + "x").like(post, "alice")
     with pytest.raises(RuntimeError, match="400: post holds ' '"):
         client(likewise.url, API_KEY).like("a post", "alice")

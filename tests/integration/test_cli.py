@@ -71,7 +71,7 @@ def test_a_new_key_is_printed_with_its_entry(servers: Servers) -> None:
     assert (result.returncode, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
     assert "LIKEWISE_API_KEYS" in " ".join(sentences)
     as_json = json.loads(likewise(servers, "key", "new", "blog", "--scope", "admin", "--json").stdout)
-    assert ApiKeys([as_json["entry"]]).find(as_json["key"]).may("seed")
+    assert ApiKeys([as_json["entry"]]).find(as_json["key"]).has_scope("seed")
     assert as_json["key"] != key
 
 

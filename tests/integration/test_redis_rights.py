@@ -13,7 +13,7 @@ from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.core.verify import verify
 from service.storage.redis.health import HealthProbe
 from service.storage.redis.load_report_store import RedisLoadReportStore
-from service.storage.redis.ratelimit_store import RedisWindows
+from service.storage.redis.ratelimit_store import RedisPeerStore
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
@@ -56,7 +56,7 @@ def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
 
 def test_the_user_may_share_limits_tell_the_autoscaler_and_be_asked_for_readiness(limited: Stores) -> None:
     cluster = limited.shard_client.cluster
-    assert RedisWindows(cluster).tell({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).failed == ""
+    assert RedisPeerStore(cluster).exchange({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).error == ""
     assert HealthProbe(cluster).check() == []
     signals = RedisLoadReportStore(cluster, "signals")
     signals.publish("pod", {"arrivals": 1})

@@ -161,7 +161,7 @@ def test_a_process_publishes_and_removes_its_report(stores, reader, monkeypatch)
 
 
 def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
-    app = create_app(servers.with_settings(signal_ms=100, mint_limit="1000/second"))
+    app = create_app(servers.with_settings(load_report_ms=100, new_visitor_limit="1000/second"))
     client = app.test_client()
     runtime_of(app).start()
     try:
@@ -182,7 +182,7 @@ def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
 
 
 def test_a_flusher_reports_the_backlog(servers, reader):
-    with open_flushers(servers.with_settings(signal_ms=100, metrics_port=0)):
+    with open_flushers(servers.with_settings(load_report_ms=100, metrics_port=0)):
         wait_for(lambda: signals_of(reader.read(), 100.0).backlog)
 
 

@@ -1,4 +1,4 @@
-"""An app of the API on some stores, and a way to ask what every post counts."""
+"""Make an app of the API on fake or given stores."""
 
 import json
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from werkzeug.test import TestResponse
 
 from service import api
 from service.auth.api_keys import new_key
-from service.auth.identity import Viewers
+from service.auth.identity import Authenticator
 from service.bootstrap.runtime import EXTENSION, Runtime
 from service.core.likes import Likes
 from service.core.readiness import Readiness
-from service.ratelimit.policy import Quotas
+from service.ratelimit.policy import RateLimits
 from service.settings import Settings
 from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
 
@@ -28,53 +28,53 @@ WORLD = {
     "secret": SECRET,
     "api_keys": API_KEYS,
     "sites": [SITE],
-    "mint_limit": GENEROUS,
+    "new_visitor_limit": GENEROUS,
     "actor_limit": GENEROUS,
     "network_limit": GENEROUS,
 }
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings of a test; no limit is reached unless it says otherwise."""
+    """Return settings for a test. No rate limit is reached unless `changes` sets one."""
     return Settings(**(WORLD | changes))
 
 
 @dataclass
 class Memory:
-    """The API on fake stores, which can be told to fail."""
+    """The API on fake stores, which can be made to fail."""
 
     app: Flask
     counter: FakeLikeCounter
     like_store: FakeLikeStore
     readiness: Readiness
 
-    def look(self) -> None:
-        """Ask the stores how they are, as a pod does in the background."""
+    def check_stores(self) -> None:
+        """Check the stores once, as a pod does in the background."""
         self.readiness.check_redis()
         self.readiness.check_postgres()
 
     def snapshot(self) -> tuple[dict[str, set[str]], dict[str, int]]:
-        """Who likes what, and every first count: equal before and after what must change nothing."""
+        """Return all likes and first counts. They are equal before and after a request that must change nothing."""
         likers = {post: set(actors) for post, actors in self.counter.likers.items() if actors}
         return likers, dict(self.like_store.seeds)
 
 
 def memory(**changes: Any) -> Memory:
-    """A new app on fake stores."""
+    """Make an app on fake stores."""
     like_store = FakeLikeStore()
     counter = FakeLikeCounter(like_store)
     readiness = Readiness(counter, like_store, silence_s=5)
     app = app_of(Likes(counter=counter, like_store=like_store, cache_ms=0), readiness, settings(**changes))
     world = Memory(app, counter, like_store, readiness)
-    world.look()
+    world.check_stores()
     return world
 
 
 def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
-    """The API on some use cases."""
+    """Make an app of the API on the given use cases."""
     app = Flask("service", static_folder=None)
-    viewers = Viewers(chosen, Quotas(chosen))
-    fast_path = api.register(app, likes=likes, viewers=viewers, readiness=readiness, settings=chosen)
+    authenticator = Authenticator(chosen, RateLimits(chosen))
+    fast_path = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=chosen)
     app.extensions[EXTENSION] = Runtime(
         start=readiness.start, stop=readiness.stop, close=readiness.close, fast_path=fast_path
     )
@@ -82,7 +82,7 @@ def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
 
 
 def problem(answer: TestResponse) -> dict[str, Any]:
-    """The problem of an answer, which must be one."""
+    """Return the problem of a response, which must be one."""
     assert answer.content_type == "application/problem+json", (answer.status, answer.text)
     body = json.loads(answer.data)
     assert body["status"] == answer.status_code
@@ -91,5 +91,5 @@ def problem(answer: TestResponse) -> dict[str, Any]:
 
 
 def memory_app() -> Flask:
-    """The app alone, for a server to run."""
+    """Make an app for a server to run."""
     return memory().app

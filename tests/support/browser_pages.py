@@ -115,7 +115,7 @@ class Api:
 @contextmanager
 def api_on(servers: Servers, log: Path, **changes: str) -> Iterator[Api]:
     """An API that has answered; stopped in the end."""
-    generous = dict.fromkeys(("MINT_LIMIT", "ACTOR_LIMIT", "NETWORK_LIMIT"), "1000000/minute")
+    generous = dict.fromkeys(("NEW_VISITOR_LIMIT", "ACTOR_LIMIT", "NETWORK_LIMIT"), "1000000/minute")
     own = {
         "SECRET": secrets.token_urlsafe(30),
         "SITES": "http://localhost:*",

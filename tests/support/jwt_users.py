@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from service.auth.jwt_users import Users
+from service.auth.jwt_users import JwtUsers
 from service.errors import InvalidCredentialError, KeysUnavailableError
 from service.settings import Settings
 from tests.support.jwt_issuer import AUDIENCE, EC, ED, ISSUER, RSA, SECRET, pem, token
@@ -14,18 +14,18 @@ from tests.support.jwt_issuer import AUDIENCE, EC, ED, ISSUER, RSA, SECRET, pem,
 ALL_KEYS = "\n".join(pem(key) for key in (RSA, EC, ED))
 
 
-def users_of(jwt_keys: str = ALL_KEYS, **changes: object) -> Users:
-    return Users(Settings(**{"jwt_audience": AUDIENCE, "jwt_issuer": ISSUER, "jwt_keys": jwt_keys, **changes}))
+def users_of(jwt_keys: str = ALL_KEYS, **changes: object) -> JwtUsers:
+    return JwtUsers(Settings(**{"jwt_audience": AUDIENCE, "jwt_issuer": ISSUER, "jwt_keys": jwt_keys, **changes}))
 
 
 USERS = users_of()
 BY_SECRET = users_of(SECRET, jwt_algorithms=["HS256"])
 
 
-def refused(given_token: str, users: Users = USERS) -> str:
+def refused(given_token: str, users: JwtUsers = USERS) -> str:
     """The sentence that a token is refused with; it never repeats a part of the token."""
     with pytest.raises(InvalidCredentialError) as raised:
-        users.actor_of(given_token)
+        users.authenticate(given_token)
     said = str(raised.value)
     assert len(said) < 150
     assert not [part for part in given_token.split(".") if len(part) > 20 and part in said]
@@ -40,9 +40,9 @@ def rsa_by(key: rsa.RSAPrivateKey):
     return lambda signed: key.sign(signed, padding.PKCS1v15(), SHA256())
 
 
-def is_known(users: Users, given_token: str) -> bool:
+def is_known(users: JwtUsers, given_token: str) -> bool:
     try:
-        return bool(users.actor_of(given_token))
+        return bool(users.authenticate(given_token))
     except KeysUnavailableError:
         return False
 

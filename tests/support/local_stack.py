@@ -28,7 +28,7 @@ class RunningStack:
             "LIKEWISE_STATE_DIR": str(self.state),
             "LIKEWISE_METRICS_PORT": str(metrics_port),
             # The first like of a post asks Postgres, takes longer than this, and is logged.
-            "LIKEWISE_SLOW_MS": "1",
+            "LIKEWISE_SLOW_REQUEST_MS": "1",
         }
         with self._output.open("w") as output:
             self.process = subprocess.Popen(

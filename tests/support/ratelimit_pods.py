@@ -1,16 +1,17 @@
-"""Pods of a test: each its own quota and sharing, one clock, no thread; their rounds are called by hand."""
+"""Pods of a test: each has its own limiter, and all share one clock. There is no thread; the test syncs them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from service.ratelimit.limiter import LimitedError, Quota
-from service.ratelimit.sync import Heard, Shared, Sharing
+from service.ratelimit.limiter import RateLimiter, RateLimitExceededError
+from service.ratelimit.sync import PeerCounts, PeerStore, PeerSync
 
-NOON = 1_800_000_000.0  # begins a minute
+# The beginning of a minute.
+NOON = 1_800_000_000.0
 
 
 class Clock:
-    """Called, or asked for `time()`, it gives `now`, in seconds since 1970."""
+    """A clock that the test sets. Calling it, or its `time()`, returns `now` in seconds since 1970."""
 
     def __init__(self, now: float = NOON) -> None:
         self.now = now
@@ -21,78 +22,79 @@ class Clock:
     time = __call__
 
 
-class Board:
-    """What the pods left for each other, in a dict; `failing` names the counters that cannot be told."""
+class FakeStore:
+    """The pods' counts in a dictionary. `failing` selects the counters that cannot be exchanged."""
 
     def __init__(self) -> None:
         self.counts: dict[str, dict[int, int]] = defaultdict(dict)
         self.exchanges: list[int] = []
         self.failing = lambda name: False
 
-    def seats(self, number: int) -> list["Seat"]:
-        """A place at the board for each pod."""
-        return [Seat(self) for _ in range(number)]
+    def clients(self, number: int) -> list["FakeStoreClient"]:
+        """Return a client for each of `number` pods."""
+        return [FakeStoreClient(self) for _ in range(number)]
 
 
-class Seat:
-    """One pod's place at a board; see `service.ratelimit.sync.Shared`."""
+class FakeStoreClient:
+    """One pod's client of the store. It implements `service.ratelimit.sync.PeerStore`."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, store: FakeStore) -> None:
+        self._store = store
 
-    def tell(self, counts: Mapping[str, int], ttl_s: int) -> Heard:
-        self._board.exchanges.append(len(counts))
-        told = {name: count for name, count in counts.items() if not self._board.failing(name)}
-        for name, count in told.items():
-            self._board.counts[name][id(self)] = count
-        others = {name: sum(self._board.counts[name].values()) - count for name, count in told.items()}
-        return Heard(others, "the board is away" if len(told) < len(counts) else "")
+    def exchange(self, counts: Mapping[str, int], ttl_s: int) -> PeerCounts:
+        self._store.exchanges.append(len(counts))
+        published = {name: count for name, count in counts.items() if not self._store.failing(name)}
+        for name, count in published.items():
+            self._store.counts[name][id(self)] = count
+        others = {name: sum(self._store.counts[name].values()) - count for name, count in published.items()}
+        return PeerCounts(others, "the store is unavailable" if len(published) < len(counts) else "")
 
 
 class Pod:
-    """One process: a quota of its own, that hears of the others in `round`."""
+    """One process with a limiter of its own. `sync` exchanges its counts."""
 
-    def __init__(self, shared: Shared, clock: Clock, limit: str = "10/minute") -> None:
-        self.quota = Quota("a-limit", limit, "LIKEWISE_A_LIMIT", clock=clock)
-        self.sharing = Sharing([self.quota], shared, 0.5)
-        self.quota.before_use = None  # a test calls the rounds
+    def __init__(self, store: PeerStore, clock: Clock, limit: str = "10/minute") -> None:
+        self.limiter = RateLimiter("a-limit", limit, "LIKEWISE_A_LIMIT", clock=clock)
+        self.peer_sync = PeerSync([self.limiter], store, 0.5)
+        # No thread: the test calls `sync`.
+        self.limiter.before_first_hit = None
 
-    def hits(self, number: int, who: str = "a") -> int:
-        """How many of so many uses were allowed."""
-        return sum(allowed(self.quota, who) for _ in range(number))
+    def hits(self, number: int, key: str = "a") -> int:
+        """Return how many of `number` hits were allowed."""
+        return sum(is_allowed(self.limiter, key) for _ in range(number))
 
-    def round(self) -> None:
-        """Tell and hear."""
-        self.sharing.round()
-
-
-def pods_at(shared: Sequence[Shared], clock: Clock, limit: str = "10/minute") -> list[Pod]:
-    """A pod for each place."""
-    return [Pod(place, clock, limit) for place in shared]
+    def sync(self) -> None:
+        """Exchange the counts once."""
+        self.peer_sync.exchange()
 
 
-def round_of(pods: Sequence[Pod]) -> None:
-    """One round of each, in order."""
+def pods_at(stores: Sequence[PeerStore], clock: Clock, limit: str = "10/minute") -> list[Pod]:
+    """Return a pod for each client of the store."""
+    return [Pod(store, clock, limit) for store in stores]
+
+
+def sync_all(pods: Sequence[Pod]) -> None:
+    """Sync each pod once, in order."""
     for pod in pods:
-        pod.round()
+        pod.sync()
 
 
-def allowed(quota: Quota, who: str = "a") -> bool:
-    """Whether one more use was allowed."""
+def is_allowed(limiter: RateLimiter, key: str = "a") -> bool:
+    """Return whether one more hit was allowed."""
     try:
-        quota.spend(who)
-    except LimitedError:
+        limiter.hit(key)
+    except RateLimitExceededError:
         return False
     return True
 
 
-def overshoot(ticks: Sequence[Sequence[int]]) -> int:
-    """The promised bound beyond the limit: ticks are the uses that reach each pod between two rounds of all."""
+def max_overshoot(ticks: Sequence[Sequence[int]]) -> int:
+    """Return the promised bound beyond the limit. Ticks are the hits that reach each pod between two syncs of all."""
     return sum(1 + max(map(sum, zip([0, *at_pod], at_pod, strict=False))) for at_pod in zip(*ticks, strict=True))
 
 
-def taken(pods: Sequence[Pod], ticks: Sequence[Sequence[int]]) -> Iterator[int]:
-    """How many uses are allowed in each tick, each ended by a round of every pod."""
+def allowed_hits(pods: Sequence[Pod], ticks: Sequence[Sequence[int]]) -> Iterator[int]:
+    """Yield how many hits are allowed in each tick. A sync of every pod ends each tick."""
     for tick in ticks:
         yield sum(pod.hits(number) for pod, number in zip(pods, tick, strict=True))
-        round_of(pods)
+        sync_all(pods)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from service.settings import Settings
+from service.settings import RENAMED, Settings
 from tests.support.chart import CHART
 
 SECRET = {"secret", "previous_secret", "api_keys", "jwt_keys", "redis_password"}
@@ -28,7 +28,18 @@ def settings_schema() -> dict[str, Any]:
 
 def _properties() -> dict[str, Any]:
     refused = SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY
-    return {name: _schema_of(field) for name, field in Settings.model_fields.items() if name not in refused}
+    fields = {name: _schema_of(field) for name, field in Settings.model_fields.items() if name not in refused}
+    return fields | {old: fields[new] | _deprecated(new) for old, new in _renamed().items() if new in fields}
+
+
+def _renamed() -> dict[str, str]:
+    """Return the new name of each old one, as values write them."""
+    prefix = str(Settings.model_config["env_prefix"])
+    return {old.removeprefix(prefix).lower(): new.removeprefix(prefix).lower() for old, new in RENAMED.items()}
+
+
+def _deprecated(new: str) -> dict[str, Any]:
+    return {"deprecated": True, "description": f"Renamed to {new}."}
 
 
 def _schema_of(field: FieldInfo) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What every resource stands on: routing, request identity, answers, problems, and what is recorded of a request."""
+"""The foundation of every resource: routing, request identity, responses, problems, metrics and logs."""

@@ -1,4 +1,4 @@
-"""A count as people read it, in their language: "999", "2.1K", "2.1M". Cut off, never rounded up past the truth."""
+"""Format a count for readers in their language: "999", "2.1K", "2.1M". Counts are cut off, never rounded up."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -9,12 +9,13 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 ENGLISH = Locale("en")
-MAX_TAG_CHARS = 35  # BCP 47 asks software to keep tags of this length
+# BCP 47 asks software to accept tags of this length.
+MAX_TAG_CHARS = 35
 MAX_HEADER_CHARS = 400
 
 
 def display(count: int, locale: Locale) -> str:
-    """`count` in the locale's compact form: one decimal below ten units, none from there, as Intl does."""
+    """Return `count` in the locale's compact form, as Intl does: one decimal below ten units, else none."""
     step, decimals = _step(len(str(count)), locale)
     return _compact(count // step * step, decimals, locale)
 
@@ -26,7 +27,7 @@ def _compact(count: int, decimals: int, locale: Locale) -> str:
 
 @lru_cache(maxsize=1_024)
 def locale_of(tag: str) -> Locale | None:
-    """The locale of a language tag, or of its language where the region is unknown; None where that is too."""
+    """Return the locale of a language tag, or of its language alone. None if both are unknown."""
     if len(tag) > MAX_TAG_CHARS:
         return None
     for candidate in (tag, tag.partition("-")[0]):
@@ -39,7 +40,7 @@ def locale_of(tag: str) -> Locale | None:
 
 @lru_cache(maxsize=1_024)
 def preferred_locale(accept_language: str) -> Locale:
-    """The first locale of an Accept-Language header that is known; English where none is."""
+    """Return the first known locale of an Accept-Language header. English if there is none."""
     if len(accept_language) > MAX_HEADER_CHARS:
         return ENGLISH
     wanted = parse_accept_header(accept_language, LanguageAccept)
@@ -49,14 +50,14 @@ def preferred_locale(accept_language: str) -> Locale:
 
 @lru_cache(maxsize=4_096)
 def _step(digits: int, locale: Locale) -> tuple[int, int]:
-    """What a number of so many digits is cut off to a multiple of, and the decimals it then has."""
+    """Return the multiple that a number of so many digits is cut off to, and its number of decimals."""
     smallest = 10 ** (digits - 1)
     unit = _unit(smallest, locale)
     return (unit // 10, 1) if unit > 1 and smallest < 10 * unit else (unit, 0)
 
 
 def _unit(count: int, locale: Locale) -> int:
-    """What one "K" or "M" stands for at this size; 1 where the locale writes the number out."""
+    """Return the value of one "K" or "M" at this size. 1 if the locale writes the number out."""
     formats = locale.compact_decimal_formats["short"]["other"]
     magnitude = max((int(size) for size in formats if int(size) <= count), default=0)
     pattern = parse_pattern(formats[str(magnitude)]).pattern if magnitude else "0"

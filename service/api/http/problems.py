@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems. The table is the only place where an error meets a status."""
+"""Answer errors with RFC 9457 problems. TABLE is the only place that maps an error to a status."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from service.errors import (
     QueueFullError,
     UnavailableError,
 )
-from service.ratelimit.limiter import LimitedError
+from service.ratelimit.limiter import RateLimitExceededError
 
 TYPE_PREFIX = "urn:problem-type:likewise:"
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How an error is answered."""
+    """The status, type and title of a problem."""
 
     status: int
     name: str
@@ -40,16 +40,16 @@ TABLE: dict[type[LikewiseError], Kind] = {
     InvalidCredentialError: Kind(401, "invalid-credential", "A token or key is not valid"),
     ForeignSiteError: Kind(403, "foreign-site", "A page of another site"),
     ForbiddenError: Kind(403, "forbidden", "Not allowed"),
-    LimitedError: Kind(429, "limited", "Too much at a time"),
-    QueueFullError: Kind(503, "queue-full", "Too many likes wait to be stored"),
+    RateLimitExceededError: Kind(429, "limited", "Rate limit exceeded"),
+    QueueFullError: Kind(503, "queue-full", "Too many likes are waiting to be stored"),
     NotReplicatedError: Kind(503, "not-replicated", "Counted, but not confirmed by a replica"),
     NotDurableError: Kind(503, "not-durable", "Counted, but not confirmed by Postgres"),
-    UnavailableError: Kind(503, "unavailable", "A part that is needed does not answer"),
+    UnavailableError: Kind(503, "unavailable", "A required part is unavailable"),
 }
 
 
 def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None, **members: object) -> Response:
-    """A problem's answer; `members` are its own fields, such as `field` or `part`."""
+    """Return a problem as a response. `members` are its extension members, such as `field` or `part`."""
     body = {"type": _type(kind), "title": kind.title, "status": kind.status, "detail": detail, **members}
     response = Response(json.dumps(body), kind.status, mimetype="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
@@ -57,31 +57,31 @@ def problem(kind: Kind, detail: str, headers: dict[str, str] | None = None, **me
     return response
 
 
-def answer_problems(app: Flask) -> None:
-    """Answer every error of the app with a problem."""
-    app.register_error_handler(LikewiseError, _of_likewise)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _unexpected)
+def register_problems(app: Flask) -> None:
+    """Make the app answer every error with a problem."""
+    app.register_error_handler(LikewiseError, _on_likewise_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(Exception, _on_unexpected_error)
 
 
 def kind_of(error: LikewiseError) -> Kind | None:
-    """How an error is answered; None for one that no request can be to blame for."""
+    """Return the kind of an error. None for an error that a request should not cause."""
     return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), None)
 
 
 def headers_of(error: LikewiseError) -> dict[str, str]:
-    """What the answer to an error says in headers: when to ask again, what is left."""
-    if isinstance(error, LimitedError):
-        return {"Retry-After": str(error.allowance.reset_s), **error.allowance.headers()}
+    """Return the headers of the response to an error: when to retry, and what is left of a rate limit."""
+    if isinstance(error, RateLimitExceededError):
+        return {"Retry-After": str(error.stats.reset_s), **error.stats.headers()}
     if isinstance(error, InvalidCredentialError):
         return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
     return {"Retry-After": str(error.retry_after_s)} if isinstance(error, UnavailableError) else {}
 
 
-def _of_likewise(error: LikewiseError) -> Response:
+def _on_likewise_error(error: LikewiseError) -> Response:
     kind = kind_of(error)
     if kind is None:
-        return _unexpected(error)
+        return _on_unexpected_error(error)
     g.reason = str(error)
     return problem(kind, str(error), headers_of(error), **_members(error))
 
@@ -92,7 +92,7 @@ def _members(error: LikewiseError) -> dict[str, object]:
     return {"part": error.part} if isinstance(error, UnavailableError) else {}
 
 
-def _of_http(error: HTTPException) -> Response:
+def _on_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     kind = Kind(status, "", HTTP_STATUS_CODES.get(status, "Error"))
     headers = dict(error.get_headers(request.environ))
@@ -103,22 +103,19 @@ def _of_http(error: HTTPException) -> Response:
 
 def _detail(error: HTTPException, headers: dict[str, str]) -> str:
     if error.code == 404:
-        return "Nothing is at this path; /openapi.json lists what is."
+        return "There is no resource at this path. /openapi.json lists all of them."
     if error.code == 405:
-        return f"{request.method} is not possible here; use one of {headers.get('Allow', '')}."
+        return f"{request.method} is not allowed here. Use one of {headers.get('Allow', '')}."
     if error.code == 413:
-        return f"The body has more than {MAX_BODY_BYTES} bytes; send less."
-    return error.description or kind_title(error)
+        return f"The body has more than {MAX_BODY_BYTES} bytes."
+    return error.description or HTTP_STATUS_CODES.get(error.code or 500, "Error")
 
 
-def kind_title(error: HTTPException) -> str:
-    """The standard's own phrase for an error's status."""
-    return HTTP_STATUS_CODES.get(error.code or 500, "Error")
-
-
-def _unexpected(error: Exception) -> Response:
+def _on_unexpected_error(error: Exception) -> Response:
     _log.error("unexpected error", endpoint=request.endpoint, method=request.method, exc_info=error)
-    return problem(Kind(500, "", "Internal Server Error"), "Something went wrong here; the log of the service has it.")
+    return problem(
+        Kind(500, "", "Internal Server Error"), "An unexpected error occurred. The log of the service describes it."
+    )
 
 
 def _type(kind: Kind) -> str:

@@ -1,67 +1,71 @@
-"""The visit of each request: who may enter at all, and what the answer hands back. CORS is decided here."""
+"""Keep the identity of each request. Refuse foreign origins, answer CORS preflights, and send tokens back."""
 
 from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
 
-from service.auth.identity import ACTOR_HEADER, NONCE_HEADER, Viewers, Visit
-from service.auth.origins import OWN
-from service.auth.visitor_token import HEADER
+from service.auth.identity import ACTOR_HEADER, NONCE_HEADER, Authenticator, RequestIdentity
+from service.auth.origins import OWN_ORIGIN
+from service.auth.visitor_token import VISITOR_HEADER
 from service.core.likes import Likes, LikeState
 
-VISIT, ERROR = "likewise.visit", "likewise.error"  # in the environ: what the hot path found out already
-_EXPOSED = f"{HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
+# In the environ: the identity and the error that the fast path found before it left a request to Flask.
+IDENTITY, ERROR = "likewise.identity", "likewise.error"
+_EXPOSED = f"{VISITOR_HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",
-    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {NONCE_HEADER}, {HEADER}, {ACTOR_HEADER}",
-    "Access-Control-Max-Age": "7200",  # the longest that every browser keeps one
+    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {NONCE_HEADER}, {VISITOR_HEADER}, {ACTOR_HEADER}",
+    # Two hours, the longest time that every browser keeps a preflight.
+    "Access-Control-Max-Age": "7200",
     "Cache-Control": "no-store",
 }
 
 
-def visit() -> Visit:
-    """Who is behind the present request."""
-    return g.visit  # type: ignore[no-any-return]
+def request_identity() -> RequestIdentity:
+    """Return the identity of the present request."""
+    return g.identity  # type: ignore[no-any-return]
 
 
-def viewers_states(likes: Likes, posts: Sequence[str]) -> list[LikeState]:
-    """How posts stand to the present viewer; where nobody is known, to nobody, and then from the cache of counts."""
-    actor = visit().known()
+def like_states(likes: Likes, posts: Sequence[str]) -> list[LikeState]:
+    """Return the actor's likes of posts. Without an actor, return cached counts."""
+    actor = request_identity().actor()
     return likes.states(posts, actor) if actor else likes.counts(posts)
 
 
-def receive_visits(app: Flask, viewers: Viewers) -> None:
-    """Turn away what foreign pages wish, answer preflights, and hand tokens back with each answer."""
+def register_identity(app: Flask, authenticator: Authenticator) -> None:
+    """Make the app identify each request first, and add identity and CORS headers to each response."""
 
-    def arrive() -> Response | None:
-        g.visit = request.environ.get(VISIT) or viewers.arrive(request.environ)
+    def identify() -> Response | None:
+        g.identity = request.environ.get(IDENTITY) or authenticator.identify(request.environ)
         if error := request.environ.get(ERROR):
             raise error
-        asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        return Response(status=204, headers=_PREFLIGHT) if asked and viewers.sites.trusts(visit().site) else None
+        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        if is_preflight and authenticator.origins.is_allowed(request_identity().origin):
+            return Response(status=204, headers=_PREFLIGHT)
+        return None
 
-    def leave(response: Response) -> Response:
-        if "visit" in g:
-            for name, value in visit().hand_back():
+    def add_headers(response: Response) -> Response:
+        if "identity" in g:
+            for name, value in request_identity().response_headers():
                 response.headers.add(name, value)
-        return _with_cors(response, viewers)
+        return _with_cors(response, authenticator)
 
-    app.before_request(arrive)
-    app.after_request(leave)
+    app.before_request(identify)
+    app.after_request(add_headers)
 
 
-def cors_headers(viewers: Viewers, origin: str) -> list[tuple[str, str]]:
-    """What lets a page of this origin read the answer; nothing where we don't trust it."""
-    if not viewers.sites.trusts(origin):
+def cors_headers(authenticator: Authenticator, origin: str) -> list[tuple[str, str]]:
+    """Return the headers that let a page of this origin read the response. Empty if the origin is not allowed."""
+    if not authenticator.origins.is_allowed(origin):
         return []
     return [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED)]
 
 
-def _with_cors(response: Response, viewers: Viewers) -> Response:
-    if not viewers.sites:
+def _with_cors(response: Response, authenticator: Authenticator) -> Response:
+    if not authenticator.origins:
         return response
     if "Access-Control-Allow-Origin" not in response.headers:
-        response.headers.update(cors_headers(viewers, request.headers.get("Origin", OWN)))
+        response.headers.update(cors_headers(authenticator, request.headers.get("Origin", OWN_ORIGIN)))
     if response.headers.get("Cache-Control") != "no-store":
         response.vary.add("Origin")
     return response

@@ -1,4 +1,4 @@
-"""Counts requests around everything else, so that what waits or fails inside is seen too."""
+"""Count requests outside of everything else, so that requests that wait or fail inside are counted too."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def count_traffic(app: Flask, traffic: TrafficCounter) -> None:
-    """Count the app's requests from here on."""
-    app.wsgi_app = _Counted(app.wsgi_app, traffic)  # type: ignore[method-assign]
+    """Count the app's requests from now on."""
+    app.wsgi_app = _CountedRequests(app.wsgi_app, traffic)  # type: ignore[method-assign]
 
     def count_failed(response: Response) -> Response:
         if response.status_code >= 500:
@@ -23,7 +23,7 @@ def count_traffic(app: Flask, traffic: TrafficCounter) -> None:
     app.after_request(count_failed)
 
 
-class _Counted:
+class _CountedRequests:
     def __init__(self, app: "WSGIApplication", traffic: TrafficCounter) -> None:
         self._app = app
         self._traffic = traffic

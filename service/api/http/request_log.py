@@ -1,4 +1,4 @@
-"""A line in the log for each request that failed here or was slow. The usual ones have none: NGINX's log has them."""
+"""Log each request that failed or was slow. Other requests are not logged: NGINX's access log has them."""
 
 import math
 import time
@@ -9,47 +9,49 @@ import structlog
 from flask import Response, g, request
 
 log = structlog.get_logger(__name__)
-PER_SECOND = 10  # a process' lines: with a server away, thousands of requests fail alike
+# Lines of one process. While a server is unavailable, thousands of requests fail alike.
+PER_SECOND = 10
 PATH_CHARS = 300
 
 
-class UnusualRequests:
-    """Notes requests that took `slow_ms` or longer, or were answered with 5xx; 0: none."""
+class SlowRequestLog:
+    """Logs requests that took `slow_request_ms` or longer, or were answered with 5xx. 0: logs none."""
 
-    def __init__(self, slow_ms: int) -> None:
-        self.slow_s = slow_ms / 1000 or math.inf
-        self._fails = bool(slow_ms)
-        self._second = self._said = self._unsaid = 0
+    def __init__(self, slow_request_ms: int) -> None:
+        self.slow_s = slow_request_ms / 1000 or math.inf
+        self._logs_failures = bool(slow_request_ms)
+        self._second = self._lines = self._suppressed = 0
 
-    def note(self, environ: MutableMapping[str, Any], status: int, seconds: float, reason: str = "") -> None:
-        """A request that was slow or failed; past the limit of lines it is only counted, and the next line says so."""
-        if not self._may_speak():
-            self._unsaid += 1
+    def write(self, environ: MutableMapping[str, Any], status: int, seconds: float, reason: str = "") -> None:
+        """Write a line. Past the limit of lines, only count it; the next line has the number of suppressed ones."""
+        if not self._has_room():
+            self._suppressed += 1
             return
         more = {"reason": reason} if reason else {}
-        if self._unsaid:
-            more["unsaid"], self._unsaid = str(self._unsaid), 0
+        if self._suppressed:
+            more["suppressed"], self._suppressed = str(self._suppressed), 0
         log.warning(
             "request failed" if status >= 500 else "request slow",
             method=environ["REQUEST_METHOD"],
-            path=environ.get("PATH_INFO", "")[:PATH_CHARS],  # a query may hold what is nobody's business
+            # Without the query, which may hold personal data.
+            path=environ.get("PATH_INFO", "")[:PATH_CHARS],
             status=status,
             seconds=round(seconds, 4),
             **more,
         )
 
-    def after(self, response: Response) -> Response:
-        """Note what Flask answered, if it is unusual; a pod that is not ready says why by itself."""
+    def after_request(self, response: Response) -> Response:
+        """Log a response of Flask if it was slow or failed. Readiness has log lines of its own."""
         if request.endpoint == "readyz":
             return response
         seconds = time.perf_counter() - g.began if "began" in g else 0.0
-        if seconds >= self.slow_s or (response.status_code >= 500 and self._fails):
-            self.note(request.environ, response.status_code, seconds, g.get("reason", ""))
+        if seconds >= self.slow_s or (response.status_code >= 500 and self._logs_failures):
+            self.write(request.environ, response.status_code, seconds, g.get("reason", ""))
         return response
 
-    def _may_speak(self) -> bool:
+    def _has_room(self) -> bool:
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._said = second, 0
-        self._said += 1
-        return self._said <= PER_SECOND
+            self._second, self._lines = second, 0
+        self._lines += 1
+        return self._lines <= PER_SECOND

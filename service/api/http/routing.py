@@ -1,4 +1,4 @@
-"""Post ids in paths. An id may hold slashes, plain or encoded, and none is ever changed on its way to the rules."""
+"""Route post ids in paths. An id may hold slashes, plain or encoded, and reaches `valid_id` unchanged."""
 
 import re
 from collections.abc import Iterable
@@ -16,22 +16,22 @@ _ORIGIN = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
 
 
 class PostConverter(BaseConverter):
-    """Anything, also nothing: `service.core.likes.valid_id` says what is wrong with it."""
+    """Matches any text, even empty text. `service.core.likes.valid_id` checks it."""
 
     part_isolating = False
     regex = "(?s:.*)"
 
     def to_python(self, value: str) -> str:
-        """The id; bytes that are no UTF-8 become U+FFFD, which no id may hold."""
+        """Return the id. Bytes that are not UTF-8 become U+FFFD, which is not valid in an id."""
         return unquote(value)
 
     def to_url(self, value: str) -> str:
-        """Not needed: no URL is built here."""
+        """Raise NotImplementedError: this service builds no URLs."""
         raise NotImplementedError
 
 
 class RawPath:
-    """Routes on the path as it was sent.
+    """WSGI middleware that routes on the path as it was sent.
 
     WSGI's PATH_INFO is decoded, so `/v1/posts/a%2Flike` would be the like of `a`. Only `%2F` and `%25` stay as sent.
     """
@@ -45,13 +45,14 @@ class RawPath:
             path = _ORIGIN.sub("", sent).partition("?")[0]
             kept = _SLASH_OR_PERCENT.sub(lambda found: "%25" + found[1], path)
             environ["PATH_INFO"] = unquote_to_bytes(kept.encode("latin-1")).decode("latin-1")
-        elif "%" in environ.get("PATH_INFO", ""):  # it was decoded once already: what is left is meant
+        elif "%" in environ.get("PATH_INFO", ""):
+            # The path was decoded once, so a percent sign that is left belongs to the id.
             environ["PATH_INFO"] = environ["PATH_INFO"].replace("%", "%25")
         return self._app(environ, start_response)
 
 
-def keep_paths(app: Flask) -> None:
-    """Make the app route on sent paths, without a redirect to another spelling."""
+def register_routing(app: Flask) -> None:
+    """Make the app route on paths as sent, without a redirect to another spelling."""
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.redirect_defaults = False

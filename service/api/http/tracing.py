@@ -1,4 +1,4 @@
-"""A span for each request that is traced, around everything else: WSGI, so that nothing is in the way where none is."""
+"""Make a span for each traced request, outside of everything else. Without tracing, this WSGI layer is not there."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind, StatusCode
 
-from service.auth.client_address import Clients
+from service.auth.client_address import ClientResolver
 from service.observability.logging import TRACE_ID, request_id
 from service.observability.tracing import Tracing, parent_of
 
@@ -17,23 +17,23 @@ _POST = re.compile("(/v1/posts/).+(/[a-z]+)")
 
 
 class TracedRequests:
-    """WSGI around the application. A `traceparent` counts where it comes from a trusted proxy."""
+    """WSGI middleware. A `traceparent` is used if it comes from a trusted proxy."""
 
-    def __init__(self, app: "WSGIApplication", tracing: Tracing, clients: Clients) -> None:
+    def __init__(self, app: "WSGIApplication", tracing: Tracing, clients: ClientResolver) -> None:
         self._app = app
         self._tracing = tracing
         self._clients = clients
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         sent = environ.get("HTTP_TRACEPARENT", "")
-        parent = parent_of(sent) if sent and self._clients.trusts(environ.get("REMOTE_ADDR", "")) else None
+        parent = parent_of(sent) if sent and self._clients.is_trusted_proxy(environ.get("REMOTE_ADDR", "")) else None
         if not self._tracing.wants(parent):
             return self._app(environ, start_response)
         method, route = environ["REQUEST_METHOD"], _POST.sub(r"\1{post}\2", environ.get("PATH_INFO", ""))
         attributes = {
             "http.request.method": method,
             "url.path": environ.get("PATH_INFO", ""),
-            "likewise.request_id": request_id(environ, self._clients.trusts),
+            "likewise.request_id": request_id(environ, self._clients.is_trusted_proxy),
         }
         with self._tracing.span(f"{method} {route}", SpanKind.SERVER, attributes, parent) as span:
             environ[TRACE_ID] = f"{span.get_span_context().trace_id:032x}"

@@ -7,7 +7,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
-from service.auth.visitor_token import HEADER, mint
+from service.auth.visitor_token import VISITOR_HEADER, mint
 from service.core.likes import MAX_POSTS
 from service.errors import ConfigurationError, LikewiseError
 from service.loadtest.generator.http import problem_detail
@@ -50,7 +50,7 @@ def probe(target: Target, address: Address, secret: bytes, post: str) -> None:
         status, headers, body = _request(target, address, "PUT", path, token)
     except (OSError, HTTPException) as error:
         raise DrillUsageError(_no_answer(target, error)) from error
-    if HEADER in headers or status == 401:
+    if VISITOR_HEADER in headers or status == 401:
         raise ConfigurationError(
             f"http://{target.authority} rejects our visitors' tokens: "
             "LIKEWISE_SECRET must be the secret that the service was started with"
@@ -105,7 +105,7 @@ class CountReader:
 
 def _request(target: Target, address: Address, method: str, path: str, token: str) -> tuple[int, Any, bytes]:
     with closing(HTTPConnection(*address[1], timeout=_TIMEOUT_S)) as connection:
-        headers = {"Host": target.authority} | ({HEADER: token} if token else {})
+        headers = {"Host": target.authority} | ({VISITOR_HEADER: token} if token else {})
         connection.request(method, path, headers=headers)
         response: HTTPResponse = connection.getresponse()
         return response.status, response.headers, response.read()

@@ -32,7 +32,7 @@ class RedisLikeCounter:
         self._shard_client = shard_client
         self._loader = loader
         self._settings = settings
-        self._limits: RedisCommand = (settings.queue_bytes, settings.settled_ttl_s)
+        self._limits: RedisCommand = (settings.queue_bytes, settings.idle_post_ttl_s)
         self._coalescers: dict[Node, Coalescer[LikeCommand]] = {}
         self._health = HealthProbe(shard_client.cluster)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.auth.client_address import Networks, client_address, network_of
+from service.auth.client_address import NetworkSet, client_address, network_of
 from service.errors import ConfigurationError
 
-TRUSTED = Networks(["127.0.0.1/32", "::1/128", "10.0.0.0/8"], "trusted_proxies")
+TRUSTED = NetworkSet(["127.0.0.1/32", "::1/128", "10.0.0.0/8"], "trusted_proxies")
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_networks_are_addresses_or_a_64(address, network):
 
 
 def test_trust_is_by_network():
-    trusted = [TRUSTED.hold(peer) for peer in ("10.9.9.9", "::ffff:10.0.0.1", "11.0.0.1", "", "x")]
+    trusted = [TRUSTED.contains(peer) for peer in ("10.9.9.9", "::ffff:10.0.0.1", "11.0.0.1", "", "x")]
     assert trusted == [True, True, False, False, False]
 
 
 def test_a_network_that_is_none_is_named():
     with pytest.raises(ConfigurationError, match=r"LIKEWISE_TRUSTED_PROXIES.*10\.0\.0\.0/33"):
-        Networks(["10.0.0.0/33"], "trusted_proxies")
+        NetworkSet(["10.0.0.0/33"], "trusted_proxies")

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from jwt.algorithms import RSAAlgorithm
 from structlog.testing import capture_logs
 
-from service.auth.https_document import MAX_BYTES, Document
+from service.auth.https_document import MAX_BYTES, HttpsDocument
 from service.auth.jwks import Jwks, pause_s
 from service.auth.jwt_keys import MAX_PUBLISHED, fits, published_keys
 from service.errors import ConfigurationError
@@ -39,7 +39,7 @@ def reading(url: str, refresh_s: float = 3_600) -> Iterator[Jwks]:
         yield keys
     finally:
         keys.close()
-        assert keys._thread is None or not keys._thread.is_alive()
+        assert not keys._task.is_running
 
 
 @pytest.fixture(autouse=True)
@@ -49,33 +49,33 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(keys: Jwks, kid: str | None = "a", alg: str = "RS256") -> bool:
-    return bool(keys.keys(kid, alg))
+    return bool(keys.find(kid, alg))
 
 
 def test_keys_are_read_with_the_first_question_and_not_before():
     with publishing(jwk(RSA, "a"), jwk(EC, "b"), jwk(ED, "c")) as server, reading(server.url) as keys:
         before = threading.active_count()
-        assert (keys.ready, keys._thread) == (False, None)
+        assert (keys.ready, keys._task.is_running) == (False, False)
         found(keys)  # too early, as a rule
         assert threading.active_count() > before
         wait_for(lambda: keys.ready)
-        assert keys.keys("a", "RS256") == [RSA.public_key()]
-        assert (keys.keys("b", "ES256"), keys.keys("c", "EdDSA")) == ([EC.public_key()], [ED.public_key()])
-        assert [keys.keys("a", alg) for alg in ("ES256", "EdDSA", "HS256", "none")] == [[]] * 4
-        assert keys.keys(None, "ES256") == [EC.public_key()]
+        assert keys.find("a", "RS256") == [RSA.public_key()]
+        assert (keys.find("b", "ES256"), keys.find("c", "EdDSA")) == ([EC.public_key()], [ED.public_key()])
+        assert [keys.find("a", alg) for alg in ("ES256", "EdDSA", "HS256", "none")] == [[]] * 4
+        assert keys.find(None, "ES256") == [EC.public_key()]
 
 
 def test_start_twice_is_one_thread_and_after_close_none():
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
         keys.start()
-        thread = keys._thread
+        thread = keys._task._thread
         keys.start()
-        assert keys._thread is thread
+        assert keys._task._thread is thread
         wait_for(lambda: keys.ready)
         keys.close()
         keys.start()
         assert not thread.is_alive()
-        assert keys.keys("a", "RS256") == [RSA.public_key()]
+        assert keys.find("a", "RS256") == [RSA.public_key()]
     assert len(server.paths) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_changed_document_counts_with_the_next_reading():
 
 def test_an_unknown_key_is_looked_for_once_in_a_while():
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
-        wait_for(lambda: found(keys) and keys._tried)
+        wait_for(lambda: found(keys) and keys._has_tried)
         server.body = jwks(jwk(OTHER_RSA, "b"))
         assert not found(keys, "b")
         wait_for(lambda: found(keys, "b"))
@@ -102,10 +102,10 @@ def test_early_readings_keep_their_distance(monkeypatch):
     now = [1_000.0]
     monkeypatch.setattr("service.auth.jwks.monotonic", lambda: now[0])
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
-        wait_for(lambda: found(keys, None) and keys._tried)
+        wait_for(lambda: found(keys, None) and keys._has_tried)
         with monkeypatch.context() as patched:
             asked = []
-            patched.setattr(keys._wake, "set", lambda: asked.append(now[0]))
+            patched.setattr(keys._task, "wake", lambda: asked.append(now[0]))
             for seconds in (0, 5, 4.9, 0.2, 9.9, 0.2):
                 now[0] += seconds
                 assert not found(keys, "b")
@@ -176,11 +176,11 @@ def check_outage(break_it, before_repair=lambda: None) -> None:
         seen = len(server.paths)
         wait_for(lambda: len(server.paths) >= seen + 3)
         assert (keys.ready, found(keys)) == (True, True)
-        assert [line["event"] for line in logs] == ["keys of users' tokens not readable"]
+        assert [line["event"] for line in logs] == ["JWKS document not readable"]
         before_repair()
         server.body, server.status, server.hang, server.drip = good["body"], 200, False, False
         wait_for(lambda: len(logs) > 1)
-        assert [line["event"] for line in logs[1:]] == ["keys of users' tokens readable again"]
+        assert [line["event"] for line in logs[1:]] == ["JWKS document readable again"]
         assert {line["log_level"] for line in logs} == {"warning"}
 
 
@@ -246,28 +246,28 @@ def test_only_https_or_this_machine(url):
     "url", ["https://login.example/a?b=c", "http://localhost:1/", "http://[::1]:1/", "http://127.8.0.1/"]
 )
 def test_https_and_this_machine_are_taken(url):
-    assert Document(url).host in url
+    assert HttpsDocument(url).host in url
 
 
 def test_the_path_is_asked_for_as_given():
     with publishing(jwk(RSA, "a")) as server:
-        Document(server.url + "?tenant=1").read()
-        Document(server.url.removesuffix("/jwks.json")).read()
+        HttpsDocument(server.url + "?tenant=1").read()
+        HttpsDocument(server.url.removesuffix("/jwks.json")).read()
         assert server.paths == ["/jwks.json?tenant=1", "/"]
 
 
 def test_a_document_has_a_bound_of_bytes():
     with publishing() as server:
         server.body = jwks(jwk(RSA, "a")).ljust(MAX_BYTES)
-        assert len(Document(server.url).read()) == MAX_BYTES
+        assert len(HttpsDocument(server.url).read()) == MAX_BYTES
         server.body += b" "
         with pytest.raises(ValueError, match="more than 262144 bytes"):
-            Document(server.url).read()
+            HttpsDocument(server.url).read()
 
 
 def test_a_closed_document_is_not_read():
     with publishing(jwk(RSA, "a")) as server:
-        document = Document(server.url)
+        document = HttpsDocument(server.url)
         document.close()
         with pytest.raises(ValueError, match="closed"):
             document.read()
@@ -334,7 +334,7 @@ def test_a_document_has_a_bound_of_keys_and_an_unnamed_token_tries_few():
     assert len(kids(*many)) == MAX_PUBLISHED
     with publishing(*many) as server, reading(server.url) as keys:
         wait_for(lambda: found(keys, None))
-        assert len(keys.keys(None, "RS256")) == 4
+        assert len(keys.find(None, "RS256")) == 4
 
 
 def test_a_key_fits_only_its_own_algorithms():
@@ -366,7 +366,7 @@ def test_https_is_checked(tmp_path, monkeypatch):
     context.load_cert_chain(file, file.with_suffix(".key"))
     with publishing(jwk(EC, "a")) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        document = Document(server.url.replace("http:", "https:"))
+        document = HttpsDocument(server.url.replace("http:", "https:"))
         with pytest.raises(ssl.SSLCertVerificationError):
             document.read()
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -398,7 +398,7 @@ wait_for(lambda: keys.ready)
 child = os.fork()
 if not child:
     keys._keys = ()
-    wait_for(lambda: keys.keys(None, "RS256"))
+    wait_for(lambda: keys.find(None, "RS256"))
     keys.close()
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
@@ -412,13 +412,13 @@ import sys, gevent
 from service.auth.jwks import Jwks
 from tests.support.waiting import wait_for
 keys = Jwks(sys.argv[1], 3600, ["RS256"])
-assert keys.keys("a", "RS256") == []
+assert keys.find("a", "RS256") == []
 turns = []
 busy = gevent.spawn(lambda: [turns.append(gevent.sleep(0)) for _ in range(100)])
 busy.join(5)
 assert len(turns) == 100
 print("others go on", flush=True)
-wait_for(lambda: keys.keys("a", "RS256"))
+wait_for(lambda: keys.find("a", "RS256"))
 keys.close()
 """
 

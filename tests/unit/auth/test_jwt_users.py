@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.jwt_users import LEEWAY_S, Users
-from service.auth.token_cache import Remembered
+from service.auth.jwt_users import LEEWAY_S, JwtUsers
+from service.auth.token_cache import TokenCache
 from service.errors import KeysUnavailableError
 from service.settings import Settings
 from tests.support.jwt_issuer import (
@@ -35,26 +35,26 @@ from tests.support.waiting import wait_for
 
 @pytest.mark.parametrize(("key", "alg"), [(RSA, "RS256"), (EC, "ES256"), (ED, "EdDSA")])
 def test_a_true_token_names_its_user(key, alg):
-    assert USERS.enabled
-    assert USERS.actor_of(token(key, alg)) == "user:anna"
-    assert USERS.actor_of(token(key, alg, aud=["shop", AUDIENCE], sub="a|b", jti=5)) == "user:a~7Cb"
-    assert USERS.actor_of(token(key, alg, {"kid": "whatever", "typ": "at+jwt"})) == "user:anna"
+    assert USERS.is_enabled
+    assert USERS.authenticate(token(key, alg)) == "user:anna"
+    assert USERS.authenticate(token(key, alg, aud=["shop", AUDIENCE], sub="a|b", jti=5)) == "user:a~7Cb"
+    assert USERS.authenticate(token(key, alg, {"kid": "whatever", "typ": "at+jwt"})) == "user:anna"
 
 
 @pytest.mark.parametrize(("alg", "secret"), [("HS256", SECRET), ("HS384", SECRET * 2), ("HS512", SECRET * 2)])
 def test_a_token_by_a_secret(alg, secret):
     users = users_of(secret, jwt_algorithms=[alg])
-    assert users.actor_of(token(secret, alg)) == "user:anna"
+    assert users.authenticate(token(secret, alg)) == "user:anna"
     assert refused(token(secret[::-1], alg), users) == "The token's signature is not valid"
     assert "algorithm" in refused(token(RSA), users)
 
 
 def test_two_keys_count_while_one_is_changed():
     both = users_of(pem(RSA) + pem(OTHER_RSA))
-    assert [both.actor_of(token(key)) for key in (RSA, OTHER_RSA)] == ["user:anna"] * 2
+    assert [both.authenticate(token(key)) for key in (RSA, OTHER_RSA)] == ["user:anna"] * 2
     assert refused(token(RSA), users_of(pem(OTHER_RSA))) == "The token's signature is not valid"
     secrets = users_of(f"{SECRET}\n{SECRET[::-1]}", jwt_algorithms=["HS256"])
-    assert [secrets.actor_of(token(key, "HS256")) for key in (SECRET, SECRET[::-1])] == ["user:anna"] * 2
+    assert [secrets.authenticate(token(key, "HS256")) for key in (SECRET, SECRET[::-1])] == ["user:anna"] * 2
 
 
 @pytest.mark.parametrize(
@@ -70,29 +70,29 @@ def test_two_keys_count_while_one_is_changed():
         ({"aud": AUDIENCE.upper()}, "The token is for another audience"),
         ({"aud": {AUDIENCE: 1}}, "The token is for another audience"),
         ({"aud": [AUDIENCE, 5]}, "The token is for another audience"),
-        ({"iss": "https://login.blog.test.evil.test"}, "The token is of another issuer"),
-        ({"iss": ISSUER + "/"}, "The token is of another issuer"),
-        ({"iss": [ISSUER]}, "The token is of another issuer"),
+        ({"iss": "https://login.blog.test.evil.test"}, "The token is from another issuer"),
+        ({"iss": ISSUER + "/"}, "The token is from another issuer"),
+        ({"iss": [ISSUER]}, "The token is from another issuer"),
         ({"exp": None}, "The token has no exp"),
         ({"sub": None}, "The token has no sub"),
         ({"aud": None}, "The token has no aud"),
         ({"iss": None}, "The token has no iss"),
         ({"aud": []}, "The token has no aud"),
-        ({"sub": 5}, "The token's sub is not a text"),
-        ({"sub": ["anna"]}, "The token's sub is not a text"),
-        ({"sub": ""}, "The token is of no user: the user's id is empty"),
-        ({"sub": "a\0b"}, "The token is of no user: the user's id holds a control character"),
-        ({"sub": "\ud800"}, "The token is of no user: the user's id holds a control character"),
+        ({"sub": 5}, "The token's sub is not a string"),
+        ({"sub": ["anna"]}, "The token's sub is not a string"),
+        ({"sub": ""}, "The token names no user: the user's id is empty"),
+        ({"sub": "a\0b"}, "The token names no user: the user's id holds a control character"),
+        ({"sub": "\ud800"}, "The token names no user: the user's id holds a control character"),
         (
             {"sub": "a" * 196},
-            "The token is of no user: the user's id is too long: as an actor it would pass 200 characters",
+            "The token names no user: the user's id is too long: the actor id would have more than 200 characters",
         ),
-        ({"exp": "soon"}, "The token's claims can't be read"),
-        ({"exp": [now()]}, "The token's claims can't be read"),
-        ({"exp": float("inf")}, "The token's claims can't be read"),
-        ({"exp": float("nan")}, "The token's claims can't be read"),
-        ({"nbf": "soon"}, "The token's claims can't be read"),
-        ({"iat": {}}, "The token's claims can't be read"),
+        ({"exp": "soon"}, "The token's claims cannot be read"),
+        ({"exp": [now()]}, "The token's claims cannot be read"),
+        ({"exp": float("inf")}, "The token's claims cannot be read"),
+        ({"exp": float("nan")}, "The token's claims cannot be read"),
+        ({"nbf": "soon"}, "The token's claims cannot be read"),
+        ({"iat": {}}, "The token's claims cannot be read"),
     ],
 )
 def test_a_truly_signed_token_that_does_not_count(changes, sentence):
@@ -104,14 +104,14 @@ def test_a_truly_signed_token_that_does_not_count(changes, sentence):
 
 def test_clocks_may_differ_by_half_a_minute():
     near, far = LEEWAY_S - 10, LEEWAY_S + 10
-    assert USERS.actor_of(token(ED, "EdDSA", exp=now() - near, nbf=now() + near, iat=now() + near)) == "user:anna"
+    assert USERS.authenticate(token(ED, "EdDSA", exp=now() - near, nbf=now() + near, iat=now() + near)) == "user:anna"
     assert refused(token(ED, "EdDSA", exp=now() - far)) == "The token has expired"
     assert refused(token(ED, "EdDSA", nbf=now() + far)) == "The token is not valid yet"
     assert refused(token(ED, "EdDSA", iat=now() + far)) == "The token is not valid yet"
 
 
 def test_an_issuer_is_checked_only_where_one_is_set():
-    assert users_of(jwt_issuer="").actor_of(token(iss=None)) == "user:anna"
+    assert users_of(jwt_issuer="").authenticate(token(iss=None)) == "user:anna"
 
 
 @pytest.fixture
@@ -123,17 +123,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_verified_token_is_remembered_for_a_minute(clock, monkeypatch):
     users, true = users_of(), token()
-    assert users.actor_of(true) == "user:anna"
+    assert users.authenticate(true) == "user:anna"
     users._keys = []  # as if its key had been taken away
     clock[0] = 59
-    assert users.actor_of(true) == "user:anna"
+    assert users.authenticate(true) == "user:anna"
     clock[0] = 61
-    assert refused(true, users) == "The token is signed with a key that is not known here"
+    assert refused(true, users) == "The token is signed by an unknown key"
 
 
 def test_a_token_is_not_remembered_beyond_its_expiry(clock):
     users, true = users_of(), token(exp=now() + 20)
-    assert users.actor_of(true) == "user:anna"
+    assert users.authenticate(true) == "user:anna"
     users._keys = []
     clock[0] = 21
     refused(true, users)
@@ -142,11 +142,11 @@ def test_a_token_is_not_remembered_beyond_its_expiry(clock):
 def test_what_is_refused_is_not_remembered():
     users = users_of(pem(OTHER_RSA))
     refused(token(), users)
-    assert not users._remembered._actors
+    assert not users._cache._actors
 
 
 def test_the_longest_unused_is_forgotten_first():
-    remembered = Remembered(2)
+    remembered = TokenCache(2)
     for name in (b"a", b"b"):
         remembered.put(name, name.decode(), 60)
     assert remembered.get(b"a") == "a"
@@ -160,7 +160,7 @@ def test_threads_share_it():
     users = users_of()
     tokens = [(token(ED, "EdDSA", sub=f"u{at}"), f"user:u{at}") for at in range(50)]
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(lambda one: (users.actor_of(one[0]), one[1]), tokens * 20))
+        said = list(pool.map(lambda one: (users.authenticate(one[0]), one[1]), tokens * 20))
     assert all(actor == expected for actor, expected in said)
 
 
@@ -168,10 +168,10 @@ _GEVENT = """
 from gevent import monkey
 monkey.patch_all()
 import sys, gevent
-from service.auth.jwt_users import Users
+from service.auth.jwt_users import JwtUsers
 from service.settings import Settings
-users = Users(Settings(jwt_audience="likewise", jwt_keys=sys.argv[1]))
-print({job.get() for job in [gevent.spawn(users.actor_of, sys.argv[2]) for _ in range(50)]})
+users = JwtUsers(Settings(jwt_audience="likewise", jwt_keys=sys.argv[1]))
+print({job.get() for job in [gevent.spawn(users.authenticate, sys.argv[2]) for _ in range(50)]})
 """
 
 
@@ -187,31 +187,31 @@ def test_published_keys_are_waited_for_and_followed():
         users = users_of("", jwks_url=server.url, jwks_refresh_s=1)
         first, second = token(headers={"kid": "a"}), token(OTHER_RSA, headers={"kid": "b"})
         with pytest.raises(KeysUnavailableError):
-            users.actor_of(first)
+            users.authenticate(first)
         assert "algorithm" in refused(token(SECRET, "HS256"), users)
         server.status, server.body = 200, jwks(jwk(RSA, "a"))
         wait_for(lambda: is_known(users, first))
         assert refused(token(OTHER_RSA, headers={"kid": "a"}), users) == "The token's signature is not valid"
-        assert refused(second, users) == "The token is signed with a key that is not known here"
-        assert users.actor_of(token()) == "user:anna"
+        assert refused(second, users) == "The token is signed by an unknown key"
+        assert users.authenticate(token()) == "user:anna"
         server.body = jwks(jwk(RSA, "a"), jwk(OTHER_RSA, "b"))
-        wait_for(lambda: users._jwks.keys("b", "RS256"))
-        assert [users.actor_of(one) for one in (first, second)] == ["user:anna"] * 2
+        wait_for(lambda: users._jwks.find("b", "RS256"))
+        assert [users.authenticate(one) for one in (first, second)] == ["user:anna"] * 2
         users.close()
 
 
 def test_own_keys_count_while_published_ones_are_away():
     with publishing() as server:
         users = users_of(pem(RSA), jwks_url=server.url)
-        assert users.actor_of(token()) == "user:anna"
+        assert users.authenticate(token()) == "user:anna"
         with pytest.raises(KeysUnavailableError):
-            users.actor_of(token(OTHER_RSA))
+            users.authenticate(token(OTHER_RSA))
         users.close()
 
 
 def test_without_an_audience_there_are_no_users():
-    users = Users(Settings())
-    assert not users.enabled
-    assert refused(TRUE, users) == "Users' tokens are not taken here"
+    users = JwtUsers(Settings())
+    assert not users.is_enabled
+    assert refused(TRUE, users) == "This service accepts no users' tokens"
     users.start()
     users.close()

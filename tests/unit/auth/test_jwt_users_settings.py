@@ -18,31 +18,31 @@ SMALL = rsa.generate_private_key(65_537, 1_024)
 P384 = ec.generate_private_key(ec.SECP384R1())
 SAMPLE = "change-me-0123456789-abcdefghijklmnop"
 WRONG = [
-    ({"jwt_algorithms": ["none"]}, "LIKEWISE_JWT_ALGORITHMS: 'none' is not taken"),
-    ({"jwt_algorithms": ["RS256", "nOnE"]}, "LIKEWISE_JWT_ALGORITHMS: 'nOnE' is not taken"),
-    ({"jwt_algorithms": ["rs256"]}, "LIKEWISE_JWT_ALGORITHMS: 'rs256' is not taken"),
-    ({"jwt_algorithms": ["ES521"]}, "LIKEWISE_JWT_ALGORITHMS: 'ES521' is not taken"),
-    ({"jwt_algorithms": ["HS256", "RS256"]}, "LIKEWISE_JWT_ALGORITHMS mixes HS with others"),
+    ({"jwt_algorithms": ["none"]}, "LIKEWISE_JWT_ALGORITHMS: 'none' is not supported"),
+    ({"jwt_algorithms": ["RS256", "nOnE"]}, "LIKEWISE_JWT_ALGORITHMS: 'nOnE' is not supported"),
+    ({"jwt_algorithms": ["rs256"]}, "LIKEWISE_JWT_ALGORITHMS: 'rs256' is not supported"),
+    ({"jwt_algorithms": ["ES521"]}, "LIKEWISE_JWT_ALGORITHMS: 'ES521' is not supported"),
+    ({"jwt_algorithms": ["HS256", "RS256"]}, "LIKEWISE_JWT_ALGORITHMS mixes HS with other"),
     ({"jwt_algorithms": []}, "LIKEWISE_JWT_ALGORITHMS is empty"),
     ({"jwt_keys": ""}, "LIKEWISE_JWT_AUDIENCE needs keys"),
     ({"jwt_keys": " \n"}, "LIKEWISE_JWT_AUDIENCE needs keys"),
     ({"jwt_audience": ""}, "LIKEWISE_JWT_AUDIENCE is missing"),
     ({"jwt_audience": "", "jwt_keys": "", "jwks_url": "https://a.test/"}, "LIKEWISE_JWT_AUDIENCE is missing"),
     ({"jwks_url": "http://a.test/"}, "LIKEWISE_JWKS_URL must be https"),
-    ({"jwks_url": "https://a.test/", "jwt_algorithms": ["HS256"]}, "LIKEWISE_JWT_ALGORITHMS says HS"),
-    ({"jwt_keys": "secret"}, "LIKEWISE_JWT_KEYS holds something that is not PEM"),
-    ({"jwt_keys": pem(RSA) + "x"}, "LIKEWISE_JWT_KEYS holds something that is not PEM"),
-    ({"jwt_keys": pem(RSA)[:200]}, "LIKEWISE_JWT_KEYS holds something that is not PEM"),
-    ({"jwt_keys": pem(RSA) + pem(RSA).replace("A", "*")}, "LIKEWISE_JWT_KEYS key 2 can't be read"),
+    ({"jwks_url": "https://a.test/", "jwt_algorithms": ["HS256"]}, "LIKEWISE_JWT_ALGORITHMS has HS"),
+    ({"jwt_keys": "secret"}, "LIKEWISE_JWT_KEYS holds text that is not PEM"),
+    ({"jwt_keys": pem(RSA) + "x"}, "LIKEWISE_JWT_KEYS holds text that is not PEM"),
+    ({"jwt_keys": pem(RSA)[:200]}, "LIKEWISE_JWT_KEYS holds text that is not PEM"),
+    ({"jwt_keys": pem(RSA) + pem(RSA).replace("A", "*")}, "LIKEWISE_JWT_KEYS key 2 cannot be read"),
     (
         {"jwt_keys": pem(RSA).replace("PUBLIC KEY", "CERTIFICATE")},
-        "key 1 can't be read; give a public key in PEM, not a cert",
+        "key 1 cannot be read. Give a public key in PEM, not a cert",
     ),
-    ({"jwt_keys": private_pem(RSA)}, "LIKEWISE_JWT_KEYS key 1 is a private key; give the public one"),
+    ({"jwt_keys": private_pem(RSA)}, "LIKEWISE_JWT_KEYS key 1 is a private key. Give the public one"),
     ({"jwt_keys": pem(RSA) + private_pem(EC)}, "LIKEWISE_JWT_KEYS key 2 is a private key"),
-    ({"jwt_keys": pem(SMALL)}, "LIKEWISE_JWT_KEYS key 1 is RSA of 1024 bits; give 2048 or more"),
-    ({"jwt_keys": pem(P384)}, "LIKEWISE_JWT_KEYS key 1 fits none of LIKEWISE_JWT_ALGORITHMS, ES256, EdDSA, RS256"),
-    ({"jwt_algorithms": ["HS256"]}, "LIKEWISE_JWT_KEYS holds PEM, and LIKEWISE_JWT_ALGORITHMS says HS"),
+    ({"jwt_keys": pem(SMALL)}, "LIKEWISE_JWT_KEYS key 1 is RSA of 1024 bits. Give 2048 or more"),
+    ({"jwt_keys": pem(P384)}, "LIKEWISE_JWT_KEYS key 1 is for none of LIKEWISE_JWT_ALGORITHMS, ES256, EdDSA, RS256"),
+    ({"jwt_algorithms": ["HS256"]}, "LIKEWISE_JWT_KEYS holds PEM, but LIKEWISE_JWT_ALGORITHMS has HS"),
     ({"jwt_algorithms": ["HS256"], "jwt_keys": SECRET[:31]}, "LIKEWISE_JWT_KEYS secret 1 has 31 characters"),
     ({"jwt_algorithms": ["HS512"], "jwt_keys": SECRET}, "secret 1 has 40 characters; HS512 needs 64 or more"),
     ({"jwt_algorithms": ["HS256"], "jwt_keys": f"{SECRET} {SAMPLE}"}, "LIKEWISE_JWT_KEYS secret 2 looks like a sample"),
@@ -63,4 +63,4 @@ def test_settings_that_can_not_hold_are_named(changes, what):
 
 
 def test_a_key_may_come_on_one_line():
-    assert users_of(pem(RSA).replace("\n", "\\n")).actor_of(token()) == "user:anna"
+    assert users_of(pem(RSA).replace("\n", "\\n")).authenticate(token()) == "user:anna"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth.origins import OWN, Sites
+from service.auth.origins import OWN_ORIGIN, AllowedOrigins
 from service.errors import ConfigurationError, ForeignSiteError
 
-SITES = Sites(["https://blog.site", "http://blog.site:8080", "http://localhost:*", "https://bücher.site"])
+SITES = AllowedOrigins(["https://blog.site", "http://blog.site:8080", "http://localhost:*", "https://bücher.site"])
 LOOK_ALIKES = [
     "http://blog.site",
     "https://blog.site:444",
@@ -47,24 +47,24 @@ LOOK_ALIKES = [
     ],
 )
 def test_what_is_listed_is_trusted(origin):
-    assert SITES.trusts(origin)
+    assert SITES.is_allowed(origin)
 
 
 @pytest.mark.parametrize("origin", LOOK_ALIKES)
 def test_what_looks_alike_is_not(origin):
-    assert not SITES.trusts(origin)
+    assert not SITES.is_allowed(origin)
     with pytest.raises(ForeignSiteError, match="origin"):
-        SITES.site_of({"REQUEST_METHOD": "PUT", "HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": origin})
+        SITES.request_origin({"REQUEST_METHOD": "PUT", "HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": origin})
 
 
 @given(st.text())
 def test_no_text_is_trusted_but_what_is_listed(origin):
-    assert not Sites(["https://blog.site"]).trusts(origin) or origin == "https://blog.site"
+    assert not AllowedOrigins(["https://blog.site"]).is_allowed(origin) or origin == "https://blog.site"
 
 
 @pytest.mark.parametrize("site", ["https://blog.site:443", "https://blog.site", "https://BLOG.site"])
 def test_a_setting_may_be_spelled_as_people_do(site):
-    assert Sites([site]).trusts("https://blog.site")
+    assert AllowedOrigins([site]).is_allowed("https://blog.site")
 
 
 @pytest.mark.parametrize(
@@ -83,22 +83,22 @@ def test_a_setting_may_be_spelled_as_people_do(site):
 )
 def test_a_setting_that_is_no_origin_is_named(site):
     with pytest.raises(ConfigurationError, match="LIKEWISE_SITES"):
-        Sites([site])
+        AllowedOrigins([site])
 
 
 @pytest.mark.parametrize(
     ("headers", "site"),
     [
-        ({}, OWN),
-        ({"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_ORIGIN": "https://likes.site"}, OWN),
-        ({"HTTP_SEC_FETCH_SITE": "none"}, OWN),
-        ({"HTTP_ORIGIN": "https://likes.site", "HTTP_HOST": "likes.site"}, OWN),
+        ({}, OWN_ORIGIN),
+        ({"HTTP_SEC_FETCH_SITE": "same-origin", "HTTP_ORIGIN": "https://likes.site"}, OWN_ORIGIN),
+        ({"HTTP_SEC_FETCH_SITE": "none"}, OWN_ORIGIN),
+        ({"HTTP_ORIGIN": "https://likes.site", "HTTP_HOST": "likes.site"}, OWN_ORIGIN),
         ({"HTTP_ORIGIN": "https://blog.site", "HTTP_HOST": "likes.site"}, "https://blog.site"),
         ({"HTTP_SEC_FETCH_SITE": "same-site", "HTTP_ORIGIN": "https://blog.site"}, "https://blog.site"),
     ],
 )
 def test_where_a_change_comes_from(headers, site):
-    assert SITES.site_of({"REQUEST_METHOD": "PUT", **headers}) == site
+    assert SITES.request_origin({"REQUEST_METHOD": "PUT", **headers}) == site
 
 
 @pytest.mark.parametrize(
@@ -117,4 +117,4 @@ def test_where_a_change_comes_from(headers, site):
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "BREW"])
 def test_a_change_from_elsewhere_is_refused(headers, method):
     with pytest.raises(ForeignSiteError):
-        SITES.site_of({"REQUEST_METHOD": method, **headers})
+        SITES.request_origin({"REQUEST_METHOD": method, **headers})

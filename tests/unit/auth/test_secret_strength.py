@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.secret_strength import weakness
+from service.auth.secret_strength import check_secret
 
 GOOD = "kP3vX9mQ2wL7rT5yZ8bN4cF6hJ1sD0gAeUiOaMnB"
 
@@ -31,17 +31,17 @@ GOOD = "kP3vX9mQ2wL7rT5yZ8bN4cF6hJ1sD0gAeUiOaMnB"
     ],
 )
 def test_what_can_be_guessed_or_was_copied_is_weak(secret, why):
-    assert why in (weakness(secret) or "")
+    assert why in (check_secret(secret) or "")
 
 
 def test_random_secrets_never_are():
-    weak = [(made, why) for made in (secrets.token_urlsafe(36) for _ in range(5_000)) if (why := weakness(made))]
+    weak = [(made, why) for made in (secrets.token_urlsafe(36) for _ in range(5_000)) if (why := check_secret(made))]
     assert weak == []
-    assert [weakness(secrets.token_hex(32)) for _ in range(500)] == [None] * 500
-    assert weakness(GOOD) is None
-    assert weakness(GOOD[:32]) is None
+    assert [check_secret(secrets.token_hex(32)) for _ in range(500)] == [None] * 500
+    assert check_secret(GOOD) is None
+    assert check_secret(GOOD[:32]) is None
 
 
 def test_every_secret_shown_to_readers_is_weak():
     shown = re.findall(r"_SECRET=\"?([^\s\"$]+)", (Path(__file__).parents[3] / "README.md").read_text())
-    assert [secret for secret in shown if weakness(secret) is None] == []
+    assert [secret for secret in shown if check_secret(secret) is None] == []

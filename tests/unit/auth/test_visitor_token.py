@@ -27,7 +27,7 @@ def test_what_is_minted_is_known_again(raw):
 
 
 def test_the_format_is_frozen():
-    token = mint(SECRET, bytes(16), site="https://a.site")
+    token = mint(SECRET, bytes(16), origin="https://a.site")
     name = "A" * 22
     digest = hmac.new(SECRET, b"likewise visitor 1 https://a.site " + name.encode(), hashlib.sha256).digest()
     assert token == f"1.{name}.{urlsafe_b64encode(digest).decode().rstrip('=')}"

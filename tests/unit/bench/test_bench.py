@@ -10,7 +10,7 @@ from bench import figures, plan, report
 from bench.requests import like_requests, new_tokens, plain_requests, textbook_requests
 from service.auth.visitor_token import actor_of
 from service.loadtest.generator.http import parse_response
-from service.server.connection import _HEAD
+from service.server.fast_connection import _HEAD
 
 SECRET = b"a test's secret of more than 32 characters"
 ROUNDS = [

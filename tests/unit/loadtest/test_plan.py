@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.auth.client_address import Networks, client_address, network_of
+from service.auth.client_address import NetworkSet, client_address, network_of
 from service.auth.visitor_token import TOKEN_CHARS, actor_of
 from service.loadtest.generator.distribution import LIKE, REPEAT, UNLIKE
 from service.loadtest.generator.http import (
@@ -91,7 +91,7 @@ def test_a_request_has_the_token_of_its_visitor_and_its_post() -> None:
 
 
 def test_visitors_come_from_the_given_number_of_networks() -> None:
-    proxies = Networks(["10.0.0.0/8"], "trusted_proxies")
+    proxies = NetworkSet(["10.0.0.0/8"], "trusted_proxies")
     requests = Requests(Target("host", 81), POSTS, [0] * 7, b"t" * 68 * 7, networks=3)
     sent = [requests.build(LIKE, at).decode() for at in range(7)]
     addresses = [one.partition("X-Forwarded-For: ")[2].strip() for one in sent]

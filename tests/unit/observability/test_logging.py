@@ -9,7 +9,7 @@ import time
 import pytest
 import structlog
 
-from service.api.http.request_log import PER_SECOND, UnusualRequests
+from service.api.http.request_log import PER_SECOND, SlowRequestLog
 from service.errors import CounterUnavailableError
 from service.observability.logging import configure_logs, request_id
 from tests.support.app_factory import LIKE_KEY, memory
@@ -86,7 +86,7 @@ def test_only_trusted_proxies_set_the_id(logged):
 
 def test_no_token_and_no_address_is_logged(logged):
     token = visitor()
-    client = failing(trusted_proxies=["10.0.0.0/8"], slow_ms=1)
+    client = failing(trusted_proxies=["10.0.0.0/8"], slow_request_ms=1)
     secrets = [token, token.split(".")[1], LIKE_KEY, "a-password", CLIENT, "198.51.100.9"]
     for headers in ({"Likewise-Visitor": token}, {"Authorization": f"Bearer {LIKE_KEY}", "Likewise-Actor": "user-1"}):
         headers = {**headers, "X-Forwarded-For": "198.51.100.9", "Cookie": "session=a-password"}
@@ -106,7 +106,7 @@ def test_no_token_and_no_address_is_logged(logged):
 
 
 def test_normal_requests_have_no_line(logged):
-    client = memory(slow_ms=60_000).app.test_client()
+    client = memory(slow_request_ms=60_000).app.test_client()
     assert client.put(PATH).status_code == 201
     assert client.get("/nowhere").status_code == 404
     assert logged() == []
@@ -114,7 +114,7 @@ def test_normal_requests_have_no_line(logged):
 
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["hot", "flask"])
 def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
-    world = memory(slow_ms=1)
+    world = memory(slow_request_ms=1)
     submit = world.counter.submit
 
     def hesitate(*args):
@@ -132,15 +132,15 @@ def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
 
 
 def test_request_lines_can_be_switched_off(logged):
-    assert failing(slow_ms=0).put(PATH).status_code == 503
+    assert failing(slow_request_ms=0).put(PATH).status_code == 503
     assert logged() == []
 
 
 def test_a_flood_of_failures_has_few_lines(logged):
-    unusual = UnusualRequests(1)
+    slow_requests = SlowRequestLog(1)
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": PATH}
     for _ in range(5 * PER_SECOND):
-        unusual.note(environ, 503, 0.1)
+        slow_requests.write(environ, 503, 0.1)
     # The requests fall into one second, or into two.
     assert len(logged()) <= 2 * PER_SECOND
 

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from service.api.http.tracing import TracedRequests
-from service.auth.client_address import Clients
+from service.auth.client_address import ClientResolver
 from service.core.likes import LikeRequest, LikeState
 from service.core.queue import Batch, CommitResult, Entry, FencedError
 from service.errors import ConfigurationError
@@ -85,7 +85,7 @@ def ask(traced: Traced, status: str = "201 CREATED", peer: str = PROXY, **header
         start_response(status, [])
         return [b""]
 
-    requests = TracedRequests(app, traced.tracing, Clients(Settings()))
+    requests = TracedRequests(app, traced.tracing, ClientResolver(Settings()))
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": "/v1/posts/a/b/like", "REMOTE_ADDR": peer}
     requests(environ | headers, lambda status, headers: statuses.append(status))
     return statuses

@@ -1,4 +1,4 @@
-"""A limit decides as the library's sliding-window counter does, in bounded memory, whatever the clock does."""
+"""A limiter decides as the library's sliding-window counter does, in bounded memory, even if the clock jumps."""
 
 import sys
 import threading
@@ -14,15 +14,15 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from service.errors import ConfigurationError
 from service.observability.metrics import RATE_LIMITED
-from service.ratelimit.limiter import LimitedError, Quota, headers_of, spend_all
-from tests.support.ratelimit_pods import NOON, Clock, allowed
+from service.ratelimit.limiter import RateLimiter, RateLimitExceededError, headers_of, hit_all
+from tests.support.ratelimit_pods import NOON, Clock, is_allowed
 
 STEPS = st.one_of(st.sampled_from([0.0, 0.001, 1.0, 30.0, 59.999, 60.0, 120.0]), st.floats(0, 150))
 HITS = st.lists(st.tuples(STEPS, st.sampled_from("aab")), min_size=1, max_size=60)
 
 
 class NoTimer:
-    """The library's memory clears up on threads, between two lines of a test."""
+    """Replaces the timer of the library, which would expire counts between two lines of a test."""
 
     def __init__(self, *_):
         pass
@@ -34,49 +34,49 @@ class NoTimer:
         return True
 
 
-def quota(limit="3/minute", now=NOON, **options):
+def limiter(limit="3/minute", now=NOON, **options):
     clock = Clock(now)
-    return Quota("likes-of-an-actor", limit, "LIKEWISE_ACTOR_LIMIT", clock=clock, **options), clock
+    return RateLimiter("likes-of-an-actor", limit, "LIKEWISE_ACTOR_LIMIT", clock=clock, **options), clock
 
 
 @given(limit=st.integers(1, 12), began=st.floats(NOON, NOON + 60), hits=HITS)
 def test_it_decides_as_the_library_does(limit, began, hits):
-    ours, clock = quota(f"{limit}/minute", began)
+    ours, clock = limiter(f"{limit}/minute", began)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("limits.storage.memory.time", clock)
         patched.setattr("limits.storage.memory.threading", SimpleNamespace(Timer=NoTimer, RLock=threading.RLock))
         patched.setattr("limits.strategies.time", clock)
         item, library = parse(f"{limit}/minute"), SlidingWindowCounterRateLimiter(MemoryStorage())
-        for step, who in hits:
+        for step, key in hits:
             clock.now += step
-            expected = library.hit(item, who)
-            assert allowed(ours, who) == expected
-            if library.test(item, who):
-                assert ours.check(who).remaining == library.get_window_stats(item, who).remaining
+            expected = library.hit(item, key)
+            assert is_allowed(ours, key) == expected
+            if library.test(item, key):
+                assert ours.test(key).remaining == library.get_window_stats(item, key).remaining
 
 
 @given(limit=st.integers(1, 100), began=st.floats(NOON, NOON + 60), hits=HITS)
-def test_waiting_as_long_as_it_says_is_enough_and_needed(limit, began, hits):
-    ours, clock = quota(f"{limit}/minute", began)
+def test_the_stated_wait_is_sufficient_and_necessary(limit, began, hits):
+    ours, clock = limiter(f"{limit}/minute", began)
     for step, _ in hits:
         clock.now += step
-        while allowed(ours):
+        while is_allowed(ours):
             pass
         refused_at = clock.now
-        with pytest.raises(LimitedError) as refused:
-            ours.check("a")
-        wait_s = refused.value.allowance.reset_s
+        with pytest.raises(RateLimitExceededError) as refused:
+            ours.test("a")
+        wait_s = refused.value.stats.reset_s
         assert 1 <= wait_s <= 61
         clock.now = max(refused_at, refused_at + wait_s - 1.001)
-        with pytest.raises(LimitedError):
-            ours.check("a")
+        with pytest.raises(RateLimitExceededError):
+            ours.test("a")
         clock.now = refused_at + wait_s
-        assert ours.check("a").remaining >= 1
+        assert ours.test("a").remaining >= 1
 
 
-def test_what_is_left_and_when_more_is():
-    ours, clock = quota("2/minute", NOON + 20)
-    first, second = ours.spend("a"), ours.spend("a")
+def test_the_statistics_and_the_reset_time():
+    ours, clock = limiter("2/minute", NOON + 20)
+    first, second = ours.hit("a"), ours.hit("a")
     assert first == ("likes-of-an-actor", 2, 60, 1, 41)
     assert first.headers() == {
         "RateLimit-Policy": '"likes-of-an-actor";q=2;w=60',
@@ -84,93 +84,98 @@ def test_what_is_left_and_when_more_is():
     }
     assert headers_of([first, second])["RateLimit"] == '"likes-of-an-actor";r=1;t=41, "likes-of-an-actor";r=0;t=41'
     before = RATE_LIMITED.labels("likes-of-an-actor")._value.get()
-    for refusing in (ours.check, ours.spend):
-        with pytest.raises(LimitedError, match="'likes-of-an-actor', 2 in 60 s, is used up; try again in 41 s"):
+    for refusing in (ours.test, ours.hit):
+        with pytest.raises(
+            RateLimitExceededError, match=r"'likes-of-an-actor' of 2 in 60 s is exceeded\. Try again in 41 s"
+        ):
             refusing("a")
     assert RATE_LIMITED.labels("likes-of-an-actor")._value.get() == before + 2
-    assert ours.check("b").remaining == 2
+    assert ours.test("b").remaining == 2
     clock.now = NOON + 61
-    assert ours.spend("a").remaining == 0  # what was refused never counted
+    # Refused hits did not count.
+    assert ours.hit("a").remaining == 0
 
 
-def test_several_are_spent_all_or_none():
-    (actor, clock), (network, _) = quota("1/minute"), quota("2/hour")
-    assert [left.remaining for left in spend_all([(actor, "a"), (network, "n")])] == [0, 1]
+def test_several_limiters_count_a_hit_or_none_does():
+    (actor, clock), (network, _) = limiter("1/minute"), limiter("2/hour")
+    assert [left.remaining for left in hit_all([(actor, "a"), (network, "n")], with_stats=True)] == [0, 1]
     clock.now += 30
-    with pytest.raises(LimitedError) as refused:
-        spend_all([(network, "n"), (actor, "a")])
-    assert refused.value.allowance.limit == 1
-    assert network.check("n").remaining == 1
-    network.spend("n")
-    with pytest.raises(LimitedError) as refused:
-        spend_all([(actor, "a"), (network, "n")])
-    assert refused.value.allowance.limit == 2  # the one to wait for longest
+    with pytest.raises(RateLimitExceededError) as refused:
+        hit_all([(network, "n"), (actor, "a")])
+    assert refused.value.stats.limit == 1
+    assert network.test("n").remaining == 1
+    network.hit("n")
+    with pytest.raises(RateLimitExceededError) as refused:
+        hit_all([(actor, "a"), (network, "n")])
+    # The limit that lasts longest is reported.
+    assert refused.value.stats.limit == 2
 
 
-def test_memory_is_bounded_and_the_longest_untouched_goes():
-    ours, _ = quota("2/minute", max_keys=3)
-    for who in ("a", "b", "c", "a", "a?", "d"):
-        allowed(ours, who)
-    assert len(ours.windows) == 3
-    assert [ours.check(who).remaining for who in ("b", "c", "a?", "d")] == [2, 2, 1, 1]
-    assert not allowed(ours, "a")  # refused: that touches it too
-    ours.spend("e")
-    assert not allowed(ours, "a")
+def test_memory_is_bounded_and_the_least_recently_touched_key_is_evicted():
+    ours, _ = limiter("2/minute", max_keys=3)
+    for key in ("a", "b", "c", "a", "a?", "d"):
+        is_allowed(ours, key)
+    assert len(ours.window) == 3
+    assert [ours.test(key).remaining for key in ("b", "c", "a?", "d")] == [2, 2, 1, 1]
+    # A refused hit touches the key too.
+    assert not is_allowed(ours, "a")
+    ours.hit("e")
+    assert not is_allowed(ours, "a")
 
 
-def test_what_is_forgotten_is_not_told():
-    ours, _ = quota("9/minute", max_keys=2)
-    for who in ("a", "a", "b", "b", "c", "c"):
-        ours.spend(who)
-    assert ours.windows.take_touched() == ["b", "c"]
-    ours.spend("d")
-    ours.windows.touch_again(["b", "c"])
-    assert ours.windows.take_touched() == ["c"]
+def test_evicted_keys_are_not_exchanged():
+    ours, _ = limiter("9/minute", max_keys=2)
+    for key in ("a", "a", "b", "b", "c", "c"):
+        ours.hit(key)
+    assert ours.window.take_pending() == ["b", "c"]
+    ours.hit("d")
+    ours.window.requeue(["b", "c"])
+    assert ours.window.take_pending() == ["c"]
 
 
 @given(st.lists(st.one_of(STEPS, st.floats(-1e6, 1e6), st.floats(-2, 2)), max_size=40))
 def test_a_clock_that_jumps_breaks_nothing(jumps):
-    ours, clock = quota()
+    ours, clock = limiter()
     for jump in jumps:
         clock.now += jump
-        if allowed(ours):
-            assert 0 <= ours.windows.used(ours.windows.look("a", clock.now), clock.now) <= 3
+        if is_allowed(ours):
+            assert 0 <= ours.window.used(ours.window.get("a", clock.now), clock.now) <= 3
     clock.now += 121
-    assert ours.check("a").remaining == 3
-    assert ours.spend("a").reset_s >= 1
+    assert ours.test("a").remaining == 3
+    assert ours.hit("a").reset_s >= 1
 
 
-def test_a_small_step_back_gives_nothing_away():
-    ours, clock = quota("2/minute", NOON + 0.1)
-    assert [allowed(ours) for _ in range(3)] == [True, True, False]
+def test_a_small_step_back_of_the_clock_allows_no_more_hits():
+    ours, clock = limiter("2/minute", NOON + 0.1)
+    assert [is_allowed(ours) for _ in range(3)] == [True, True, False]
     clock.now = NOON - 0.3
-    with pytest.raises(LimitedError) as refused:
-        ours.spend("a")
-    clock.now += refused.value.allowance.reset_s
-    assert allowed(ours)
+    with pytest.raises(RateLimitExceededError) as refused:
+        ours.hit("a")
+    clock.now += refused.value.stats.reset_s
+    assert is_allowed(ours)
 
 
-def test_a_small_step_back_does_not_lift_the_window_before():
-    ours, clock = quota("4/minute", NOON + 50)
-    assert [allowed(ours) for _ in range(5)] == [True] * 4 + [False]
+def test_a_small_step_back_of_the_clock_keeps_the_previous_window():
+    ours, clock = limiter("4/minute", NOON + 50)
+    assert [is_allowed(ours) for _ in range(5)] == [True] * 4 + [False]
     clock.now = NOON + 60.2
-    assert [allowed(ours) for _ in range(2)] == [True, False]
+    assert [is_allowed(ours) for _ in range(2)] == [True, False]
     clock.now = NOON + 59.9
-    assert not allowed(ours)
+    assert not is_allowed(ours)
 
 
-def test_threads_together_get_the_limit_and_no_more():
-    ours, _ = quota("3000/minute")
+def test_threads_together_get_exactly_the_limit():
+    ours, _ = limiter("3000/minute")
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(8) as threads:
-            assert sum(threads.map(lambda _: sum(allowed(ours) for _ in range(1_000)), range(8))) == 3_000
+            assert sum(threads.map(lambda _: sum(is_allowed(ours) for _ in range(1_000)), range(8))) == 3_000
     finally:
         sys.setswitchinterval(usual)
 
 
 @pytest.mark.parametrize("limit", ["", "many", "0", "0/minute", "10/fortnight", "1/second;9/minute"])
-def test_a_limit_that_is_none_is_named(limit):
+def test_an_invalid_limit_is_named(limit):
     with pytest.raises(ConfigurationError, match="LIKEWISE_ACTOR_LIMIT"):
-        quota(limit)
+        limiter(limit)

@@ -1,4 +1,4 @@
-"""The worker's lane: what it takes, gunicorn would have read in the same way; all else it leaves alone."""
+"""The fast path of a connection parses requests exactly as gunicorn does, and leaves all others to gunicorn."""
 
 from types import SimpleNamespace
 
@@ -10,8 +10,8 @@ from gunicorn.http.wsgi import create
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.api.fast_path import HotPath
-from service.server.connection import Connection
+from service.api.fast_path import FastPath
+from service.server.fast_connection import FastConnection
 
 CLIENT, LISTENER = ("203.0.113.9", 4711), ("127.0.0.1", 8000)
 LIKE = b"PUT /v1/posts/a/b:c/like HTTP/1.1\r\n"
@@ -37,15 +37,15 @@ BREAKS = [b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\n\r\n"]
 CONFIG = Config()
 
 
-def lane() -> Connection:
-    """A connection's lane, without its socket."""
+def connection() -> FastConnection:
+    """Make a connection without a socket."""
     worker = SimpleNamespace(cfg=CONFIG)
-    hot = HotPath(None, None, None)
-    return Connection(worker, hot, SimpleNamespace(getsockname=lambda: LISTENER), None, CLIENT)
+    fast_path = FastPath(None, None, None)
+    return FastConnection(worker, fast_path, SimpleNamespace(getsockname=lambda: LISTENER), None, CLIENT)
 
 
 def by_gunicorn(data: bytes) -> dict[str, object]:
-    """The environ that gunicorn makes of the bytes, which hold exactly one request."""
+    """Return the environ that gunicorn makes of the bytes, which hold exactly one request."""
     parser = RequestParser(CONFIG, iter([data]), CLIENT)
     request = next(parser)
     _, environ = create(request, None, CLIENT, LISTENER, CONFIG)
@@ -54,14 +54,14 @@ def by_gunicorn(data: bytes) -> dict[str, object]:
     return environ
 
 
-def said(environ: dict[str, object]) -> dict[str, object]:
-    """What a request said, without what only describes the server or the connection."""
+def request_part(environ: dict[str, object]) -> dict[str, object]:
+    """Return the part of an environ that describes the request, not the server or the connection."""
     dropped = {"HTTP_CONNECTION", "CONTENT_LENGTH"}
-    told = ("HTTP_", "CONTENT_", "REQUEST_", "QUERY_", "PATH_", "RAW_", "SCRIPT_", "REMOTE_", "SERVER_")
+    prefixes = ("HTTP_", "CONTENT_", "REQUEST_", "QUERY_", "PATH_", "RAW_", "SCRIPT_", "REMOTE_", "SERVER_")
     return {
         name: value
         for name, value in environ.items()
-        if name.startswith(told) and name not in dropped and name != "SERVER_SOFTWARE"
+        if name.startswith(prefixes) and name not in dropped and name != "SERVER_SOFTWARE"
     }
 
 
@@ -69,7 +69,7 @@ GOOD = [b"Accept", b"Content-Type", b"Likewise-Visitor", b"X-Forwarded-For", b"O
 
 
 def rarely(odd: list[bytes], usual: list[bytes], times: int) -> st.SearchStrategy[bytes]:
-    """Mostly as it should be, so that a head with one fault is as likely as one with none."""
+    """Return mostly usual values, so that a head with one fault is as likely as one with none."""
     return st.sampled_from(usual * times + odd)
 
 
@@ -100,15 +100,15 @@ heads = st.builds(
 @example(LIKE + HOST + b"Likewise-Visitor: t\r\nAccept: */*\r\n\r\n")
 @example(COUNTS + HOST + b'If-None-Match: W/"x"\r\n\r\n')
 @example(LIKE + HOST + b"Content-Length: 0\r\nContent-Type: text/plain\r\nConnection: Keep-Alive\r\n\r\n")
-def test_what_the_lane_takes_gunicorn_reads_alike(data):
-    environ = lane()._in_lane(data)
+def test_gunicorn_reads_a_fast_request_alike(data):
+    environ = connection()._parse_fast(data)
     if environ is not None:
-        assert said(environ) == said(by_gunicorn(data))
+        assert request_part(environ) == request_part(by_gunicorn(data))
 
 
 @pytest.mark.parametrize("data", [LIKE + HOST + b"\r\n", COUNTS + HOST + b"Accept: */*\r\n\r\n"])
-def test_the_lane_is_not_empty(data):
-    assert lane()._in_lane(data) is not None
+def test_plain_requests_take_the_fast_path(data):
+    assert connection()._parse_fast(data) is not None
 
 
 @pytest.mark.parametrize(
@@ -142,18 +142,18 @@ def test_the_lane_is_not_empty(data):
         ),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_left_to_gunicorn(field):
-    assert lane()._in_lane(LIKE + HOST + field + b"\r\n\r\n") is None
+def test_ambiguous_requests_are_left_to_gunicorn(field):
+    assert connection()._parse_fast(LIKE + HOST + field + b"\r\n\r\n") is None
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"PUT", LIKE, LIKE + HOST, LIKE + b"\r\n", LIKE + HOST + b"\r\nx", (LIKE + HOST + b"\r\n") * 2]
 )
-def test_a_part_or_more_than_one_request_is_left_to_gunicorn(data):
-    assert lane()._in_lane(data) is None
+def test_less_or_more_than_one_request_is_left_to_gunicorn(data):
+    assert connection()._parse_fast(data) is None
 
 
-def test_gunicorn_refuses_what_it_should():
-    """Else the comparison above would compare nothing."""
+def test_gunicorn_refuses_a_malformed_request():
+    """Without this, the comparison above might compare nothing."""
     with pytest.raises(ParseException):
         by_gunicorn(LIKE + HOST + b"A : x\r\n\r\n")

@@ -1,7 +1,7 @@
-"""One connection, request by request: likes and counts, as buttons send them, past gunicorn's parser.
+"""Serve one HTTP connection. Likes and counts, as buttons send them, bypass gunicorn's parser.
 
-A request takes the lane only where its whole head is one that can't be read in two ways: plain names and values, no
-body, nothing about the connection itself. All others are handed to gunicorn, with every byte that was read.
+A request takes the fast path only if its whole head is unambiguous: plain names and values, no body, and no fields
+about the connection itself. Every other request goes to gunicorn, with all bytes that were read.
 """
 
 import re
@@ -12,12 +12,15 @@ from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
 from io import BytesIO
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn import http
 from gunicorn.http.errors import NoMoreData
 from gunicorn.http.parser import Parser
 from gunicorn.http.wsgi import base_environ
+
+if TYPE_CHECKING:
+    from service.api.fast_path import FastPath
 
 _HEAD: Final = re.compile(
     rb"(GET|PUT|DELETE) (/v1/[!-~]+) HTTP/1\.1\r\n((?:[A-Za-z][A-Za-z0-9-]*: ?[\x20-\x7e]*\r\n)+)\r\n"
@@ -28,53 +31,62 @@ _FOR_GUNICORN = frozenset(
 )
 
 
-class Connection:
-    def __init__(self, worker: Any, hot: Any, listener: Any, client: Any, addr: tuple[str, int]) -> None:
+class FastConnection:
+    """One connection of a worker. `addr` is the client's address, as the socket module gives it."""
+
+    def __init__(self, worker: Any, fast_path: "FastPath", listener: Any, client: Any, addr: tuple[Any, ...]) -> None:
         self._worker = worker
-        self._hot = hot
+        self._fast_path = fast_path
         self._client = client
         self._addr = addr
         self._listener_name = listener.getsockname()
         self._environ = _environ_of(worker, self._listener_name, addr)
         self._parser: Parser | None = None
-        self._idle = False
+        self._is_idle = False
 
     def serve(self) -> None:
-        """Answer until either side ends it. Raises OSError where the client is gone."""
+        """Answer requests until either side closes the connection. Raises OSError if the client is gone."""
         rest = b""
         while True:
             data = rest or self._receive()
             if not data:
                 return
-            environ = self._in_lane(data)
+            environ = self._parse_fast(data)
             if environ is None:
-                left = self._through_gunicorn(data)
+                left = self._serve_by_gunicorn(data)
                 if left is None:
                     return
                 rest = left
             else:
                 rest = b""
-                if not self._answer(environ):
+                if not self._serve_fast(environ):
                     return
 
-    def hang_up(self) -> None:
-        """End it where it is idle; what has already arrived is answered first."""
-        if self._idle:
-            with suppress(OSError):  # the client was quicker
+    def close_if_idle(self) -> None:
+        """End an idle connection. A request that has already arrived is answered first."""
+        if self._is_idle:
+            # The client may have closed it first.
+            with suppress(OSError):
                 self._client.shutdown(socket.SHUT_RD)
 
     def _receive(self) -> bytes:
-        self._idle = True
+        """Return the next bytes. Empty after the keep-alive time, or if the client closed the connection."""
+        self._is_idle = True
         try:
             with self._worker.timeout_ctx():
                 return self._client.recv(_HEAD_BYTES)  # type: ignore[no-any-return]
-            return b""  # idle for as long as is allowed
+            return b""
         finally:
-            self._idle = False
+            self._is_idle = False
 
-    def _in_lane(self, data: bytes) -> dict[str, Any] | None:
+    def _parse_fast(self, data: bytes) -> dict[str, Any] | None:
+        """Return the WSGI environ of a request for the fast path, or None."""
         head = _HEAD.fullmatch(data)
-        if head is None or not self._hot.takes(method := head[1].decode(), target := head[2].decode()):
+        if head is None:
+            return None
+        method, target = head[1].decode(), head[2].decode()
+        match = self._fast_path.accepts(method, target)
+        if match is None:
             return None
         fields: dict[str, Any] = {}
         lines = head[3].decode().split("\r\n")
@@ -87,6 +99,7 @@ class Connection:
         return {
             **self._environ,
             **fields,
+            self._fast_path.match_key: match,
             "REQUEST_METHOD": method,
             "RAW_URI": target,
             "PATH_INFO": path,
@@ -94,27 +107,27 @@ class Connection:
             "wsgi.input": BytesIO(),
         }
 
-    def _answer(self, environ: dict[str, Any]) -> bool:
-        """Ask the application, and send what it says in one write; whether the connection stays."""
+    def _serve_fast(self, environ: dict[str, Any]) -> bool:
+        """Call the application and send its response in one write. Return whether the connection stays open."""
         self._worker.count_request()
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
             started[:] = status, headers
 
-        said: Iterable[bytes] = self._worker.wsgi(environ, start_response)
-        body = b"".join(said)
-        if close := getattr(said, "close", None):
+        chunks: Iterable[bytes] = self._worker.wsgi(environ, start_response)
+        body = b"".join(chunks)
+        if close := getattr(chunks, "close", None):
             close()
-        stays: bool = self._worker.alive
-        data = _answer_of(started[0], started[1], body, stays=stays)
+        stays_open: bool = self._worker.alive
+        data = _response_of(started[0], started[1], body, stays_open=stays_open)
         sent = self._client.send(data)
         if sent < len(data):
             self._client.sendall(data[sent:])
-        return stays
+        return stays_open
 
-    def _through_gunicorn(self, data: bytes) -> bytes | None:
-        """One request, by gunicorn from its first byte; what it read beyond, or None where the connection ends."""
+    def _serve_by_gunicorn(self, data: bytes) -> bytes | None:
+        """Let gunicorn serve one request. Return the bytes it read beyond it, or None if the connection ends."""
         request = None
         parser = self._parser = self._parser or http.get_parser(self._worker.cfg, self._client, self._addr)
         parser.unreader.unread(data)
@@ -135,8 +148,8 @@ class Connection:
             return None
 
 
-def _environ_of(worker: Any, listener: tuple[str, int], addr: tuple[str, int]) -> dict[str, Any]:
-    """What all requests of a connection have in common (PEP 3333)."""
+def _environ_of(worker: Any, listener: tuple[Any, ...], addr: tuple[Any, ...]) -> dict[str, Any]:
+    """Return what all requests of a connection have in common (PEP 3333)."""
     return {
         **base_environ(worker.cfg),
         "wsgi.multithread": True,
@@ -151,7 +164,10 @@ def _environ_of(worker: Any, listener: tuple[str, int], addr: tuple[str, int]) -
 
 
 def _is_plain(fields: dict[str, Any]) -> bool:
-    """No body, nothing about the connection; and the two fields that WSGI names otherwise get their names."""
+    """Return whether the fields announce no body and say nothing about the connection.
+
+    Content-Type and Content-Length get their WSGI names, which have no prefix.
+    """
     if fields.pop("HTTP_CONTENT_LENGTH", "0") != "0" or "HTTP_HOST" not in fields:
         return False
     if fields.pop("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
@@ -161,11 +177,11 @@ def _is_plain(fields: dict[str, Any]) -> bool:
     return _FOR_GUNICORN.isdisjoint(fields)
 
 
-def _answer_of(status: str, headers: list[tuple[str, str]], body: bytes, *, stays: bool) -> bytes:
+def _response_of(status: str, headers: list[tuple[str, str]], body: bytes, *, stays_open: bool) -> bytes:
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
-        raise ValueError("a header of the answer holds a line break")
-    end = "" if stays else "Connection: close\r\n"
+        raise ValueError("a header of the response holds a line break")
+    end = "" if stays_open else "Connection: close\r\n"
     head = f"HTTP/1.1 {status}\r\nDate: {_date(int(time.time()))}\r\n{end}{fields}\r\n"
     return head.encode("latin-1") + body
 
