@@ -9,15 +9,16 @@ WORKDIR /source
 COPY requirements-image.lock .
 RUN python3 -m pip --python /opt/likewise/bin/python install --require-hashes --only-binary :all: -r requirements-image.lock
 # The autoscaler uses the transport of the official Kubernetes client. The generated classes of every API and the asyncio
-# variant are most of the package, and nothing imports them.
-RUN cd /opt/likewise/lib/python3.13/site-packages \
- && if [ -d kubernetes ]; then \
-      rm -r kubernetes/aio \
-      && find kubernetes/client/api kubernetes/client/models -type f ! -name '__init__.*' -delete; \
-    fi
+# variant with its libraries are most of the package, and nothing imports them. See docs/adr/0011.
+RUN python3 -m pip --python /opt/likewise/bin/python uninstall -q -y \
+      aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist multidict propcache yarl \
+ && cd /opt/likewise/lib/python3.13/site-packages \
+ && rm -r kubernetes/aio \
+ && find kubernetes/client/api kubernetes/client/models -type f ! -name '__init__.*' -delete
 COPY . .
 RUN python3 -m pip wheel --no-deps --wheel-dir /wheels . \
  && python3 -m pip --python /opt/likewise/bin/python install --no-deps --no-index /wheels/*.whl \
+ && /opt/likewise/bin/python -B -c "import autoscaler.kubernetes.transport" \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/likewise/lib
 # What production pods never run leaves the image: fewer files to scan, and no load generator next to the secrets.
 RUN mkdir /drill \

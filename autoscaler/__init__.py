@@ -1,1 +1,1 @@
-"""The autoscaler: sees a viral post first, raises the pods within seconds, hands them back slowly."""
+"""Scale the API pods and the flushers of Likewise within seconds of a rise."""

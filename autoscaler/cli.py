@@ -1,4 +1,7 @@
-"""The command `likewise-autoscaler`. Exit codes: 0 done, 1 not so (a sentence says why), 2 wrong usage."""
+"""The command `likewise-autoscaler`.
+
+Exit codes: 0 for success, 1 for a failure that a sentence explains, 2 for wrong usage.
+"""
 
 import logging
 import sys
@@ -12,8 +15,8 @@ from autoscaler.errors import AutoscalerError
 from autoscaler.simulator.command import simulate
 
 
-def configure_logs() -> None:
-    """JSON lines on stderr."""
+def configure_logging() -> None:
+    """Log as JSON lines to stderr."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -37,8 +40,12 @@ class _Group(click.Group):
 @click.group(cls=_Group)
 @click.version_option(package_name="likewise")
 def main() -> None:
-    """The autoscaler: sees a viral post first, raises the pods within seconds, hands them back slowly."""
-    configure_logs()
+    """Scale the API pods and the flushers of Likewise.
+
+    The autoscaler reads the load of each pod once a second. It adds pods within seconds of a rise, and removes them
+    slowly.
+    """
+    configure_logging()
 
 
 for _command in (*COMMANDS, simulate):

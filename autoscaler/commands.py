@@ -1,183 +1,160 @@
-"""The commands that work on a cluster. Exit codes: 0 done, 1 not so (a sentence says why), 2 wrong usage."""
+"""The commands that work on a cluster.
+
+Exit codes: 0 for success, 1 for a failure that a sentence explains, 2 for wrong usage.
+"""
 
 import json
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoscaler.controller.explain import Wording
-from autoscaler.controller.journal import KEY, Keeper, read
+from autoscaler.controller.explain import Explainer
+from autoscaler.controller.journal import KEY, ConfigMapStore, parse
 from autoscaler.controller.run_settings import RunSettings
 from autoscaler.errors import ForbiddenError, JournalError
-from autoscaler.kubernetes.annotations import PREWARM, Wanted, is_paused, prewarm_of
-from autoscaler.kubernetes.presence import leader
+from autoscaler.installation import connected_api, connected_lease, run_settings, with_installation
+from autoscaler.kubernetes.annotations import PREWARM, PrewarmRequest, is_paused, prewarm_of, updated
+from autoscaler.kubernetes.lease_watch import find_leader
 from autoscaler.settings import read_settings, settings_from_environment
 
 if TYPE_CHECKING:
-    from autoscaler.kubernetes.client import Cluster
-    from autoscaler.kubernetes.lease import LeaseRecords
+    from autoscaler.kubernetes.client import KubernetesApi
 
-_REQUEST_S = 10.0  # people wait longer for an answer than a loop does
 _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 
 
-def _on_release(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say which installation is meant."""
-    release = click.option("--release", default=None, help="Its Helm release.  [default: likewise]")
-    namespace = click.option("--namespace", "-n", default=None, help="Where it is.  [default: KUBECONFIG's]")
-    return release(namespace(command))
-
-
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Look and decide, and change nothing; no lease, no Events.")
-@click.option("--rounds", type=click.IntRange(1), help="End after so many decisions.  [default: run until SIGTERM]")
-@_on_release
-def run(dry_run: bool, rounds: int | None, **where: str | None) -> None:
-    """Scale until SIGTERM; of several that run, one leads."""
-    from autoscaler.controller.bootstrap import Given, opened
+@click.option(
+    "--dry-run", is_flag=True, help="Observe and decide only: take no lease, change nothing, create no Events."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), help="End after this number of decisions.  [default: run until SIGTERM]"
+)
+@with_installation
+def run(dry_run: bool, rounds: int | None, **installation: str | None) -> None:
+    """Scale until SIGTERM. Of several replicas that run, one leads."""
+    from autoscaler.controller.bootstrap import Config, build_controller
     from service.redis_settings import RedisSettings
 
-    given = Given(run_settings(**where), read_settings(RedisSettings), settings_from_environment())
+    config = Config(run_settings(**installation), read_settings(RedisSettings), settings_from_environment())
     stopped = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopped.set())
-    with opened(given, dry_run=dry_run) as loop:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    with build_controller(config, dry_run=dry_run) as loop:
         loop.run(stopped, rounds or 0)
-        if rounds and loop.trouble:
-            raise click.ClickException(loop.trouble)
+        if rounds and loop.first_error:
+            raise click.ClickException(loop.first_error)
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
-@click.option("--last", "most", type=click.IntRange(1), default=10, show_default=True, help="So many changes.")
-@_on_release
-def explain(as_json: bool, most: int, **where: str | None) -> None:
-    """Print the last changes and why, then how it stands now."""
-    settings = run_settings(**where)
-    with _cluster(settings) as cluster:
-        text = cluster.kept(settings.decisions).get(KEY, "")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of sentences.")
+@click.option("--last", "count", type=click.IntRange(1), default=10, show_default=True, help="Number of changes.")
+@with_installation
+def explain(as_json: bool, count: int, **installation: str | None) -> None:
+    """Print the last changes with their reasons, then the present state."""
+    settings = run_settings(**installation)
+    with connected_api(settings) as api:
+        text = api.read_config_map(settings.decisions).get(KEY, "")
     if not text:
         raise click.ClickException(f"ConfigMap {settings.decisions} holds no decisions: has an autoscaler led yet?")
-    changes, last = read(text)
-    changes = changes[-most:]
+    changes, last = parse(text)
+    changes = changes[-count:]
     if as_json:
-        kept = {"changes": [asdict(entry) for entry in changes], "last": [asdict(entry) for entry in last]}
-        click.echo(json.dumps(kept))
+        stored = {"changes": [asdict(entry) for entry in changes], "last": [asdict(entry) for entry in last]}
+        click.echo(json.dumps(stored))
         return
-    words = Wording(settings.flushers)
-    click.echo("\n".join([*map(words.change, changes), *map(words.stand, last)]))
+    explainer = Explainer(settings.flushers)
+    click.echo("\n".join([*map(explainer.explain_change, changes), *map(explainer.explain_state, last)]))
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of sentences.")
-@_on_release
-def status(as_json: bool, **where: str | None) -> None:
-    """Print who leads, what is asked for, and what people have asked for."""
-    settings = run_settings(**where)
-    with _cluster(settings) as cluster, _lease(settings) as records:
-        leading = leader(records.read, datetime.now(UTC), settings.renew_s)
-        said = {"leader": leading or None, **_standing(cluster, settings), **last_words(cluster, settings)}
-    click.echo(json.dumps(said) if as_json else Wording(settings.flushers).status(said))
-    if not leading:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of sentences.")
+@with_installation
+def status(as_json: bool, **installation: str | None) -> None:
+    """Print the leader, the number of pods, and what people have asked for."""
+    settings = run_settings(**installation)
+    with connected_api(settings) as api, connected_lease(settings) as lease:
+        leader = find_leader(lease.read, datetime.now(UTC), settings.renew_s)
+        found = {"leader": leader or None, **_state_of(api, settings), **last_decisions(api, settings)}
+    click.echo(json.dumps(found) if as_json else Explainer(settings.flushers).explain_status(found))
+    if not leader:
         raise click.ClickException("nobody leads: is an autoscaler running?")
 
 
-def _standing(cluster: "Cluster", settings: RunSettings) -> dict[str, Any]:
-    workload = cluster.deployment(settings.deployment)
-    floor = cluster.floor(settings.hpa) if settings.hpa else None
-    wanted = prewarm_of(workload.annotations)
+def _state_of(api: "KubernetesApi", settings: RunSettings) -> dict[str, Any]:
+    workload = api.deployment(settings.deployment)
+    hpa = api.hpa(settings.hpa) if settings.hpa else None
+    request = prewarm_of(workload.annotations)
     return {
         "deployment": workload.name, "replicas": workload.replicas, "ready": workload.ready,
-        "floor": floor.least if floor else None, "ceiling": floor.most if floor else None,
+        "min_replicas": hpa.min_replicas if hpa else None, "max_replicas": hpa.max_replicas if hpa else None,
         "paused": is_paused(workload.annotations),
-        "prewarm": str(wanted) if wanted and wanted.until > datetime.now(UTC) else None,
+        "prewarm": str(request) if request and request.until > datetime.now(UTC) else None,
     }  # fmt: skip
 
 
-def last_words(cluster: Keeper, settings: RunSettings) -> dict[str, Any]:
-    """The last word on each Deployment; while releases change, what is kept may be of another form."""
-    kept = cluster.kept(settings.decisions).get(KEY, "") if settings.decisions else ""
+def last_decisions(store: ConfigMapStore, settings: RunSettings) -> dict[str, Any]:
+    """Return the last decision on each Deployment, or why it cannot be read: another release may have stored it."""
+    text = store.read_config_map(settings.decisions).get(KEY, "") if settings.decisions else ""
     try:
-        return {"last": [asdict(entry) for entry in read(kept)[1]] if kept else [], "unreadable": None}
+        return {"last": [asdict(entry) for entry in parse(text)[1]] if text else [], "unreadable": None}
     except JournalError as error:
         return {"last": [], "unreadable": str(error)}
 
 
 @click.command()
 @click.argument("replicas", type=click.IntRange(1))
-@click.option("--for", "duration", required=True, metavar="TIME", help="For how long: 20m, 2h.")
-@_on_release
-def prewarm(replicas: int, duration: str, **where: str | None) -> None:
-    """Ask for at least REPLICAS pods for a while, ahead of a post that is announced."""
-    settings = run_settings(**where)
-    wanted = Wanted(replicas, datetime.now(UTC) + parse_duration(duration))
-    with _cluster(settings) as cluster:
-        floor = cluster.floor(settings.hpa) if settings.hpa else None
-        most = floor.most if floor else settings_from_environment().max_replicas
+@click.option("--for", "duration", required=True, metavar="TIME", help="Duration of the request, as in 20m or 2h.")
+@with_installation
+def prewarm(replicas: int, duration: str, **installation: str | None) -> None:
+    """Ask for at least REPLICAS pods for a while, before an announced post appears."""
+    settings = run_settings(**installation)
+    request = PrewarmRequest(replicas, datetime.now(UTC) + parse_duration(duration))
+    with connected_api(settings) as api:
+        hpa = api.hpa(settings.hpa) if settings.hpa else None
+        most = hpa.max_replicas if hpa else settings_from_environment().max_replicas
         if replicas > most:
-            whose = f"HPA {settings.hpa}" if floor else "LIKEWISE_AUTOSCALER_MAX_REPLICAS"
-            raise click.ClickException(f"{replicas} pods are more than {whose} allows: {most}")
+            limit = f"HPA {settings.hpa}" if hpa else "LIKEWISE_AUTOSCALER_MAX_REPLICAS"
+            raise click.ClickException(f"{replicas} pods are more than {limit} allows: {most}")
         try:
-            cluster.annotate(settings.deployment, {PREWARM: str(wanted)})
+            api.annotate(settings.deployment, updated({PREWARM: str(request)}))
         except ForbiddenError as error:
-            by_hand = f"kubectl annotate deployment {settings.deployment} --overwrite '{PREWARM}={wanted}'"
-            raise click.ClickException(f"{error}; whoever may change it can run: {by_hand}") from error
-    click.echo(f"Deployment {settings.deployment}: at least {wanted}")
+            by_hand = f"kubectl annotate deployment {settings.deployment} --overwrite '{PREWARM}={request}'"
+            raise click.ClickException(f"{error}. Somebody with that permission can run: {by_hand}") from error
+    click.echo(f"Deployment {settings.deployment}: at least {request}")
 
 
-@click.command()
-@_on_release
-def lower(**where: str | None) -> None:
-    """Take the HPA's floor back to the base where no autoscaler has led for a while; for a CronJob."""
-    from autoscaler.controller.reset_floor import lower as lower_floor
+@click.command("reset-floor")
+@with_installation
+def reset_floor(**installation: str | None) -> None:
+    """Set the HPA's minReplicas back to its baseline if no autoscaler has led for a while. A CronJob runs this."""
+    from autoscaler.controller.reset_floor import reset_floor as reset
 
-    settings = run_settings(**where)
-    with _cluster(settings) as cluster, _lease(settings) as records:
-        click.echo(lower_floor(cluster, records.read, settings, settings_from_environment().min_replicas))
-
-
-COMMANDS = (run, explain, status, prewarm, lower)
+    settings = run_settings(**installation)
+    with connected_api(settings) as api, connected_lease(settings) as lease:
+        click.echo(reset(api, lease.read, settings, settings_from_environment().min_replicas))
 
 
-def run_settings(namespace: str | None = None, release: str | None = None) -> RunSettings:
-    """From the environment; what is given goes before it. Raises ConfigurationError."""
-    given = {"namespace": namespace} if namespace else {}
-    if release:  # the names that the chart gives
-        name = release if "likewise" in release else f"{release}-likewise"
-        own = f"{name}-autoscaler"
-        given |= {"deployment": f"{name}-api", "hpa": f"{name}-api", "flushers": f"{name}-flusher"}
-        given |= {"lease": own, "decisions": own}
-    return read_settings(RunSettings, **given)
+@click.command("lower", hidden=True)
+@with_installation
+@click.pass_context
+def lower(context: click.Context, /, **installation: str | None) -> None:
+    """Run `reset-floor`, by its name of the release before this one."""
+    click.echo("Warning: lower was renamed to reset-floor. The old name still works in this release.", err=True)
+    context.invoke(reset_floor, **installation)
+
+
+COMMANDS = (run, explain, status, prewarm, reset_floor, lower)
 
 
 def parse_duration(text: str) -> timedelta:
-    """From `20m`, `90s` or `2h`. Raises click.BadParameter."""
+    """Parse `20m`, `90s` or `2h`. Raises click.BadParameter."""
     found = re.fullmatch(r"(\d{1,6})([smh])", text)
     if not found or not int(found[1]):
-        raise click.BadParameter(f"{text!r} is no time; give it as 90s, 20m or 2h", param_hint="--for")
+        raise click.BadParameter(f"{text!r} is not a duration; write it as 90s, 20m or 2h", param_hint="--for")
     return timedelta(seconds=int(found[1]) * _UNITS_S[found[2]])
-
-
-@contextmanager
-def _cluster(settings: RunSettings) -> "Iterator[Cluster]":
-    from autoscaler.kubernetes.client import Cluster
-    from autoscaler.kubernetes.transport import connect
-
-    with closing(Cluster(connect(settings.namespace, _REQUEST_S))) as cluster:
-        yield cluster
-
-
-@contextmanager
-def _lease(settings: RunSettings) -> "Iterator[LeaseRecords]":
-    from autoscaler.kubernetes.lease import LeaseRecords
-    from autoscaler.kubernetes.transport import connect
-
-    with closing(connect(settings.namespace, _REQUEST_S)) as client:
-        yield LeaseRecords(client, settings.lease)

@@ -1,8 +1,8 @@
-"""What can go wrong, as one tree. A docstring is the default message."""
+"""The errors of the autoscaler, as one tree. The docstring of a class is its default message."""
 
 
 class AutoscalerError(Exception):
-    """The autoscaler could not do what was asked."""
+    """The autoscaler failed."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
@@ -13,15 +13,15 @@ class ConfigurationError(AutoscalerError):
 
 
 class TraceError(AutoscalerError):
-    """A trace can't be read."""
+    """A trace cannot be read."""
 
 
 class SignalsUnavailableError(AutoscalerError):
-    """What the pods tell can't be read."""
+    """The load reports cannot be read."""
 
 
 class ClusterError(AutoscalerError):
-    """The Kubernetes API did not do what was asked."""
+    """A request to the Kubernetes API failed."""
 
 
 class ClusterUnavailableError(ClusterError):
@@ -29,7 +29,7 @@ class ClusterUnavailableError(ClusterError):
 
 
 class RefusedError(ClusterError):
-    """The API server takes it for wrong."""
+    """The API server refused the request as invalid."""
 
 
 class ForbiddenError(ClusterError):
@@ -56,13 +56,13 @@ class ThrottledError(ClusterError):
         self.retry_after_s = retry_after_s
 
 
-class WishError(AutoscalerError):
-    """What a person asked for can't be read."""
+class PrewarmError(AutoscalerError):
+    """The prewarm annotation cannot be read."""
 
 
 class JournalError(AutoscalerError):
-    """What was kept of decisions can't be read."""
+    """The stored decisions cannot be read."""
 
 
 class NotLeadingError(ClusterError):
-    """Another leads by now: nothing was written."""
+    """Another replica leads now. Nothing was written."""

@@ -1,4 +1,7 @@
-"""Settings from the environment, prefix `LIKEWISE_AUTOSCALER_`; units and reasons are in `autoscaler.policy.tuning`."""
+"""Read settings from the environment, with the prefix `LIKEWISE_AUTOSCALER_`.
+
+Units and reasons are in `autoscaler.policy.tuning`.
+"""
 
 from typing import Any, TypeVar
 
@@ -18,6 +21,7 @@ _RENAMED = {
     "FUTURE_S": "MAX_CLOCK_SKEW_S",
     "HOLD_S": "STABILIZATION_S",
     "LEAD_S": "POD_STARTUP_S",
+    "LOST_S": "LEADERLESS_S",
     "PARTIAL_SHARE": "MAX_MISSING_SHARE",
     "RAISE_FACTOR": "MAX_SCALE_UP_FACTOR",
     "RAISE_UTILISATION": "SCALE_UP_UTILIZATION",
@@ -26,6 +30,7 @@ _RENAMED = {
     "RESTART_HOLD_S": "RESTART_STABILIZATION_S",
     "TARGET_UTILISATION": "TARGET_UTILIZATION",
     "WARM_S": "WARMUP_S",
+    "YIELD_S": "BACKOFF_S",
 }
 RENAMED = {PREFIX + old: PREFIX + new for old, new in _RENAMED.items()}
 
@@ -39,19 +44,17 @@ class Settings(Tuning, BaseSettings):
 
 
 def settings_from_environment(**given: Any) -> Settings:
-    """Return the settings; `given` takes precedence over the environment. Raises ConfigurationError.
-
-    An old name of a setting works, with a warning on standard error.
-    """
-    warn(accept_old_names(RENAMED))
+    """Return the constants of the decision. See `read_settings`."""
     return read_settings(Settings, **given)
 
 
 def read_settings(kind: type[T], **given: Any) -> T:
-    """Settings of a kind; `given` goes before the environment.
+    """Return settings of a kind. `given` takes precedence over the environment.
 
-    Raises ConfigurationError naming the variable and what is wrong with it.
+    An old name of a setting works, with a warning on standard error. Raises ConfigurationError, which names the
+    variable and what is wrong with it.
     """
+    warn(accept_old_names(RENAMED))
     prefix = kind.model_config["env_prefix"]
     try:
         return kind(**given)

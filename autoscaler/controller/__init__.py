@@ -1,1 +1,1 @@
-"""The loop that observes, decides and acts."""
+"""Observe, decide and scale, once a second."""

@@ -1,4 +1,4 @@
-"""The last decisions and why, kept in a ConfigMap: readable from anywhere, and by whoever leads next."""
+"""Keep the last decisions and their reasons in a ConfigMap, for people and for the next leader."""
 
 import json
 from collections import deque
@@ -11,14 +11,22 @@ from autoscaler.errors import JournalError
 from autoscaler.policy.decision import Decision
 
 KEY = "decisions.json"
-_CHANGES = 30  # some 20 KB of a ConfigMap's 1 MB: the rise and the release of a post
-_AT_LEAST_S = 2.0  # between two writes while much changes: `explain` is for people
-_AT_MOST_S = 15.0  # between two writes while nothing changes: how old the last word may be
+# Some 20 KB of a ConfigMap's 1 MB: enough for the rise and the fall of a viral post.
+_MAX_CHANGES = 30
+# The pause between two writes while much changes. People read the journal, and need no more.
+_MIN_INTERVAL_S = 2.0
+# The pause between two writes while nothing changes: the maximum age of the last decision.
+_MAX_INTERVAL_S = 15.0
+# Fields of the release before this one.
+_OLD_FIELDS = {"done": "action", "held_back": "suppressed_by"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A decision on a Deployment: what was asked for and why, and what was `done`, or what `held_back` says instead."""
+    """A decision on a Deployment.
+
+    `action` says what was done. `suppressed_by` says why nothing may be done, or is empty.
+    """
 
     at: str
     by: str
@@ -30,89 +38,91 @@ class Entry:
     capacity: float
     candidates: Mapping[str, int]
     demand: Mapping[str, float]
-    done: str = ""
-    held_back: str = ""
+    action: str = ""
+    suppressed_by: str = ""
 
     @property
     def is_change(self) -> bool:
-        """Whether anything was done, or would have been."""
-        return bool(self.done) or self.replicas != self.current
+        """Return whether a change was made, or would have been."""
+        return bool(self.action) or self.replicas != self.current
 
     @property
-    def stand(self) -> tuple[int, int, str]:
-        """How it stands, whatever the figures: what is there, what is wanted, and what holds it back."""
-        return self.current, self.replicas, self.held_back.partition(":")[0]
+    def summary(self) -> tuple[int, int, str]:
+        """Return the present number, the wanted number, and what suppresses the change, without figures."""
+        return self.current, self.replicas, self.suppressed_by.partition(":")[0]
 
 
-def entry_of(decision: Decision, *, by: str, deployment: str, done: str, held_back: str) -> Entry:
-    """Of a decision that was made now."""
+def entry_of(decision: Decision, *, by: str, deployment: str, action: str, suppressed_by: str) -> Entry:
+    """Build the entry of a decision that was made now."""
     return Entry(
         at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", by=by, deployment=deployment, replicas=decision.replicas,
         current=decision.current, reason=decision.reason, limit=decision.limit, capacity=round(decision.capacity, 1),
         candidates=dict(decision.candidates), demand={k: round(v, 1) for k, v in asdict(decision.demand).items()},
-        done=done, held_back=held_back,
+        action=action, suppressed_by=suppressed_by,
     )  # fmt: skip
 
 
-class Keeper(Protocol):
-    """See `autoscaler.kubernetes.client.Cluster`."""
+class ConfigMapStore(Protocol):
+    """See `autoscaler.kubernetes.client.KubernetesApi`."""
 
-    def kept(self, name: str) -> Mapping[str, str]: ...
+    def read_config_map(self, name: str) -> Mapping[str, str]:
+        """Return the data of a ConfigMap."""
 
-    def keep(self, name: str, data: Mapping[str, str]) -> None: ...
+    def write_config_map(self, name: str, data: Mapping[str, str]) -> None:
+        """Set entries of a ConfigMap."""
 
 
 class Journal:
-    """The last changes, and the last word on each Deployment. `name` is of the ConfigMap, '' for none."""
+    """The last changes, and the last decision on each Deployment. Without a ConfigMap's `name` it stores nothing."""
 
-    def __init__(self, keeper: Keeper, name: str) -> None:
-        self._keeper, self._name = keeper, name
-        self._changes: deque[Entry] = deque(maxlen=_CHANGES)
+    def __init__(self, store: ConfigMapStore, name: str) -> None:
+        self._store, self._name = store, name
+        self._changes: deque[Entry] = deque(maxlen=_MAX_CHANGES)
         self._last: dict[str, Entry] = {}
-        self._kept_at = float("-inf")
+        self._written_at = float("-inf")
         self._has_news = False
 
-    def note(self, entry: Entry) -> None:
-        """Remember a decision; held-back ones of which the same is known already only as the last word."""
+    def add(self, entry: Entry) -> None:
+        """Add a decision. A suppressed one that repeats the last only replaces it."""
         before = self._last.get(entry.deployment)
-        repeated = before is not None and not entry.done and before.stand == entry.stand
-        if entry.is_change and not repeated:
+        is_repeated = before is not None and not entry.action and before.summary == entry.summary
+        if entry.is_change and not is_repeated:
             self._changes.append(entry)
             self._has_news = True
         self._last[entry.deployment] = entry
 
-    def resume(self) -> None:
-        """Go on from what another has kept; what can't be read is left. Raises ClusterError's kinds."""
+    def restore(self) -> None:
+        """Continue with the changes that the leader before stored, if they can be read. Raises ClusterError's kinds."""
         if not self._name:
             return
         try:
-            changes, _ = read(self._keeper.kept(self._name).get(KEY, ""))
+            changes, _ = parse(self._store.read_config_map(self._name).get(KEY, ""))
         except JournalError:
             return
         self._changes.clear()
         self._changes.extend(changes)
 
-    def keep(self, now: float) -> None:
-        """Write it where there is news, or it is time. Raises ClusterError's kinds."""
-        if self._name and now - self._kept_at >= (_AT_LEAST_S if self._has_news else _AT_MOST_S):
-            self._kept_at = now
-            self._keeper.keep(self._name, {KEY: self.text()})
+    def save(self, now: float) -> None:
+        """Write the ConfigMap if there is news, or if it is old. Raises ClusterError's kinds."""
+        interval_s = _MIN_INTERVAL_S if self._has_news else _MAX_INTERVAL_S
+        if self._name and now - self._written_at >= interval_s:
+            self._written_at = now
+            self._store.write_config_map(self._name, {KEY: self._text()})
             self._has_news = False
 
-    def text(self) -> str:
-        """As it is kept."""
+    def _text(self) -> str:
         last = [asdict(entry) for entry in self._last.values()]
         return json.dumps({"last": last, "changes": [asdict(entry) for entry in self._changes]})
 
 
-def read(text: str) -> tuple[list[Entry], list[Entry]]:
-    """The changes, oldest first, and the last word on each Deployment. Raises JournalError."""
+def parse(text: str) -> tuple[list[Entry], list[Entry]]:
+    """Return the changes, oldest first, and the last decision on each Deployment. Raises JournalError."""
     try:
-        kept = json.loads(text)
-        return _entries(kept["changes"]), _entries(kept["last"])
+        stored = json.loads(text)
+        return _entries(stored["changes"]), _entries(stored["last"])
     except (ValueError, KeyError, TypeError) as error:
-        raise JournalError(f"the decisions that were kept can't be read: {error}") from error
+        raise JournalError(f"the stored decisions cannot be read: {error}") from error
 
 
 def _entries(found: Iterable[Mapping[str, Any]]) -> list[Entry]:
-    return [Entry(**one) for one in found]
+    return [Entry(**{_OLD_FIELDS.get(name, name): value for name, value in one.items()}) for one in found]

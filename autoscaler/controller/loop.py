@@ -1,177 +1,147 @@
-"""The rounds: each second signals are read, decisions made, and done by whoever leads. All else goes on without."""
+"""Run the rounds: read the load reports each second, and reconcile each Deployment."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 
 import structlog
 
 from autoscaler.controller.journal import Journal
 from autoscaler.controller.metrics import Metrics
-from autoscaler.controller.observe import wish_trouble
-from autoscaler.controller.reconcile import Moment, Steered, Step
+from autoscaler.controller.reconcile import Outcome, Reconciler, Tick
+from autoscaler.controller.report import OutcomeReporter
 from autoscaler.errors import ClusterError, SignalsUnavailableError, ThrottledError
-from autoscaler.kubernetes.annotations import is_paused, prewarm_of
-from autoscaler.kubernetes.events import Events
-from autoscaler.signals.signals import Signals, Source
+from autoscaler.kubernetes.events import EventRecorder
+from autoscaler.signals.signals import Signals, SignalSource
 
 log = structlog.get_logger(__name__)
-DRY_RUN = "dry run"
-_BEAT_EVERY_S = 1.0
-STUCK_S = 30.0  # each wait for a server has a limit; a round that takes so long will not end
+_HEARTBEAT_S = 1.0
+# Every wait for a server has a timeout. A round that takes longer than this will never end.
+_STUCK_AFTER_S = 30.0
 
 
 def wall_clock() -> datetime:
-    """The time by this machine's clock."""
+    """Return the time by this machine's clock."""
     return datetime.now(UTC)
 
 
 @dataclass(slots=True)
-class Loop:
-    """Rounds over what is `steered`, by Deployment. `why_not` says why nothing may be done, '' where it may."""
+class ControlLoop:
+    """Rounds over the `reconcilers`, by Deployment.
 
-    source: Source
-    steered: Mapping[str, Steered]
+    `suppressed_by` returns why this replica may not write, or an empty string. A failure ends one part of a round only:
+    the other Deployment and the next round go on. `first_error` is the first failure of the last round.
+    """
+
+    source: SignalSource
+    reconcilers: Mapping[str, Reconciler]
     journal: Journal
-    events: Events
+    events: EventRecorder
     metrics: Metrics
-    why_not: Callable[[], str]
+    suppressed_by: Callable[[], str]
     every_s: float
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], datetime] = wall_clock
-    _beat_s: float = field(default_factory=time.monotonic)
-    trouble: str = ""  # the first that went wrong in the last round
-    _led: bool = False
-    _steps: dict[str, Step] = field(default_factory=dict)
+    first_error: str = ""
+    _heartbeat_at: float = field(default_factory=time.monotonic)
+    _has_restored: bool = False
+    _outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def run(self, stopped: Event, rounds: int = 0) -> None:
-        """Until `stopped`, or for so many rounds; 0: without end."""
+        """Run until `stopped` is set, or for a number of rounds. 0 means without end."""
         done, pause_s = 0, 0.0
-        while not self._is_over(stopped, pause_s):
+        while not self._wait(stopped, pause_s):
             began = self.clock()
-            later_s = self.round()
+            retry_after_s = self.run_round()
             self.metrics.round_s.observe(self.clock() - began)
             done += 1
             if done == rounds:
                 return
-            pause_s = max(later_s, self.every_s / 10, self.every_s - (self.clock() - began))
+            pause_s = max(retry_after_s, self.every_s / 10, self.every_s - (self.clock() - began))
 
-    def _is_over(self, stopped: Event, pause_s: float) -> bool:
-        """Wait for the next round, with a sign of life each second: to wait as one is told is no standing still."""
+    def is_live(self) -> bool:
+        """Return whether rounds go on."""
+        return time.monotonic() - self._heartbeat_at < _STUCK_AFTER_S
+
+    def run_round(self) -> float:
+        """Run one round, and return the seconds for which the API server asks to be left alone."""
+        self.first_error = ""
+        tick = Tick(self.clock(), self.wall(), self._read_signals(), self.suppressed_by())
+        self.metrics.leading.set(not tick.suppressed_by)
+        retry_after_s = 0.0
+        if not tick.suppressed_by and not self._has_restored:
+            retry_after_s = self._attempt("decisions", self._restore, tick.now)
+        for deployment, reconciler in self.reconcilers.items():
+            reconcile = partial(self._reconcile, reconciler, tick)
+            retry_after_s = max(retry_after_s, self._attempt(deployment, reconcile, tick.now))
+        if tick.suppressed_by:
+            self._has_restored = False
+        elif self._has_restored:
+            save = partial(self.journal.save, tick.now)
+            retry_after_s = max(retry_after_s, self._attempt("decisions", save, tick.now))
+        return retry_after_s
+
+    def _wait(self, stopped: Event, pause_s: float) -> bool:
+        """Wait for the next round, and return whether the loop was stopped.
+
+        The heartbeat goes on meanwhile, because a long pause that the API server asks for is no hang.
+        """
         until = time.monotonic() + pause_s
-        while not stopped.wait(min(_BEAT_EVERY_S, max(0.0, until - time.monotonic()))):
-            self._beat_s = time.monotonic()
-            if self._beat_s >= until:
+        while not stopped.wait(min(_HEARTBEAT_S, max(0.0, until - time.monotonic()))):
+            self._heartbeat_at = time.monotonic()
+            if self._heartbeat_at >= until:
                 return False
         return True
 
-    def is_live(self) -> bool:
-        """Whether rounds go on."""
-        return time.monotonic() - self._beat_s < STUCK_S
+    def _restore(self) -> None:
+        self.journal.restore()
+        self._has_restored = True
 
-    def round(self) -> float:
-        """One round. What goes wrong is said; the seconds for which the API server wants to be left alone."""
-        self.trouble = ""
-        moment = Moment(self.clock(), self.wall(), self._signals(), self.why_not())
-        self.metrics.leading.set(not moment.why_not)
-        later_s = 0.0
-        if not moment.why_not and not self._led:
-            later_s = self._attempt("decisions", self._take_over, moment.now)
-        for deployment, steered in self.steered.items():
-            later_s = max(later_s, self._attempt(deployment, lambda one=steered: self._step(one, moment), moment.now))  # type: ignore[misc]
-        if moment.why_not:
-            self._led = False
-        elif self._led:
-            later_s = max(later_s, self._attempt("decisions", lambda: self.journal.keep(moment.now), moment.now))
-        return later_s
-
-    def _take_over(self) -> None:
-        self.journal.resume()
-        self._led = True
-
-    def _signals(self) -> Signals:
+    def _read_signals(self) -> Signals:
         now = self.clock()
         try:
             signals = self.source.read(now)
         except SignalsUnavailableError as error:
-            self.trouble = str(error)
-            self.metrics.troubles.labels("signals").inc()
-            self.events.say(None, "SignalsUnavailable", str(error), now, warning=True)
+            self.first_error = str(error)
+            self.metrics.errors.labels("signals").inc()
+            self.events.record(None, "SignalsUnavailable", str(error), now, warning=True)
             signals = Signals()
         else:
-            self.events.say(None, "SignalsUnavailable", "", now)
-        self.metrics.heard.set(len(signals.pods))
+            self.events.record(None, "SignalsUnavailable", "", now)
+        self.metrics.reporting_pods.set(len(signals.pods))
         return signals
 
-    def _attempt(self, what: str, call: Callable[[], None], now: float) -> float:
-        """The seconds for which the API server wants to be left alone."""
+    def _attempt(self, part: str, call: Callable[[], None], now: float) -> float:
+        """Do a part of a round, and return the seconds for which the API server asks to be left alone."""
         try:
             call()
         except ThrottledError as error:
-            self.metrics.troubles.labels("throttled").inc()
-            self.events.say(None, f"Throttled {what}", str(error), now, warning=True)
+            self.metrics.errors.labels("throttled").inc()
+            self.events.record(None, f"Throttled {part}", str(error), now, warning=True)
             return error.retry_after_s
         except ClusterError as error:
-            self._tell_trouble(what, error, now)
-        except Exception as error:  # of one Deployment: the other, and the next round, must not end with it
-            self.trouble = self.trouble or repr(error)
-            self.metrics.troubles.labels("unexpected").inc()
-            log.exception("round failed", part=what)
+            self._record_error(part, error, now)
+        except Exception as error:
+            # A bug in one Deployment's part must not end the other's.
+            self.first_error = self.first_error or repr(error)
+            self.metrics.errors.labels("unexpected").inc()
+            log.exception("round failed", part=part)
         return 0.0
 
-    def _tell_trouble(self, what: str, error: ClusterError, now: float) -> None:
-        """One Event a kind: its figures are others each second of a ramp."""
-        self.trouble = self.trouble or str(error)
-        kind, step = type(error).__name__, self._steps.get(what)
-        self.metrics.troubles.labels(kind.removesuffix("Error").lower()).inc()
-        about = step.seen.about if step else None
-        self.events.say(about, "CannotScale", str(error), now, warning=True, topic=kind)
+    def _record_error(self, part: str, error: ClusterError, now: float) -> None:
+        self.first_error = self.first_error or str(error)
+        kind, outcome = type(error).__name__, self._outcomes.get(part)
+        self.metrics.errors.labels(kind.removesuffix("Error").lower()).inc()
+        subject = outcome.state.subject if outcome else None
+        # While demand rises, the figures of the message change each second. One Event per kind is enough.
+        self.events.record(subject, "CannotScale", str(error), now, warning=True, topic=kind)
 
-    def _step(self, steered: Steered, moment: Moment) -> None:
-        step = steered.step(moment)
-        entry, name = step.entry, step.entry.deployment
-        self._steps[name] = step
-        if not moment.why_not:
-            self.journal.note(entry)
-        self.metrics.seen(step.seen, entry.replicas)
-        self.metrics.blind.labels(name).set(step.blind)
-        if entry.done:
-            self.metrics.acts.labels(name).inc()
-            log.info("scaled", deployment=name, done=entry.done, reason=entry.reason, limit=entry.limit)
-        elif entry.replicas != entry.current:
-            self.metrics.held_back.labels(name).inc()
-        if moment.why_not == DRY_RUN:
-            would = f"would go from {entry.current} to {entry.replicas}: {entry.reason}"
-            self.events.say(step.seen.about, "DryRun", would, moment.now, topic=f"{entry.replicas} {entry.limit}")
-        self._tell(step, moment)
-
-    def _tell(self, step: Step, moment: Moment) -> None:
-        """Events, and the same in the log. Only what changed is said, and a trouble that goes on."""
-        seen, entry, now = step.seen, step.entry, moment.now
-        about = seen.about
-        if entry.done:
-            self.events.say(about, "Scaled", f"{entry.done}: {entry.reason}", now)
-        if edit := seen.edit:
-            what = "minReplicas" if seen.floor else "replicas"
-            after = ", then kept as the base" if seen.floor else ""
-            text = f"{what} was set from {edit.before} to {edit.value} by {edit.by}"
-            self.events.say(about, "EditedByOther", f"{text}: left alone for {seen.left_alone_s:.0f} s{after}", now)
-        self.events.say(about, "Blind", entry.reason if step.blind else "", now, warning=True, topic="blind")
-        for found in (about, None):
-            self.events.say(found, "CannotScale", "", now)
-        self._tell_wishes(step, moment)
-
-    def _tell_wishes(self, step: Step, moment: Moment) -> None:
-        workload, about, now = step.seen.workload, step.seen.about, moment.now
-        paused = is_paused(workload.annotations)
-        self.metrics.paused.labels(workload.name).set(paused)
-        self.events.say(
-            about, "Paused", "paused by the annotation likewise/paused: nothing is changed" if paused else "", now
-        )
-        trouble = wish_trouble(workload)
-        self.events.say(about, "PrewarmRefused", trouble, now, warning=True)
-        wanted = None if trouble else prewarm_of(workload.annotations)
-        ahead = wanted is not None and wanted.until > moment.wall
-        self.events.say(about, "Prewarmed", f"people asked for {wanted}" if ahead else "", now)
+    def _reconcile(self, reconciler: Reconciler, tick: Tick) -> None:
+        outcome = reconciler.reconcile(tick)
+        self._outcomes[outcome.entry.deployment] = outcome
+        if not tick.suppressed_by:
+            self.journal.add(outcome.entry)
+        OutcomeReporter(self.events, self.metrics).report(outcome, tick)

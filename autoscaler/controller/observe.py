@@ -1,4 +1,4 @@
-"""From a target and the signals to what the decision looks at."""
+"""Turn the state of a target and the load reports into the input of a decision."""
 
 import math
 from collections import deque
@@ -10,41 +10,43 @@ from typing import Protocol
 
 import structlog
 
-from autoscaler.errors import ClusterError, WishError
+from autoscaler.errors import ClusterError, PrewarmError
 from autoscaler.kubernetes.annotations import prewarm_of
 from autoscaler.kubernetes.objects import Workload
-from autoscaler.kubernetes.targets import Seen
+from autoscaler.kubernetes.targets import TargetState
 from autoscaler.policy.observation import FlusherObservation, Observation, Prewarm
 from autoscaler.policy.tuning import Tuning
 from autoscaler.signals.signals import Signals
 
 log = structlog.get_logger(__name__)
-_CLOCKS_S = 5.0  # by which this machine's clock may be ahead of the API server's, which dates pods
+# The API server dates pods. This machine's clock may be ahead of its clock by so much.
+_CLOCK_SKEW_S = 5.0
 
 
-class Pods(Protocol):
-    """See `autoscaler.kubernetes.client.Cluster`."""
+class PodApi(Protocol):
+    """See `autoscaler.kubernetes.client.KubernetesApi`."""
 
-    def lead_times_s(self, workload: Workload, since: datetime) -> list[float]: ...
+    def pod_startup_times_s(self, workload: Workload, since: datetime) -> list[float]:
+        """Return the startup times of the pods that were created after `since`."""
 
 
 @dataclass(slots=True)
-class Expected:
-    """How many pods must have spoken: as many as have been ready for the last `within_s` seconds.
+class ExpectedPods:
+    """The number of pods that must report: those that have been ready for the last `within_s` seconds.
 
-    Those that are not asked for any more are on their way out: a Deployment's status counts them until all are gone.
+    Pods above the desired number are terminating, although a Deployment's status still counts them as ready.
     """
 
     within_s: float
     _ready: deque[tuple[float, int]]
 
     @classmethod
-    def within(cls, within_s: float) -> "Expected":
-        """Of no look yet."""
+    def within(cls, within_s: float) -> "ExpectedPods":
+        """Create one without observations."""
         return cls(within_s, deque())
 
-    def look(self, now: float, workload: Workload) -> int:
-        """With a look of now; nobody is expected before looks go back that far."""
+    def observe(self, now: float, workload: Workload) -> int:
+        """Add an observation, and return the number. It is 0 until observations go back `within_s` seconds."""
         self._ready.append((now, min(workload.ready, workload.replicas)))
         while len(self._ready) > 1 and self._ready[1][0] <= now - self.within_s:
             self._ready.popleft()
@@ -52,77 +54,84 @@ class Expected:
 
 
 @dataclass(slots=True)
-class Lead:
-    """The time from a pod's creation to its readiness, measured once the pods of a raise are ready."""
+class PodStartupTimer:
+    """Measures the time from a pod's creation to its readiness, once the pods of a scale-up are ready."""
 
-    pods: Pods
+    pods: PodApi
     wall: Callable[[], datetime]
     _since: datetime | None = None
     _wanted: int = 0
 
-    def raised(self, wanted: int) -> None:
-        """So many were asked for now."""
-        self._since = self._since or datetime.fromtimestamp(self.wall().timestamp() - _CLOCKS_S, UTC)
+    def start(self, wanted: int) -> None:
+        """Begin a measurement: the Deployment was scaled up to `wanted` pods now."""
+        self._since = self._since or datetime.fromtimestamp(self.wall().timestamp() - _CLOCK_SKEW_S, UTC)
         self._wanted = wanted
 
-    def look(self, workload: Workload) -> float | None:
-        """A measurement, once after each raise; else None, also where pods can't be listed then."""
+    def measure(self, workload: Workload) -> float | None:
+        """Return the median in seconds once after each scale-up, else None. Return None if pods cannot be listed."""
         if self._since is None or workload.ready < min(self._wanted, workload.replicas):
             return None
         since, self._since = self._since, None
         try:
-            leads = self.pods.lead_times_s(workload, since)
+            times_s = self.pods.pod_startup_times_s(workload, since)
         except ClusterError as error:
-            log.warning("lead time not measured: the one from before counts", reason=str(error))
+            log.warning("pod startup not measured: the last measurement stays in use", reason=str(error))
             return None
-        return median(leads) if leads else None
+        return median(times_s) if times_s else None
 
 
-def observed(
-    seen: Seen, signals: Signals, now: float, wall: datetime, tuning: Tuning, *, expected: int, lead_s: float | None
+def build_observation(
+    state: TargetState,
+    signals: Signals,
+    now: float,
+    wall: datetime,
+    tuning: Tuning,
+    *,
+    expected: int,
+    pod_startup_s: float | None,
 ) -> Observation:
-    """What the decision on API pods looks at. A wish that can't be read is none: see `wish_trouble`."""
+    """Build the input of the decision on API pods. A prewarm that cannot be read is ignored; see `prewarm_error`."""
     return Observation(
-        replicas=seen.workload.replicas,
-        min_replicas=seen.floor.least if seen.floor else None,
+        replicas=state.workload.replicas,
+        min_replicas=state.hpa.min_replicas if state.hpa else None,
         expected=expected,
         pods=signals.pods,
         posts=signals.posts,
-        pod_startup_s=lead_s,
+        pod_startup_s=pod_startup_s,
         pending=_pending(signals, now, tuning),
-        prewarm=_prewarm(seen.workload, now, wall),
+        prewarm=_prewarm(state.workload, now, wall),
     )
 
 
+def build_flusher_observation(state: TargetState, signals: Signals) -> FlusherObservation:
+    """Build the input of the decision on flushers."""
+    replicas, ready, backlog = state.workload.replicas, state.workload.ready, signals.backlog
+    if backlog is None:
+        return FlusherObservation(replicas, ready, None)
+    return FlusherObservation(replicas, ready, backlog.at, backlog.pending, backlog.age_s, backlog.stored_per_s)
+
+
+def prewarm_error(workload: Workload) -> str:
+    """Return why the prewarm annotation cannot be followed, or an empty string."""
+    try:
+        prewarm_of(workload.annotations)
+    except PrewarmError as error:
+        return str(error)
+    return ""
+
+
 def _pending(signals: Signals, now: float, tuning: Tuning) -> float | None:
-    """Likes that wait for Postgres, where that was told lately and can be."""
+    """Return the likes that wait for Postgres, or None if the report is old or impossible."""
     backlog = signals.backlog
     if backlog is None or not -tuning.max_clock_skew_s <= now - backlog.at <= tuning.stale_s:
         return None
     return backlog.pending if 0 <= backlog.pending < math.inf else None
 
 
-def flushers_observed(seen: Seen, signals: Signals) -> FlusherObservation:
-    """What the decision on flushers looks at."""
-    replicas, ready, backlog = seen.workload.replicas, seen.workload.ready, signals.backlog
-    if backlog is None:
-        return FlusherObservation(replicas, ready, None)
-    return FlusherObservation(replicas, ready, backlog.at, backlog.pending, backlog.age_s, backlog.settled)
-
-
-def wish_trouble(workload: Workload) -> str:
-    """Why what a person asked for can't be followed, or ''."""
-    try:
-        prewarm_of(workload.annotations)
-    except WishError as error:
-        return str(error)
-    return ""
-
-
 def _prewarm(workload: Workload, now: float, wall: datetime) -> Prewarm | None:
-    """Its end on the clock of `now`."""
+    """Return the prewarm with its end on the clock of `now`."""
     try:
-        wanted = prewarm_of(workload.annotations)
-    except WishError:
+        request = prewarm_of(workload.annotations)
+    except PrewarmError:
         return None
-    return Prewarm(wanted.replicas, now + (wanted.until - wall).total_seconds()) if wanted else None
+    return Prewarm(request.replicas, now + (request.until - wall).total_seconds()) if request else None

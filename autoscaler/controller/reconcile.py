@@ -1,4 +1,4 @@
-"""One round for one Deployment: look, decide, and do it where that is allowed."""
+"""Reconcile one Deployment: observe it, decide, and apply the decision if that is allowed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,136 +8,161 @@ from typing import Protocol
 
 from autoscaler.controller.journal import Entry, entry_of
 from autoscaler.controller.metrics import Metrics
-from autoscaler.controller.observe import Expected, Lead, flushers_observed, observed
+from autoscaler.controller.observe import (
+    ExpectedPods,
+    PodStartupTimer,
+    build_flusher_observation,
+    build_observation,
+)
 from autoscaler.errors import ConflictError
 from autoscaler.kubernetes.annotations import is_paused
-from autoscaler.kubernetes.targets import Seen, Target
+from autoscaler.kubernetes.targets import ScaleTarget, TargetState
 from autoscaler.policy.decision import Decision, State
 from autoscaler.policy.flushers import decide_flushers
 from autoscaler.policy.policy import decide
 from autoscaler.policy.tuning import Tuning
 from autoscaler.signals.signals import Signals
 
-_TRIES = 4  # of a round: what has changed since it was read is read again, as each pod that gets ready changes it
+# Each pod that becomes ready changes its Deployment, so a conflict is observed and decided again in the same round.
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When a round is, by both clocks, and what was told. `why_not` says why nothing may be done, '' where it may."""
+class Tick:
+    """The time of a round by both clocks, and what was read.
+
+    `suppressed_by` says why this replica may not write, or is empty.
+    """
 
     now: float
     wall: datetime
     signals: Signals
-    why_not: str = ""
+    suppressed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What a round came to."""
+class Outcome:
+    """The result of a round for one Deployment. `no_data` is true if there was no recent load report."""
 
-    seen: Seen
+    state: TargetState
     entry: Entry
-    blind: bool = False
+    no_data: bool = False
 
 
-class Steered(Protocol):
-    """A Deployment that is steered."""
+class Reconciler(Protocol):
+    """A Deployment that the autoscaler scales."""
 
-    def step(self, moment: Moment) -> Step:
-        """One round. Raises ClusterError's kinds."""
+    def reconcile(self, tick: Tick) -> Outcome:
+        """Do one round. Raises ClusterError's kinds."""
 
 
-class ApiPods:
-    """Steers the API's pods."""
+class ApiPodsReconciler:
+    """Scales the API pods."""
 
-    def __init__(self, target: Target, lead: Lead, tuning: Tuning, metrics: Metrics, me: str) -> None:
-        self._target, self._lead, self._tuning, self._metrics, self._me = target, lead, tuning, metrics, me
-        self._expected = Expected.within(tuning.stale_s)
+    def __init__(
+        self, target: ScaleTarget, timer: PodStartupTimer, tuning: Tuning, metrics: Metrics, identity: str
+    ) -> None:
+        self._target, self._timer, self._tuning = target, timer, tuning
+        self._metrics, self._identity = metrics, identity
+        self._expected = ExpectedPods.within(tuning.stale_s)
         self._state = State()
-        self._lead_s: float | None = None  # measured, and not yet in the state
+        # The last measurement that no decision has used yet.
+        self._pod_startup_s: float | None = None
 
-    def step(self, moment: Moment) -> Step:
-        """See `Steered`. Lead times are asked for last: no raise waits for them, nor ends with them."""
-        before, lead_s = self._state, self._lead_s
-        step = _step(
-            self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, lead_s, seen, moment)
+    def reconcile(self, tick: Tick) -> Outcome:
+        """See `Reconciler`. Pods are listed last, so that no scale-up waits for the list or fails with it."""
+        # An attempt that meets a conflict must not leave its state behind.
+        before, pod_startup_s = self._state, self._pod_startup_s
+        outcome = _reconcile(
+            self._target,
+            tick,
+            self._metrics,
+            self._identity,
+            lambda state: self._decide(before, pod_startup_s, state, tick),
         )
-        self._measure(step)
-        return step
+        self._measure(outcome)
+        return outcome
 
-    def _measure(self, step: Step) -> None:
-        self._lead_s = self._lead.look(step.seen.workload)
-        if self._lead_s is not None:
-            self._metrics.lead.set(self._lead_s)
-        if step.entry.replicas > step.entry.current and not step.entry.held_back:
-            self._lead.raised(step.entry.replicas)
+    def _measure(self, outcome: Outcome) -> None:
+        self._pod_startup_s = self._timer.measure(outcome.state.workload)
+        if self._pod_startup_s is not None:
+            self._metrics.pod_startup.set(self._pod_startup_s)
+        if outcome.entry.replicas > outcome.entry.current and not outcome.entry.suppressed_by:
+            self._timer.start(outcome.entry.replicas)
 
-    def _decide(self, before: State, lead_s: float | None, seen: Seen, moment: Moment) -> Decision:
-        expected = self._expected.look(moment.now, seen.workload)
-        observation = observed(
-            seen, moment.signals, moment.now, moment.wall, self._tuning, expected=expected, lead_s=lead_s
+    def _decide(self, before: State, pod_startup_s: float | None, state: TargetState, tick: Tick) -> Decision:
+        expected = self._expected.observe(tick.now, state.workload)
+        observation = build_observation(
+            state, tick.signals, tick.now, tick.wall, self._tuning, expected=expected, pod_startup_s=pod_startup_s
         )
         began = perf_counter()
-        decision = decide(before, observation, moment.now, _within(self._tuning, seen))
+        decision = decide(before, observation, tick.now, _bounded(self._tuning, state))
         self._metrics.decision_s.observe(perf_counter() - began)
-        self._metrics.decided(decision)
-        self._state, self._lead_s = decision.state, None
+        self._metrics.show_decision(decision)
+        self._state, self._pod_startup_s = decision.state, None
         return decision
 
 
-class Flushers:
-    """Steers the flushers."""
+class FlushersReconciler:
+    """Scales the flushers."""
 
-    def __init__(self, target: Target, tuning: Tuning, metrics: Metrics, me: str) -> None:
-        self._target, self._tuning, self._metrics, self._me = target, tuning, metrics, me
+    def __init__(self, target: ScaleTarget, tuning: Tuning, metrics: Metrics, identity: str) -> None:
+        self._target, self._tuning, self._metrics, self._identity = target, tuning, metrics, identity
         self._state = State()
 
-    def step(self, moment: Moment) -> Step:
-        """See `Steered`."""
+    def reconcile(self, tick: Tick) -> Outcome:
+        """See `Reconciler`."""
         before = self._state
-        return _step(self._target, moment, self._metrics, self._me, lambda seen: self._decide(before, seen, moment))
+        return _reconcile(
+            self._target, tick, self._metrics, self._identity, lambda state: self._decide(before, state, tick)
+        )
 
-    def _decide(self, before: State, seen: Seen, moment: Moment) -> Decision:
-        decision = decide_flushers(before, flushers_observed(seen, moment.signals), moment.now, self._tuning)
+    def _decide(self, before: State, state: TargetState, tick: Tick) -> Decision:
+        observation = build_flusher_observation(state, tick.signals)
+        decision = decide_flushers(before, observation, tick.now, self._tuning)
         self._state = decision.state
         return decision
 
 
-def _step(target: Target, moment: Moment, metrics: Metrics, me: str, decision_on: Callable[[Seen], Decision]) -> Step:
-    """Look, decide and do it; once more where what was looked at has changed meanwhile."""
-    if moment.why_not:
-        target.left()
-    for left in reversed(range(_TRIES)):
-        seen = target.look(moment.now)
-        decision = decision_on(seen)
-        held_back = moment.why_not or held_back_by(seen)
+def _reconcile(
+    target: ScaleTarget, tick: Tick, metrics: Metrics, identity: str, decide_on: Callable[[TargetState], Decision]
+) -> Outcome:
+    """Observe, decide and apply. Start over if the target has changed in between."""
+    if tick.suppressed_by:
+        target.stop_leading()
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        state = target.observe(tick.now)
+        decision = decide_on(state)
+        suppressed_by = tick.suppressed_by or _suppression_of(state)
         try:
-            done = "" if held_back else target.act(seen, decision.replicas)
+            action = "" if suppressed_by else target.apply(state, decision.replicas)
         except ConflictError:
             metrics.conflicts.inc()
-            if left:
+            if attempts_left:
                 continue
             raise
-        entry = entry_of(decision, by=me, deployment=target.deployment, done=done, held_back=held_back)
-        return Step(seen, entry, blind=decision.limit == "no_data")
-    raise AssertionError("unreachable: the last try returns or raises")
+        entry = entry_of(
+            decision, by=identity, deployment=target.deployment, action=action, suppressed_by=suppressed_by
+        )
+        return Outcome(state, entry, no_data=decision.limit == "no_data")
+    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def held_back_by(seen: Seen) -> str:
-    """Why what was decided may not be done to what was seen, or ''."""
-    if is_paused(seen.workload.annotations):
+def _suppression_of(state: TargetState) -> str:
+    """Return why the decision may not be applied to this target, or an empty string."""
+    if is_paused(state.workload.annotations):
         return "paused by people"
-    if seen.workload.replicas == 0:
-        return "the Deployment is scaled to 0: somebody has switched it off"
-    if seen.left_alone_s > 0:
-        return f"another has changed it: left alone for {seen.left_alone_s:.0f} s yet"
+    if state.workload.replicas == 0:
+        return "the Deployment has 0 replicas: somebody has switched it off"
+    if state.backoff_left_s > 0:
+        return f"changed by somebody else: left alone for {state.backoff_left_s:.0f} s more"
     return ""
 
 
-def _within(tuning: Tuning, seen: Seen) -> Tuning:
-    """The HPA's ceiling is the most, and the least is the own base or what others set, whichever is more."""
-    if seen.floor is None:
+def _bounded(tuning: Tuning, state: TargetState) -> Tuning:
+    """Limit the bounds by the HPA: its `maxReplicas`, and the baseline that somebody else set."""
+    if state.hpa is None:
         return tuning
-    most = min(tuning.max_replicas, seen.floor.most)
-    least = min(max(tuning.min_replicas, seen.base), most)
+    most = min(tuning.max_replicas, state.hpa.max_replicas)
+    least = min(max(tuning.min_replicas, state.baseline), most)
     return tuning.model_copy(update={"min_replicas": least, "max_replicas": most})

@@ -1,1 +1,1 @@
-"""What is read from Kubernetes and written to it."""
+"""Read and write Kubernetes objects. Only `transport` imports the Kubernetes client."""

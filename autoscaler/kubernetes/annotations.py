@@ -1,18 +1,33 @@
-"""What people ask for by annotations of the API's Deployment: pods ahead of a post, or a pause. Pure."""
+"""The autoscaler's annotations: requests of people at the API's Deployment, and its own notes at the HPA. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from autoscaler.errors import WishError
+from autoscaler.errors import PrewarmError
 
-PREWARM = "likewise/prewarm"  # `400 until 2026-11-21T20:00:00Z`
-PAUSED = "likewise/paused"  # any text but `false`
+# At the Deployment. Written as `400 until 2026-11-21T20:00:00Z`.
+PREWARM: Final = "autoscaler.likewise.dev/prewarm"
+# At the Deployment. Every text but `false` pauses the autoscaler.
+PAUSED: Final = "autoscaler.likewise.dev/paused"
+# At the HPA: the replica that last became leader. Writing it invalidates every earlier reading of the HPA.
+LEADER: Final = "autoscaler.likewise.dev/leader"
+# At the HPA: the `minReplicas` that somebody other than the autoscaler set last.
+BASELINE: Final = "autoscaler.likewise.dev/baseline"
+
+# Keys of the release before this one. They are still read in this release.
+OLD_KEYS: Final = {
+    PREWARM: "likewise/prewarm",
+    PAUSED: "likewise/paused",
+    LEADER: "likewise/leader",
+    BASELINE: "likewise/base",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """So many pods until a time."""
+class PrewarmRequest:
+    """A number of pods that a person asks for until a time."""
 
     replicas: int
     until: datetime
@@ -21,24 +36,41 @@ class Wanted:
         return f"{self.replicas} until {self.until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def value_of(annotations: Mapping[str, str], key: str) -> str:
+    """Return the value at a key or, if it is not set, at its old key. Return an empty string if neither is set."""
+    return annotations.get(key, annotations.get(OLD_KEYS[key], ""))
+
+
+def updated(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return a patch that sets the keys and removes their old ones."""
+    return {**values, **{OLD_KEYS[key]: None for key in values}}
+
+
+def old_key_warning(annotations: Mapping[str, str]) -> str:
+    """Return a sentence that names each old key in use and its new key, or an empty string."""
+    renamed = [f"{old} was renamed to {new}" for new, old in OLD_KEYS.items() if old in annotations]
+    if not renamed:
+        return ""
+    return f"annotation {', '.join(renamed)}: the old key still works in this release, set the new one instead"
+
+
 def is_paused(annotations: Mapping[str, str]) -> bool:
-    """Whether nothing may be changed."""
-    return annotations.get(PAUSED, "false").strip().lower() not in {"false", ""}
+    """Return whether a person has paused the autoscaler."""
+    return value_of(annotations, PAUSED).strip().lower() not in {"false", ""}
 
 
-def prewarm_of(annotations: Mapping[str, str]) -> Wanted | None:
-    """What is asked for, also when that is over. Raises WishError where it can't be read."""
-    text = annotations.get(PREWARM, "").strip()
-    return parse_prewarm(text) if text else None
+def prewarm_of(annotations: Mapping[str, str]) -> PrewarmRequest | None:
+    """Return the request for more pods, even if its time is over. Raises PrewarmError if it cannot be read."""
+    text = value_of(annotations, PREWARM).strip()
+    return _parse_prewarm(text) if text else None
 
 
-def parse_prewarm(text: str) -> Wanted:
-    """From `400 until 2026-11-21T20:00:00Z`. Raises WishError."""
+def _parse_prewarm(text: str) -> PrewarmRequest:
     number, _, until = text.partition(" until ")
     try:
-        wanted = Wanted(int(number), datetime.fromisoformat(until.strip()))
+        request = PrewarmRequest(int(number), datetime.fromisoformat(until.strip()))
     except ValueError:
-        wanted = None
-    if wanted is None or wanted.until.tzinfo is None or wanted.replicas < 1:
-        raise WishError(f"the annotation {PREWARM} is {text!r}; it must be as `400 until 2026-11-21T20:00:00Z`")
-    return wanted
+        request = None
+    if request is None or request.until.tzinfo is None or request.replicas < 1:
+        raise PrewarmError(f"the annotation {PREWARM} is {text!r}; write it as `400 until 2026-11-21T20:00:00Z`")
+    return request

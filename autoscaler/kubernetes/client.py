@@ -1,155 +1,155 @@
-"""The Kubernetes API as we use it: a few objects by name."""
+"""Read and write the few Kubernetes objects that the autoscaler works with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from lightkube import Client
-from lightkube.models.core_v1 import EventSource, ObjectReference
-from lightkube.models.meta_v1 import ManagedFieldsEntry, ObjectMeta
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
-from lightkube.resources.core_v1 import ConfigMap, Event, Pod
-from lightkube.types import PatchType
+from autoscaler.kubernetes.objects import FIELD_MANAGER, Hpa, Workload
 
-from autoscaler.kubernetes.objects import FIELD_MANAGER, Floor, Workload
-from autoscaler.kubernetes.transport import translated
+if TYPE_CHECKING:
+    from autoscaler.kubernetes.transport import Connection
 
-_PODS = 100  # that a lead time is measured from: the median of so many is near that of all
-
-T = TypeVar("T")
+# The median startup time of so many pods is close to that of all pods.
+_MAX_PODS = 100
+_MAX_MESSAGE_CHARS = 1024
 
 
-class Cluster:
-    """What is read and written, in one namespace. Raises ClusterError's kinds."""
+class KubernetesApi:
+    """The objects of one namespace, by name. Every method raises ClusterError's kinds."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
 
     @property
     def namespace(self) -> str:
-        """Where all that is named is."""
-        return str(self._client.namespace)
-
-    @property
-    def _where(self) -> str:
-        return f" in namespace {self.namespace}"
+        """Return the namespace of all objects."""
+        return self._connection.namespace
 
     def deployment(self, name: str) -> Workload:
-        """A Deployment."""
-        with translated(f"Deployment {name}{self._where}"):
-            return _workload(self._client.get(Deployment, name))
+        """Read a Deployment."""
+        return _workload(self._connection.get(self._named("Deployment", name), self._path("deployments", name)))
 
-    def floor(self, name: str) -> Floor:
-        """An HPA."""
-        with translated(f"HPA {name}{self._where}"):
-            return _floor(self._client.get(HorizontalPodAutoscaler, name))
+    def hpa(self, name: str) -> Hpa:
+        """Read an HPA."""
+        return _hpa(self._connection.get(self._named("HPA", name), self._path("horizontalpodautoscalers", name)))
 
-    def set_floor(self, floor: Floor, least: int, annotations: Mapping[str, str | None]) -> Floor:
-        """Patch `minReplicas`, unless the HPA has changed since it was read: then ConflictError."""
-        body = _body(floor.version, {"minReplicas": least}) if least != floor.least else _body(floor.version)
+    def set_min_replicas(self, hpa: Hpa, min_replicas: int, annotations: Mapping[str, str | None]) -> Hpa:
+        """Patch `minReplicas` and annotations. None removes an annotation.
+
+        Raises ConflictError if the HPA has changed since it was read.
+        """
+        body = _patch(hpa.version, {"minReplicas": min_replicas} if min_replicas != hpa.min_replicas else None)
         body["metadata"]["annotations"] = dict(annotations)
-        with translated(f"setting minReplicas of HPA {floor.name} to {least}"):
-            return _floor(self._client.patch(HorizontalPodAutoscaler, floor.name, body, patch_type=PatchType.MERGE))
+        what = f"setting minReplicas of HPA {hpa.name} to {min_replicas}"
+        return _hpa(self._connection.merge(what, self._path("horizontalpodautoscalers", hpa.name), body))
 
     def scale(self, workload: Workload, replicas: int) -> None:
-        """Patch the scale subresource, unless the Deployment has changed since it was read: then ConflictError."""
-        body = _body(workload.version, {"replicas": replicas})
-        with translated(f"scaling Deployment {workload.name} to {replicas}"):
-            self._client.patch(Deployment.Scale, workload.name, body, patch_type=PatchType.MERGE)
+        """Patch the scale subresource. Raises ConflictError if the Deployment has changed since it was read."""
+        what = f"scaling Deployment {workload.name} to {replicas}"
+        body = _patch(workload.version, {"replicas": replicas})
+        self._connection.merge(what, self._path("deployments", workload.name) + "/scale", body)
 
     def annotate(self, deployment: str, annotations: Mapping[str, str | None]) -> None:
-        """Set annotations of a Deployment; None removes one."""
+        """Set annotations of a Deployment. None removes an annotation."""
         body = {"metadata": {"annotations": dict(annotations)}}
-        with translated(f"annotating Deployment {deployment}"):
-            self._client.patch(Deployment, deployment, body, patch_type=PatchType.MERGE)
+        self._connection.merge(f"annotating Deployment {deployment}", self._path("deployments", deployment), body)
 
-    def lead_times_s(self, workload: Workload, since: datetime) -> list[float]:
-        """From creation to readiness, of up to 100 of its pods that were created since then and are ready."""
-        with translated(f"pods of Deployment {workload.name}"):
-            listed = self._client.list(Pod, labels=dict(workload.selector), chunk_size=_PODS)
-            pods = list(islice(listed, _PODS))
-        return [lead_s for pod in pods if (lead_s := _lead_s(pod, since)) is not None]
+    def pod_startup_times_s(self, workload: Workload, since: datetime) -> list[float]:
+        """Return the seconds from creation to readiness of up to 100 ready pods that were created after `since`."""
+        selector = ",".join(f"{key}={value}" for key, value in workload.selector.items())
+        query = {"labelSelector": selector, "limit": str(_MAX_PODS)}
+        found = self._connection.get(f"pods of Deployment {workload.name}", self._path("pods"), query)
+        times_s = (_startup_s(pod, since) for pod in found["items"][:_MAX_PODS])
+        return [time_s for time_s in times_s if time_s is not None]
 
-    def kept(self, name: str) -> Mapping[str, str]:
-        """What a ConfigMap holds."""
-        with translated(f"ConfigMap {name}{self._where}"):
-            return self._client.get(ConfigMap, name).data or {}
+    def read_config_map(self, name: str) -> Mapping[str, str]:
+        """Return the data of a ConfigMap."""
+        found = self._connection.get(self._named("ConfigMap", name), self._path("configmaps", name))
+        return found.get("data") or {}
 
-    def keep(self, name: str, data: Mapping[str, str]) -> None:
-        """Put entries into a ConfigMap."""
-        with translated(f"ConfigMap {name}{self._where}"):
-            self._client.patch(ConfigMap, name, {"data": dict(data)}, patch_type=PatchType.MERGE)
+    def write_config_map(self, name: str, data: Mapping[str, str]) -> None:
+        """Set entries of a ConfigMap."""
+        self._connection.merge(self._named("ConfigMap", name), self._path("configmaps", name), {"data": dict(data)})
 
-    def say(self, about: Workload | Floor, *, reason: str, message: str, warning: bool, by: str) -> None:
-        """An Event, as `kubectl describe` shows it."""
+    def create_event(self, about: Workload | Hpa, *, reason: str, message: str, warning: bool, by: str) -> None:
+        """Create an Event, which `kubectl describe` shows at its object."""
         now = datetime.now(UTC)
-        name = f"{about.name}.{int(now.timestamp() * 1e6):x}"
-        event = Event(
-            metadata=ObjectMeta(name=name, namespace=self.namespace),
-            involvedObject=ObjectReference(
-                apiVersion=about.api, kind=about.kind, name=about.name, namespace=self.namespace, uid=about.uid
-            ),
-            reason=reason, message=message[:1024], type="Warning" if warning else "Normal", action=reason,
-            source=EventSource(component=FIELD_MANAGER), reportingComponent=FIELD_MANAGER, reportingInstance=by,
-            firstTimestamp=now, lastTimestamp=now, count=1,
-        )  # fmt: skip
-        with translated("Event"):
-            self._client.create(event)
+        event = {
+            "metadata": {"name": f"{about.name}.{int(now.timestamp() * 1e6):x}", "namespace": self.namespace},
+            "involvedObject": {
+                "apiVersion": about.api, "kind": about.kind, "name": about.name, "namespace": self.namespace,
+                "uid": about.uid,
+            },
+            "reason": reason, "message": message[:_MAX_MESSAGE_CHARS], "type": "Warning" if warning else "Normal",
+            "action": reason, "source": {"component": FIELD_MANAGER}, "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": by, "firstTimestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "lastTimestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}", "count": 1,
+        }  # fmt: skip
+        self._connection.create("Event", self._path("events"), event)
 
     def close(self) -> None:
         """Close every socket."""
-        self._client.close()
+        self._connection.close()
+
+    def _named(self, kind: str, name: str) -> str:
+        return f"{kind} {name} in namespace {self.namespace}"
+
+    def _path(self, plural: str, name: str = "") -> str:
+        path = f"{_API_OF.get(plural, '/api/v1')}/namespaces/{quote(self.namespace, safe='')}/{plural}"
+        return f"{path}/{quote(name, safe='')}" if name else path
 
 
-def _body(version: str, spec: Mapping[str, int] | None = None) -> dict[str, Any]:
+_API_OF = {"deployments": "/apis/apps/v1", "horizontalpodautoscalers": "/apis/autoscaling/v2"}
+
+
+def _patch(version: str, spec: Mapping[str, int] | None) -> dict[str, Any]:
     return {"metadata": {"resourceVersion": version}} | ({"spec": dict(spec)} if spec else {})
 
 
-def _workload(found: Deployment) -> Workload:
-    meta, spec, status = _some(found.metadata), _some(found.spec), found.status
+def _workload(found: Mapping[str, Any]) -> Workload:
+    meta, spec, status = found["metadata"], found["spec"], found.get("status") or {}
     return Workload(
-        name=str(meta.name),
-        uid=str(meta.uid),
-        version=str(meta.resourceVersion),
-        replicas=1 if spec.replicas is None else spec.replicas,
-        ready=(status.readyReplicas if status else 0) or 0,
-        selector=spec.selector.matchLabels or {},
-        annotations=meta.annotations or {},
-        writers=_writers(meta.managedFields, "replicas"),
+        name=meta["name"],
+        uid=meta["uid"],
+        version=meta["resourceVersion"],
+        replicas=spec.get("replicas", 1),
+        ready=status.get("readyReplicas", 0),
+        selector=spec["selector"].get("matchLabels") or {},
+        annotations=meta.get("annotations") or {},
+        writers=_writers(meta.get("managedFields"), "replicas"),
     )
 
 
-def _floor(found: HorizontalPodAutoscaler) -> Floor:
-    meta, spec = _some(found.metadata), _some(found.spec)
-    return Floor(
-        name=str(meta.name),
-        uid=str(meta.uid),
-        version=str(meta.resourceVersion),
-        least=1 if spec.minReplicas is None else spec.minReplicas,
-        most=spec.maxReplicas,
-        target=f"{spec.scaleTargetRef.kind}/{spec.scaleTargetRef.name}",
-        annotations=meta.annotations or {},
-        writers=_writers(meta.managedFields, "minReplicas"),
+def _hpa(found: Mapping[str, Any]) -> Hpa:
+    meta, spec = found["metadata"], found["spec"]
+    target = spec["scaleTargetRef"]
+    return Hpa(
+        name=meta["name"],
+        uid=meta["uid"],
+        version=meta["resourceVersion"],
+        min_replicas=spec.get("minReplicas", 1),
+        max_replicas=spec["maxReplicas"],
+        target=f"{target['kind']}/{target['name']}",
+        annotations=meta.get("annotations") or {},
+        writers=_writers(meta.get("managedFields"), "minReplicas"),
     )
 
 
-def _writers(entries: list[ManagedFieldsEntry] | None, field: str) -> tuple[str, ...]:
-    """Who last wrote a field of the spec: Kubernetes keeps account of it."""
-    found = [entry for entry in entries or () if f"f:{field}" in (entry.fieldsV1 or {}).get("f:spec", {})]
-    return tuple(sorted({str(entry.manager) for entry in found}))
+def _writers(entries: Iterable[Mapping[str, Any]] | None, field: str) -> tuple[str, ...]:
+    """Return the managers that own a field of the spec, as `managedFields` records them."""
+    owners = {str(entry.get("manager")) for entry in entries or () if f"f:{field}" in _owned_spec(entry)}
+    return tuple(sorted(owners))
 
 
-def _lead_s(pod: Pod, since: datetime) -> float | None:
-    created = _some(pod.metadata).creationTimestamp
-    conditions = (pod.status.conditions if pod.status else None) or []
-    ready = [one.lastTransitionTime for one in conditions if one.type == "Ready" and one.status == "True"]
-    if not ready or ready[0] is None or created is None or created < since:
+def _owned_spec(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (entry.get("fieldsV1") or {}).get("f:spec") or {}
+
+
+def _startup_s(pod: Mapping[str, Any], since: datetime) -> float | None:
+    created = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = [one["lastTransitionTime"] for one in conditions if (one["type"], one["status"]) == ("Ready", "True")]
+    if not ready or not ready[0] or created < since:
         return None
-    return (ready[0] - created).total_seconds()
-
-
-def _some(value: T | None) -> T:
-    assert value is not None  # objects of the API have it
-    return value
+    return (datetime.fromisoformat(ready[0]) - created).total_seconds()

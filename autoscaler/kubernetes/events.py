@@ -1,4 +1,4 @@
-"""What is said to people: Events at what is scaled, and the log. The same is said once, and again after a while."""
+"""Record what happens as Events at what is scaled, and in the log. A repeated message is recorded once in a while."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,28 +6,33 @@ from typing import Protocol
 import structlog
 
 from autoscaler.errors import ClusterError
-from autoscaler.kubernetes.objects import Floor, Workload
+from autoscaler.kubernetes.objects import Hpa, Workload
 
 log = structlog.get_logger(__name__)
-_AGAIN_S = 600.0  # Events are gone after an hour; a trouble that goes on is to be among them
+# Kubernetes deletes Events after an hour. A problem that lasts must stay among them.
+_REPEAT_AFTER_S = 600.0
 
 
-class Speaker(Protocol):
-    """See `autoscaler.kubernetes.client.Cluster`."""
+class EventApi(Protocol):
+    """See `autoscaler.kubernetes.client.KubernetesApi`."""
 
-    def say(self, about: Workload | Floor, *, reason: str, message: str, warning: bool, by: str) -> None: ...
+    def create_event(self, about: Workload | Hpa, *, reason: str, message: str, warning: bool, by: str) -> None:
+        """Create an Event."""
 
 
-class Events:
-    """Says each `reason` when its message changes. Only who leads makes Events: `speaks` tells whether."""
+class EventRecorder:
+    """Records each `reason` when its message changes. `may_create` says whether this replica leads and creates Events.
 
-    def __init__(self, speaker: Speaker, me: str, speaks: Callable[[], bool]) -> None:
-        self._speaker, self._me, self._speaks = speaker, me, speaks
-        self._said: dict[tuple[str, str], tuple[str, float]] = {}
+    A replica that does not lead writes to its log only.
+    """
 
-    def say(
+    def __init__(self, api: EventApi, identity: str, may_create: Callable[[], bool]) -> None:
+        self._api, self._identity, self._may_create = api, identity, may_create
+        self._recorded: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def record(
         self,
-        about: Workload | Floor | None,
+        about: Workload | Hpa | None,
         reason: str,
         message: str,
         now: float,
@@ -35,21 +40,24 @@ class Events:
         warning: bool = False,
         topic: str = "",
     ) -> None:
-        """Say it unless it was the last that was said for this reason; '' is that there is nothing any more.
+        """Record a message unless it repeats the last one of this reason. An empty message ends the repetition.
 
-        Messages of one `topic` are the same, whatever their figures.
+        Messages of one `topic` count as the same, whatever their figures.
         """
         key = (about.name if about else "", reason)
-        before, since = self._said.get(key, ("", float("-inf")))
+        before, since = self._recorded.get(key, ("", float("-inf")))
         if not message:
-            self._said.pop(key, None)
+            self._recorded.pop(key, None)
         topic = topic or message
-        if not message or (topic == before and now - since < _AGAIN_S):
+        if not message or (topic == before and now - since < _REPEAT_AFTER_S):
             return
-        self._said[key] = (topic, now)
+        self._recorded[key] = (topic, now)
         (log.warning if warning else log.info)(message, reason=reason)
-        if about and self._speaks():
-            try:
-                self._speaker.say(about, reason=reason, message=message, warning=warning, by=self._me)
-            except ClusterError as error:
-                log.warning("event not made", reason=str(error))
+        if about and self._may_create():
+            self._create(about, reason, message, warning=warning)
+
+    def _create(self, about: Workload | Hpa, reason: str, message: str, *, warning: bool) -> None:
+        try:
+            self._api.create_event(about, reason=reason, message=message, warning=warning, by=self._identity)
+        except ClusterError as error:
+            log.warning("event not created", reason=str(error))

@@ -1,49 +1,50 @@
-"""Edits by others of a number that this autoscaler writes: people, Helm, GitOps. Seen, and not fought. Pure."""
+"""Detect changes of a number by people, Helm or GitOps, so that the autoscaler does not fight them. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Another than this autoscaler set the number."""
+class ExternalChange:
+    """A change of the number by somebody other than this autoscaler."""
 
     before: int
     value: int
     by: str
 
 
-class Edits:
-    """Watches one number. After another's edit it is left alone for `yield_s` seconds."""
+class ExternalChanges:
+    """The external changes of one number. The autoscaler backs off for `backoff_s` seconds after each."""
 
-    def __init__(self, me: str, yield_s: float) -> None:
-        self._me = me
-        self._yield_s = yield_s
+    def __init__(self, field_manager: str, backoff_s: float) -> None:
+        self._field_manager = field_manager
+        self._backoff_s = backoff_s
         self._value: int | None = None
-        self._wrote: int | None = None
+        self._own_value: int | None = None
         self._until = float("-inf")
 
-    def look(self, value: int, writers: tuple[str, ...], now: float, *, leads: bool) -> Edit | None:
-        """The edit that happened since the last look. What was there at first is nobody's edit.
+    def observe(self, value: int, writers: tuple[str, ...], now: float, *, leads: bool) -> ExternalChange | None:
+        """Return the external change since the last observation. The first value is no change.
 
-        Kubernetes does not keep account of who scales a Deployment whose `replicas` nobody had set. Then what this
-        replica did not write is another's; but while it does not lead, the leader's.
+        Kubernetes does not record who scales a Deployment that was created without `replicas`. Without a record, a
+        value that this replica did not write is an external change. While this replica does not lead, it is the
+        leader's.
         """
         before, self._value = self._value, value
-        if before is None or before == value or self._me in writers:
+        if before is None or before == value or self._field_manager in writers:
             return None
-        if not writers and (not leads or value == self._wrote):
+        if not writers and (not leads or value == self._own_value):
             return None
-        self._until = now + self._yield_s
-        return Edit(before, value, " and ".join(writers) or "somebody")
+        self._until = now + self._backoff_s
+        return ExternalChange(before, value, " and ".join(writers) or "somebody")
 
-    def wrote(self, value: int) -> None:
-        """This replica set the number."""
-        self._wrote = value
+    def record_own(self, value: int) -> None:
+        """Remember that this replica wrote the value."""
+        self._own_value = value
 
-    def left_alone_s(self, now: float) -> float:
-        """For how long the number is to be left alone yet; 0 where it is not."""
+    def backoff_left_s(self, now: float) -> float:
+        """Return the seconds for which the number must still be left alone, or 0."""
         return max(0.0, self._until - now)
 
-    def forget(self) -> None:
-        """The object is another one."""
+    def reset(self) -> None:
+        """Forget the last value, because the object was replaced."""
         self._value = None

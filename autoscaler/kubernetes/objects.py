@@ -1,4 +1,4 @@
-"""What is known of a Deployment and an HPA, and the name that we write by. Pure."""
+"""The parts of a Deployment and of an HPA that the autoscaler uses, and the name that it writes by. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,11 @@ FIELD_MANAGER: Final = "likewise-autoscaler"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment: what it is asked for, how many are ready, who wrote the number. `version`: its resourceVersion."""
+    """A Deployment.
+
+    `replicas` is the desired number and `ready` the number of ready pods. `version` is the resourceVersion. `writers`
+    are the field managers that own `spec.replicas`.
+    """
 
     name: str
     uid: str
@@ -25,17 +29,18 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """An HPA: its floor and ceiling (`minReplicas`, `maxReplicas`), who wrote the floor, and what it scales.
+class Hpa:
+    """A HorizontalPodAutoscaler.
 
-    `target` is kind and name, as `Deployment/likewise-api`.
+    `target` is the kind and name of what it scales, as in `Deployment/likewise-api`. `version` is the resourceVersion.
+    `writers` are the field managers that own `spec.minReplicas`.
     """
 
     name: str
     uid: str
     version: str
-    least: int
-    most: int
+    min_replicas: int
+    max_replicas: int
     target: str
     annotations: Mapping[str, str]
     writers: tuple[str, ...] = ()

@@ -1,128 +1,144 @@
-"""What is scaled: a Deployment by its HPA's floor, or by its scale subresource where it has none."""
+"""Observe and scale a Deployment: by its HPA's `minReplicas`, or by its scale subresource if it has no HPA."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.errors import MismatchError, NotLeadingError
-from autoscaler.kubernetes.external_changes import Edit, Edits
-from autoscaler.kubernetes.objects import FIELD_MANAGER, Floor, Workload
-
-LEADER = "likewise/leader"  # of an HPA: who last took over; writing it makes each older reading of the HPA unusable
-BASE = "likewise/base"  # of an HPA: the floor that another than this autoscaler set last
+from autoscaler.kubernetes.annotations import BASELINE, LEADER, updated, value_of
+from autoscaler.kubernetes.external_changes import ExternalChange, ExternalChanges
+from autoscaler.kubernetes.objects import FIELD_MANAGER, Hpa, Workload
 
 
-class Api(Protocol):
-    """See `autoscaler.kubernetes.client.Cluster`."""
+class HpaApi(Protocol):
+    """See `autoscaler.kubernetes.client.KubernetesApi`."""
 
-    def deployment(self, name: str) -> Workload: ...
+    def hpa(self, name: str) -> Hpa:
+        """Read an HPA."""
 
-    def floor(self, name: str) -> Floor: ...
 
-    def set_floor(self, floor: Floor, least: int, annotations: dict[str, str | None]) -> Floor: ...
+class ScaleApi(HpaApi, Protocol):
+    """See `autoscaler.kubernetes.client.KubernetesApi`."""
 
-    def scale(self, workload: Workload, replicas: int) -> None: ...
+    def deployment(self, name: str) -> Workload:
+        """Read a Deployment."""
+
+    def set_min_replicas(self, hpa: Hpa, min_replicas: int, annotations: Mapping[str, str | None]) -> Hpa:
+        """Patch `minReplicas` and annotations."""
+
+    def scale(self, workload: Workload, replicas: int) -> None:
+        """Patch the scale subresource."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A target at one moment. `edit` is another's change since the look before; `base` what others set the floor to."""
+class TargetState:
+    """A target as it was observed.
+
+    `change` is an external change since the observation before. The target must be left alone for `backoff_left_s`
+    more seconds. `baseline` is the `minReplicas` that somebody else set, or 0.
+    """
 
     workload: Workload
-    floor: Floor | None = None
-    edit: Edit | None = None
-    left_alone_s: float = 0.0
-    base: int = 0
+    hpa: Hpa | None = None
+    change: ExternalChange | None = None
+    backoff_left_s: float = 0.0
+    baseline: int = 0
 
     @property
-    def about(self) -> Workload | Floor:
-        """What Events are about: where a person would look first."""
-        return self.floor or self.workload
+    def subject(self) -> Workload | Hpa:
+        """Return the subject of Events: the object that a person looks at first."""
+        return self.hpa or self.workload
 
 
-class Target:
-    """A Deployment, and its HPA's name or ''. Nothing is written once `may_write` says no."""
+class ScaleTarget:
+    """A Deployment and the name of its HPA, which may be empty. It is only written while `may_write` returns true."""
 
     def __init__(
-        self, api: Api, deployment: str, hpa: str, *, me: str, yield_s: float, may_write: Callable[[], bool]
+        self,
+        api: ScaleApi,
+        deployment: str,
+        hpa: str,
+        *,
+        identity: str,
+        backoff_s: float,
+        may_write: Callable[[], bool],
     ) -> None:
         self.deployment = deployment
-        self._api, self._hpa, self._me = api, hpa, me
-        self._edits = Edits(FIELD_MANAGER, yield_s)
+        self._api, self._hpa, self._identity = api, hpa, identity
+        self._changes = ExternalChanges(FIELD_MANAGER, backoff_s)
         self._may_write = may_write
         self._uid = ""
-        self._leading = False
+        self._has_touched_hpa = False
 
-    def look(self, now: float) -> Seen:
-        """Read it. Raises ClusterError's kinds."""
+    def observe(self, now: float) -> TargetState:
+        """Read the target. Raises ClusterError's kinds."""
         workload = self._api.deployment(self.deployment)
-        floor = floor_of(self._api, self._hpa, self.deployment) if self._hpa else None
-        about = floor or workload
-        if about.uid != self._uid:
-            self._edits.forget()
-            self._uid = about.uid
-        number = floor.least if floor else workload.replicas
-        edit = self._edits.look(number, about.writers, now, leads=self._may_write())
-        return Seen(workload, floor, edit, self._edits.left_alone_s(now), base_of(floor) if floor else 0)
+        hpa = hpa_of(self._api, self._hpa, self.deployment) if self._hpa else None
+        subject = hpa or workload
+        if subject.uid != self._uid:
+            self._changes.reset()
+            self._uid = subject.uid
+        number = hpa.min_replicas if hpa else workload.replicas
+        change = self._changes.observe(number, subject.writers, now, leads=self._may_write())
+        return TargetState(workload, hpa, change, self._changes.backoff_left_s(now), baseline_of(hpa) if hpa else 0)
 
-    def act(self, seen: Seen, replicas: int) -> str:
-        """Ask for so many; what was done, or ''. Raises ClusterError's kinds, ConflictError where a look is too old.
+    def apply(self, state: TargetState, replicas: int) -> str:
+        """Ask for `replicas` pods, and return what was done or an empty string.
 
-        With an HPA its floor comes first, and only then the Deployment, as the HPA would take back what is above its
-        own mind; down goes the floor alone. At 0 replicas a person has switched it off.
+        With an HPA, its `minReplicas` is raised before the Deployment, or the HPA would remove the new pods. Only
+        `minReplicas` is lowered, so that the HPA removes pods at its own pace. A Deployment with 0 replicas is switched
+        off and stays so. Raises ClusterError's kinds, and ConflictError if `state` is out of date.
         """
-        if seen.workload.replicas == 0:
+        if state.workload.replicas == 0:
             return ""
-        if seen.floor is None:
-            return self._scale(seen.workload, replicas) if replicas != seen.workload.replicas else ""
-        least = max(1, min(replicas, seen.floor.most))
-        done = [self._set_floor(seen, seen.floor, least)] if least != seen.floor.least or not self._leading else []
-        if least > seen.workload.replicas:
-            done.append(self._scale(seen.workload, least))
+        if state.hpa is None:
+            return self._scale(state.workload, replicas) if replicas != state.workload.replicas else ""
+        replicas = max(1, min(replicas, state.hpa.max_replicas))
+        must_write = replicas != state.hpa.min_replicas or not self._has_touched_hpa
+        done = [self._set_min_replicas(state, state.hpa, replicas)] if must_write else []
+        if replicas > state.workload.replicas:
+            done.append(self._scale(state.workload, replicas))
         return ", ".join(part for part in done if part)
 
-    def left(self) -> None:
-        """Another leads: what it finds is to be touched before it is trusted again."""
-        self._leading = False
+    def stop_leading(self) -> None:
+        """Note that another replica leads. Once this one leads again, it writes the HPA before it trusts a reading."""
+        self._has_touched_hpa = False
 
-    def _set_floor(self, seen: Seen, floor: Floor, least: int) -> str:
-        self._check()
-        base = str(seen.base) if seen.base else None
-        self._api.set_floor(floor, least, {LEADER: self._me, BASE: base})
-        self._edits.wrote(least)
-        self._leading = True
-        return f"floor {floor.least} to {least}" if least != floor.least else ""
+    def _set_min_replicas(self, state: TargetState, hpa: Hpa, replicas: int) -> str:
+        self._check_leading()
+        baseline = str(state.baseline) if state.baseline else None
+        self._api.set_min_replicas(hpa, replicas, updated({LEADER: self._identity, BASELINE: baseline}))
+        self._changes.record_own(replicas)
+        self._has_touched_hpa = True
+        return f"minReplicas {hpa.min_replicas} to {replicas}" if replicas != hpa.min_replicas else ""
 
     def _scale(self, workload: Workload, replicas: int) -> str:
-        self._check()
+        self._check_leading()
         self._api.scale(workload, replicas)
         if not self._hpa:
-            self._edits.wrote(replicas)
+            self._changes.record_own(replicas)
         return f"scaled {workload.replicas} to {replicas}"
 
-    def _check(self) -> None:
-        """Right before each write: whoever was stopped meanwhile leads no more."""
+    def _check_leading(self) -> None:
+        # A process that was stopped between the decision and here may have lost the lease.
         if not self._may_write():
             raise NotLeadingError()
 
 
-class Floors(Protocol):
-    """See `autoscaler.kubernetes.client.Cluster`."""
-
-    def floor(self, name: str) -> Floor: ...
-
-
-def floor_of(api: Floors, hpa: str, deployment: str) -> Floor:
-    """An HPA of the Deployment. Raises MismatchError where it scales another, and ClusterError's other kinds."""
-    floor = api.floor(hpa)
-    if floor.target != f"Deployment/{deployment}":
-        raise MismatchError(f"HPA {hpa} scales {floor.target}, not Deployment/{deployment}: it is left alone")
-    return floor
+def hpa_of(api: HpaApi, name: str, deployment: str) -> Hpa:
+    """Read the HPA of a Deployment. Raises MismatchError if it scales another, and ClusterError's other kinds."""
+    hpa = api.hpa(name)
+    if hpa.target != f"Deployment/{deployment}":
+        raise MismatchError(f"HPA {name} scales {hpa.target}, not Deployment/{deployment}: it is left alone")
+    return hpa
 
 
-def base_of(floor: Floor) -> int:
-    """What others want as the floor: it stands there, or it was noted when this autoscaler went above it."""
-    if FIELD_MANAGER not in floor.writers:
-        return floor.least
-    noted = floor.annotations.get(BASE, "")
+def baseline_of(hpa: Hpa) -> int:
+    """Return the `minReplicas` that somebody else wants, or 0.
+
+    It is the present value, or the one that was noted when this autoscaler raised it.
+    """
+    if FIELD_MANAGER not in hpa.writers:
+        return hpa.min_replicas
+    noted = value_of(hpa.annotations, BASELINE)
     return int(noted) if noted.isascii() and noted.isdigit() else 0

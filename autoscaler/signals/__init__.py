@@ -1,1 +1,1 @@
-"""Where the load is read from."""
+"""Read the load of pods and flushers from Redis or Prometheus."""

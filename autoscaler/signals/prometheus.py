@@ -1,4 +1,4 @@
-"""Prometheus as the source of signals: as old as its last scrape, and it knows no posts."""
+"""Read the load from Prometheus. It is as old as the last scrape, and has no rates of posts."""
 
 import json
 import urllib.error
@@ -11,60 +11,68 @@ from typing import Any
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.policy.observation import PodSample
 from autoscaler.signals.signals import Backlog, Signals
+from service.observability.load_report import FIGURES
 
+# Pods of the release before this one call the label `of`.
 _PODS = """
-  likewise_signal{%(chosen)s}
-  or label_replace(likewise_signal_ready_seconds{%(chosen)s}, "metric", "ready_s", "", "")
-  or label_replace(time() - timestamp(likewise_signal{%(with_chosen)smetric="workers"}), "metric", "age_s", "", "")
-  or label_replace(time() - timestamp(likewise_signal{%(with_chosen)sof="workers"}), "metric", "age_s", "", "")
+  likewise_signal{%(selector)s}
+  or label_replace(likewise_signal_ready_seconds{%(selector)s}, "metric", "ready_s", "", "")
+  or label_replace(time() - timestamp(likewise_signal{%(selector_and)smetric="workers"}), "metric", "age_s", "", "")
+  or label_replace(time() - timestamp(likewise_signal{%(selector_and)sof="workers"}), "metric", "age_s", "", "")
 """
 _FLUSHERS = """
-  label_replace(sum by (%(pod)s) (likewise_pending_likes{%(chosen)s}), "metric", "pending", "", "")
-  or label_replace(max by (%(pod)s) (likewise_oldest_pending_seconds{%(chosen)s}), "metric", "age_s", "", "")
-  or label_replace(sum by (%(pod)s) (rate(likewise_flush_likes_sum{%(chosen)s}[1m])), "metric", "settled", "", "")
+  label_replace(sum by (%(pod)s) (likewise_pending_likes{%(selector)s}), "metric", "pending", "", "")
+  or label_replace(max by (%(pod)s) (likewise_oldest_pending_seconds{%(selector)s}), "metric", "age_s", "", "")
   or label_replace(
-    max by (%(pod)s) (time() - timestamp(likewise_pending_likes{%(chosen)s})), "metric", "told_s", "", ""
+    sum by (%(pod)s) (rate(likewise_flush_likes_sum{%(selector)s}[1m])), "metric", "stored_per_s", "", ""
+  )
+  or label_replace(
+    max by (%(pod)s) (time() - timestamp(likewise_pending_likes{%(selector)s})), "metric", "report_age_s", "", ""
   )
 """
-_FIGURES = ("arrivals", "accepted", "busy", "queue", "in_flight", "workers", "ready_s", "age_s")
-Figures = dict[str, dict[str, float]]
+_POD_FIGURES = frozenset({*FIGURES, "workers", "ready_s", "age_s"})
+_FLUSHER_FIGURES = frozenset({"pending", "age_s", "report_age_s"})
+FiguresByPod = dict[str, dict[str, float]]
 
 
 class PrometheusSource:
-    """See `autoscaler.signals.signals.Source`. `pod_label` names a pod's series, `selector` which series are meant."""
+    """A Prometheus server; see `autoscaler.signals.signals.SignalSource`.
+
+    `pod_label` is the label that names a series' pod. `selector` limits the series, and may be empty.
+    """
 
     def __init__(self, url: str, *, selector: str, pod_label: str, timeout_s: float) -> None:
         self._url = url.rstrip("/") + "/api/v1/query?"
-        self._pod, self._timeout_s = pod_label, timeout_s
-        with_chosen = selector + "," if selector else ""
-        words = {"pod": pod_label, "chosen": selector, "with_chosen": with_chosen}
+        self._pod_label, self._timeout_s = pod_label, timeout_s
+        selector_and = selector + "," if selector else ""
+        words = {"pod": pod_label, "selector": selector, "selector_and": selector_and}
         self._pods, self._flushers = _PODS % words, _FLUSHERS % words
 
     def read(self, now: float) -> Signals:
-        """See `Source`."""
+        """See `SignalSource`."""
         pods, flushers = self._figures(self._pods), self._figures(self._flushers)
-        samples = (
-            _sample(pod, figures, now) for pod, figures in sorted(pods.items()) if figures.keys() >= set(_FIGURES)
+        samples = tuple(
+            _sample(pod, figures, now) for pod, figures in sorted(pods.items()) if figures.keys() >= _POD_FIGURES
         )
-        return Signals(tuple(samples), (), _backlog(flushers.values(), now))
+        return Signals(samples, (), _backlog(flushers.values(), now))
 
     def close(self) -> None:
-        """See `Source`: no socket is kept."""
+        """Do nothing: no socket stays open. See `SignalSource`."""
 
-    def _figures(self, expression: str) -> Figures:
-        found: Figures = defaultdict(dict)
-        for one in self._ask(expression):
-            labels = one["metric"]
-            # Pods of the release before this one call the label `of`.
+    def _figures(self, expression: str) -> FiguresByPod:
+        found: FiguresByPod = defaultdict(dict)
+        for series in self._query(expression):
+            labels = series["metric"]
             metric = labels.get("metric") or labels.get("of")
-            if self._pod in labels and metric:
-                found[labels[self._pod]][metric] = float(one["value"][1])
+            if self._pod_label in labels and metric:
+                found[labels[self._pod_label]][metric] = float(series["value"][1])
         return found
 
-    def _ask(self, expression: str) -> Any:
+    def _query(self, expression: str) -> Any:
         url = self._url + urllib.parse.urlencode({"query": expression})
         try:
-            with urllib.request.urlopen(url, timeout=self._timeout_s) as answer:  # noqa: S310 - http(s), see settings
+            # The settings accept http and https only.
+            with urllib.request.urlopen(url, timeout=self._timeout_s) as answer:  # noqa: S310
                 return json.loads(answer.read())["data"]["result"]
         except urllib.error.HTTPError as error:
             with error:
@@ -87,11 +95,17 @@ def _sample(pod: str, figures: dict[str, float], now: float) -> PodSample:
 
 
 def _backlog(flushers: Iterable[dict[str, float]], now: float) -> Backlog | None:
-    whole = [figures for figures in flushers if figures.keys() >= {"pending", "age_s", "told_s"}]
-    if not whole:
+    complete = [figures for figures in flushers if figures.keys() >= _FLUSHER_FIGURES]
+    if not complete:
         return None
 
-    def of(name: str, choose: Callable[[Iterable[float]], float]) -> float:
-        return choose(figures.get(name, 0.0) for figures in whole)
+    def over_all(name: str, choose: Callable[[Iterable[float]], float]) -> float:
+        return choose(figures.get(name, 0.0) for figures in complete)
 
-    return Backlog(now - of("told_s", min), of("pending", max), of("age_s", max), of("settled", sum))
+    # Every flusher sees all streams, so the largest backlog counts.
+    return Backlog(
+        at=now - over_all("report_age_s", min),
+        pending=over_all("pending", max),
+        age_s=over_all("age_s", max),
+        stored_per_s=over_all("stored_per_s", sum),
+    )

@@ -1,142 +1,154 @@
-"""From what processes told to what the decision looks at."""
+"""Combine the load reports of processes into samples of pods, rates of posts, and the flushers' backlog."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from autoscaler.policy.observation import PodSample, PostRate
-from autoscaler.signals.redis_signals import Told
+from autoscaler.signals.report_reader import Report
+from service.observability.load_report import ApiLoad, FlusherLoad
 
-_BELIEVED_S = 5.0  # of what a pod told of its posts: it tells each second
-_ALIKE_S = 2.5  # by which a process may be later than the newest of its pod: else it was replaced, or has died
-_AHEAD_S = 1.0  # from which a figure is from the future
+# Pods report each second. The posts of a report that is older than this are ignored.
+_MAX_POST_AGE_S = 5.0
+# A process that reported so much earlier than the newest of its pod was replaced, or has died.
+_MAX_LAG_S = 2.5
+# A report from further ahead is from the future.
+_MAX_CLOCK_SKEW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Likes pending, the oldest's age and likes/s stored, told at `at` on the clock of the reader."""
+    """The backlog of likes as reported at `at`, by the reader's clock.
+
+    `pending` likes wait, the oldest of them for `age_s`. The flushers store `stored_per_s` likes/s.
+    """
 
     at: float
     pending: float
     age_s: float
-    settled: float
+    stored_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """All that was told: by the API pods, of posts, and by the flushers (None where no flusher has told anything)."""
+    """All that was reported. `backlog` is None if no flusher has reported."""
 
     pods: tuple[PodSample, ...] = ()
     posts: tuple[PostRate, ...] = ()
     backlog: Backlog | None = None
 
 
-class Source(Protocol):
-    """Where signals come from."""
+class SignalSource(Protocol):
+    """A source of signals."""
 
     def read(self, now: float) -> Signals:
-        """All that is told at `now`, in seconds. Raises SignalsUnavailableError."""
+        """Return what is reported at `now`, in seconds. Raises SignalsUnavailableError."""
 
     def close(self) -> None:
         """Close every socket."""
 
 
-class Readable(Protocol):
-    """See `autoscaler.signals.redis_signals.SignalHashes`."""
+class Reports(Protocol):
+    """See `autoscaler.signals.report_reader.ReportReader`."""
 
-    def read(self) -> list[Told]: ...
+    def read(self) -> list[Report]:
+        """Return the newest report of each process."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close every socket."""
 
 
 class RedisSource:
-    """What processes tell through Redis."""
+    """The load reports in Redis."""
 
-    def __init__(self, hashes: Readable) -> None:
-        self._hashes = hashes
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
 
     def read(self, now: float) -> Signals:
-        """See `Source`."""
-        return signals_of(self._hashes.read(), now)
+        """See `SignalSource`."""
+        return combine(self._reports.read(), now)
 
     def close(self) -> None:
-        """See `Source`."""
-        self._hashes.close()
+        """See `SignalSource`."""
+        self._reports.close()
 
 
-def signals_of(told: Iterable[Told], now: float) -> Signals:
-    """Processes of a pod are one sample; posts are added up over those who spoke within 5 s."""
-    by_pod: dict[str, list[Told]] = defaultdict(list)
-    flushers: list[Told] = []
-    for one in told:
-        if one.role == "api":
-            by_pod[one.pod].append(one)
-        elif one.role == "flusher":
-            flushers.append(one)
+def combine(reports: Iterable[Report], now: float) -> Signals:
+    """Combine the reports. The processes of a pod become one sample, and the rates of a post are added up."""
+    by_pod: dict[str, list[Report]] = defaultdict(list)
+    flushers: list[Report] = []
+    for report in reports:
+        if report.role == "api":
+            by_pod[report.pod].append(report)
+        elif report.role == "flusher":
+            flushers.append(report)
     pods = tuple(sample for pod in sorted(by_pod) if (sample := _sample(pod, by_pod[pod], now)))
-    fresh = [one for several in by_pod.values() for one in several if one.age_s <= _BELIEVED_S]
-    return Signals(pods, _posts(fresh), _backlog(flushers, now))
+    recent = [report for of_pod in by_pod.values() for report in of_pod if report.age_s <= _MAX_POST_AGE_S]
+    return Signals(pods, _posts(recent), _backlog(flushers, now))
 
 
-def _living(told: list[Told]) -> tuple[float, list[Mapping[str, Any]]]:
-    """The age of the newest, and what it and all that are as new have told.
+def _live(reports: list[Report]) -> tuple[float, list[Report]]:
+    """Return the age of the newest report, and the reports of the processes that still run.
 
-    A worker that was replaced is still told of for some seconds; for longer where the clock went back since, as it
-    seems to be ahead then. Those ahead count only where there is no other.
+    A worker that was replaced leaves its last report for some seconds. If the server's clock went back, that report
+    seems to be from the future, so such reports count only if there is no other.
     """
-    believed = [one for one in told if one.age_s >= -_AHEAD_S] or told
-    newest = min(one.age_s for one in believed)
-    return newest, [one.said for one in believed if one.age_s <= newest + _ALIKE_S]
+    believed = [report for report in reports if report.age_s >= -_MAX_CLOCK_SKEW_S] or reports
+    newest_s = min(report.age_s for report in believed)
+    return newest_s, [report for report in believed if report.age_s <= newest_s + _MAX_LAG_S]
 
 
-def _sample(pod: str, told: list[Told], now: float) -> PodSample | None:
-    newest, workers = _living(told)
+def _sample(pod: str, reports: list[Report], now: float) -> PodSample | None:
+    newest_s, live = _live(reports)
+    loads = [cast(ApiLoad, report.load) for report in live]
     try:
         return PodSample(
             pod=pod,
-            at=now - newest,
-            arrivals=_sum(workers, "arrivals"),
-            accepted=_sum(workers, "accepted"),
-            busy=_sum(workers, "busy") / len(workers),
-            queue=_sum(workers, "queue"),
-            in_flight=_sum(workers, "in_flight"),
-            ready_s=min(float(worker["ready_s"]) for worker in workers),
+            at=now - newest_s,
+            arrivals=sum(float(load["arrivals"]) for load in loads),
+            accepted=sum(float(load["accepted"]) for load in loads),
+            busy=sum(float(load["busy"]) for load in loads) / len(loads),
+            queue=sum(float(load["queue"]) for load in loads),
+            in_flight=sum(float(load["in_flight"]) for load in loads),
+            ready_s=min(float(load["ready_s"]) for load in loads),
         )
     except (KeyError, TypeError, ValueError):
-        return None  # of a release that tells otherwise; it counts as silent
+        # A release with other fields. The pod counts as silent.
+        return None
 
 
-def _posts(told: Iterable[Told]) -> tuple[PostRate, ...]:
+def _posts(reports: Iterable[Report]) -> tuple[PostRate, ...]:
+    """Return the posts with their rates over all processes, the hottest first."""
     rates: dict[str, float] = defaultdict(float)
-    for one in told:
-        for post, rate in _pairs(one.said.get("posts")):
+    for report in reports:
+        for post, rate in _rates_of(report):
             rates[post] += rate
     return tuple(PostRate(post, rate) for post, rate in sorted(rates.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _pairs(posts: Any) -> list[tuple[str, float]]:
+def _rates_of(report: Report) -> list[tuple[str, float]]:
     try:
-        return [(str(post), float(rate)) for post, rate in posts or ()]
+        return [(str(post), float(rate)) for post, rate in cast(ApiLoad, report.load).get("posts") or ()]
     except (TypeError, ValueError):
         return []
 
 
-def _backlog(flushers: list[Told], now: float) -> Backlog | None:
-    """Each flusher sees every stream, so the most that one sees is there; what they store is stored by all together."""
+def _backlog(flushers: list[Report], now: float) -> Backlog | None:
+    """Combine the flushers' reports.
+
+    Every flusher sees all streams, so the largest backlog counts. Their rates are added up.
+    """
     if not flushers:
         return None
-    newest, fresh = _living(flushers)
+    newest_s, live = _live(flushers)
+    loads = [cast(FlusherLoad, report.load) for report in live]
     try:
         return Backlog(
-            at=now - newest,
-            pending=max(float(said["pending"]) for said in fresh),
-            age_s=max(float(said["age_s"]) for said in fresh),
-            settled=_sum(fresh, "settled"),
+            at=now - newest_s,
+            pending=max(float(load["pending"]) for load in loads),
+            age_s=max(float(load["age_s"]) for load in loads),
+            stored_per_s=sum(float(load["settled"]) for load in loads),
         )
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _sum(told: Iterable[Mapping[str, Any]], name: str) -> float:
-    return sum(float(said[name]) for said in told)

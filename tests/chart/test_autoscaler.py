@@ -59,7 +59,7 @@ def test_it_may_change_only_the_replicas_of_named_objects():
 
 def test_a_cronjob_resets_min_replicas():
     spec = find_object(render(), "CronJob", NAME)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert spec["containers"][0]["command"] == ["likewise-autoscaler", "lower"]
+    assert spec["containers"][0]["command"] == ["likewise-autoscaler", "reset-floor"]
 
 
 def test_the_cronjob_gets_no_redis_credentials_and_few_permissions():

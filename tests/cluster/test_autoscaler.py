@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from autoscaler.errors import ConflictError
-from autoscaler.kubernetes.client import Cluster
+from autoscaler.kubernetes.annotations import BASELINE, LEADER, PAUSED, PREWARM
+from autoscaler.kubernetes.client import KubernetesApi
 from autoscaler.kubernetes.transport import connect
 from tests.support.cluster.autoscaler_testbed import (
     ACCOUNT,
@@ -64,7 +65,7 @@ def test_a_spike_scales_up_and_its_end_lowers_only_min_replicas(testbed):
     description = testbed.space.kubectl("describe", "hpa", NAME)
     assert "pods are needed" in description
     explanation = testbed.run_command("explain", "--last", "30")
-    assert "floor 2 to" in explanation
+    assert "minReplicas 2 to" in explanation
     assert "requests/s: arrivals" in explanation
     assert "leader: one_" in testbed.run_command("status")
 
@@ -80,10 +81,10 @@ def test_a_stalled_leader_is_replaced_and_writes_no_more(testbed):
         eventually(lambda: testbed.leader() == "two", 15)
         now["demand"] = 6_000
         eventually(lambda: testbed.min_replicas() >= 8, 10)
-        eventually(lambda: testbed.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 5)
+        eventually(lambda: testbed.hpa()["metadata"]["annotations"][LEADER].startswith("two_"), 5)
         first.resume()
         eventually(lambda: '"not leading"' in first.log_text(), 15)
-        testbed.assert_holds(lambda: testbed.hpa()["metadata"]["annotations"]["likewise/leader"].startswith("two_"), 2)
+        testbed.assert_holds(lambda: testbed.hpa()["metadata"]["annotations"][LEADER].startswith("two_"), 2)
         second.end(signal.SIGKILL)
         eventually(lambda: testbed.leader() == "one", 15)
         assert first.end() == 0
@@ -92,15 +93,15 @@ def test_a_stalled_leader_is_replaced_and_writes_no_more(testbed):
 
 
 def test_a_write_based_on_stale_data_conflicts(testbed):
-    cluster = Cluster(connect(testbed.space.name, 10))
-    floor, workload = cluster.floor(NAME), cluster.deployment(NAME)
+    api = KubernetesApi(connect(testbed.space.name, 10))
+    hpa, workload = api.hpa(NAME), api.deployment(NAME)
     testbed.set_min_replicas(5)
     testbed.annotate("some=thing")
     with pytest.raises(ConflictError, match=f"minReplicas of HPA {NAME}"):
-        cluster.set_floor(floor, 9, {})
+        api.set_min_replicas(hpa, 9, {})
     with pytest.raises(ConflictError, match=f"scaling Deployment {NAME}"):
-        cluster.scale(workload, 9)
-    cluster.close()
+        api.scale(workload, 9)
+    api.close()
     assert testbed.min_replicas() == 5
 
 
@@ -109,13 +110,13 @@ def test_an_operators_change_is_reported_respected_and_becomes_the_baseline(test
     with fake_load(testbed, 4_000) as now:
         eventually(lambda: testbed.min_replicas() >= 5, 20)
         testbed.set_min_replicas(3)
-        eventually(lambda: testbed.events("EditedByOther"), 10)
-        assert "to 3 by somebody: left alone for 4 s" in testbed.events("EditedByOther")[0]
+        eventually(lambda: testbed.events("ExternalChange"), 10)
+        assert "to 3 by somebody: left alone for 4 s" in testbed.events("ExternalChange")[0]
         testbed.assert_holds(lambda: testbed.min_replicas() == 3, 2)
         eventually(lambda: testbed.min_replicas() >= 5, 15)
         now["demand"] = 100
         eventually(lambda: testbed.min_replicas() == 3, 40)
-        assert testbed.hpa()["metadata"]["annotations"]["likewise/base"] == "3"
+        assert testbed.hpa()["metadata"]["annotations"][BASELINE] == "3"
 
 
 def test_a_deleted_and_recreated_hpa_is_scaled_again(testbed):
@@ -142,11 +143,11 @@ def test_operators_prewarm_and_pause(testbed):
         assert "at least 12 until" in testbed.run_command("prewarm", "12", "--for", "5m", admin=True, MAX_REPLICAS="10")
         eventually(lambda: (testbed.min_replicas(), testbed.replicas()) == (12, 12), 10)
         assert testbed.events("Prewarmed")
-        testbed.annotate("likewise/paused=true", "likewise/prewarm=15 until 2099-01-01T00:00:00Z")
+        testbed.annotate(f"{PAUSED}=true", f"{PREWARM}=15 until 2099-01-01T00:00:00Z")
         eventually(lambda: testbed.events("Paused"), 10)
         testbed.assert_holds(lambda: testbed.min_replicas() == 12, 2)
         assert "paused by people" in testbed.run_command("status")
-        testbed.annotate("likewise/paused-", "likewise/prewarm=lots")
+        testbed.annotate(f"{PAUSED}-", f"{PREWARM}=lots")
         eventually(lambda: any("'lots'" in log_text for log_text in testbed.events("PrewarmRefused")), 10)
 
 
@@ -157,19 +158,19 @@ def test_without_an_hpa_the_deployment_is_scaled_up_and_down(testbed):
         eventually(lambda: testbed.replicas() >= 8, 20)
         now["demand"] = 100
         eventually(lambda: testbed.replicas() == 2, 40)
-        assert testbed.space.get("deployment", NAME)["metadata"].get("annotations", {}).get("likewise/leader") is None
+        assert testbed.space.get("deployment", NAME)["metadata"].get("annotations", {}).get(LEADER) is None
 
 
 def test_the_floor_of_a_dead_autoscaler_is_reset(testbed):
     testbed.start()
     with fake_load(testbed, 6_000):
         eventually(lambda: testbed.min_replicas() >= 8, 20)
-        assert "nothing to do" in testbed.run_command("lower")
+        assert "nothing to do" in testbed.run_command("reset-floor")
     testbed.autoscalers[0].end(signal.SIGKILL)
-    eventually(lambda: "to 2: no autoscaler has led" in testbed.run_command("lower", LOST_S="2"), 30)
+    eventually(lambda: "to 2: no autoscaler has led" in testbed.run_command("reset-floor", LEADERLESS_S="2"), 30)
     assert testbed.min_replicas() == 2
-    assert testbed.events("FloorLowered")
-    assert "nothing to do" in testbed.run_command("lower", LOST_S="2")
+    assert testbed.events("FloorReset")
+    assert "nothing to do" in testbed.run_command("reset-floor", LEADERLESS_S="2")
 
 
 def test_an_hpa_with_another_target_is_left_alone(testbed):

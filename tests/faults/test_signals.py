@@ -8,7 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.signals.redis_signals import SignalHashes
+from autoscaler.signals.report_reader import ReportReader
 from service.bootstrap.stores import Stores
 from service.observability.load_report import KEYS
 from service.observability.load_reporter import LoadReporter
@@ -33,14 +33,14 @@ def load_reporter(servers: Servers) -> Iterator[LoadReporter]:
 
 
 @pytest.fixture
-def reader(servers: Servers, load_reporter: LoadReporter) -> Iterator[SignalHashes]:
-    reader = SignalHashes(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
+def reader(servers: Servers, load_reporter: LoadReporter) -> Iterator[ReportReader]:
+    reader = ReportReader(RedisSettings(redis_urls=servers.settings.redis_urls, redis_timeout_ms=500))
     wait_for(lambda: is_fresh(reader))
     yield reader
     reader.close()
 
 
-def is_fresh(reader: SignalHashes) -> bool:
+def is_fresh(reader: ReportReader) -> bool:
     return any(abs(one.age_s) < 1 for one in reader.read())
 
 
@@ -53,7 +53,7 @@ def break_node_of(servers: Servers, stores: Stores, key: str, how: signal.Signal
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 @pytest.mark.parametrize("key", KEYS)
 def test_reports_are_readable_without_one_primary(
-    servers: Servers, stores: Stores, reader: SignalHashes, key: str, how: signal.Signals
+    servers: Servers, stores: Stores, reader: ReportReader, key: str, how: signal.Signals
 ) -> None:
     forbid_promotion(servers.valkey)
     break_node_of(servers, stores, key, how)
@@ -63,7 +63,7 @@ def test_reports_are_readable_without_one_primary(
         assert one.age_s < STALE_S
 
 
-def test_both_hashes_are_read_after_a_failover(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
+def test_both_hashes_are_read_after_a_failover(servers: Servers, stores: Stores, reader: ReportReader) -> None:
     broken = break_node_of(servers, stores, KEYS[0], signal.SIGKILL)
     wait_for_promotion(servers.valkey, broken)
     second = break_node_of(servers, stores, KEYS[1], signal.SIGSTOP)
@@ -72,7 +72,7 @@ def test_both_hashes_are_read_after_a_failover(servers: Servers, stores: Stores,
     wait_for(lambda: is_fresh(reader), 20)
 
 
-def test_the_loss_of_both_primaries_is_an_error(servers: Servers, stores: Stores, reader: SignalHashes) -> None:
+def test_the_loss_of_both_primaries_is_an_error(servers: Servers, stores: Stores, reader: ReportReader) -> None:
     forbid_promotion(servers.valkey)
     for key in KEYS:
         break_node_of(servers, stores, key, signal.SIGKILL)
@@ -81,6 +81,6 @@ def test_the_loss_of_both_primaries_is_an_error(servers: Servers, stores: Stores
         try:
             return not reader.read()
         except SignalsUnavailableError as error:
-            return str(error).startswith("signals can't be read: ")
+            return str(error).startswith("load reports cannot be read: ")
 
     wait_for(fails, 20)

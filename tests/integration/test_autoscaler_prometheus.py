@@ -41,7 +41,7 @@ def test_pods_and_backlog_are_read_with_their_age(stack):
         assert pod.ready_s > 0
     assert signals.backlog
     assert signals.backlog.pending >= 0
-    wait_for(lambda: (backlog := source(stack).read(1_000.0).backlog) and backlog.settled > 0, 30, every_s=0.2)
+    wait_for(lambda: (backlog := source(stack).read(1_000.0).backlog) and backlog.stored_per_s > 0, 30, every_s=0.2)
 
 
 def test_a_selector_chooses_series(stack):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from autoscaler.errors import SignalsUnavailableError
-from autoscaler.signals.redis_signals import SignalHashes
+from autoscaler.signals.report_reader import ReportReader
 from service.bootstrap.stores import create_likes, create_load_reporter, open_stores
 from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
@@ -116,14 +116,14 @@ def test_what_is_wrong_is_said_with_the_node(settings: Settings, change: dict[st
 def test_the_autoscaler_reads_there_what_processes_tell(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
     boards, signals = (
-        SignalHashes(RedisSettings(**given)),
+        ReportReader(RedisSettings(**given)),
         create_load_reporter(settings, "api", lambda: {"arrivals": 5}),
     )
     signals.start()
-    wait_for(lambda: [told.said for told in boards.read()] == [{"arrivals": 5}])
+    wait_for(lambda: [told.load for told in boards.read()] == [{"arrivals": 5}])
     signals.close()
     boards.close()
-    wrong = SignalHashes(RedisSettings(**given | {"redis_password": SecretStr("another")}))
-    with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*username-password"):
+    wrong = ReportReader(RedisSettings(**given | {"redis_password": SecretStr("another")}))
+    with pytest.raises(SignalsUnavailableError, match=r"load reports cannot be read: .*username-password"):
         wrong.read()
     wrong.close()

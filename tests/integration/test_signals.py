@@ -8,8 +8,8 @@ import pytest
 
 from autoscaler.errors import SignalsUnavailableError
 from autoscaler.policy.observation import PostRate
-from autoscaler.signals.redis_signals import SignalHashes, Told
-from autoscaler.signals.signals import RedisSource, signals_of
+from autoscaler.signals.report_reader import Report, ReportReader
+from autoscaler.signals.signals import RedisSource, combine
 from service.bootstrap.app import create_app
 from service.bootstrap.flusher import open_flushers
 from service.bootstrap.runtime import runtime_of
@@ -52,8 +52,8 @@ def stores(servers: Servers) -> Iterator[list[RedisLoadReportStore]]:
 
 
 @pytest.fixture
-def reader(servers: Servers) -> Iterator[SignalHashes]:
-    reader = SignalHashes(at(servers))
+def reader(servers: Servers) -> Iterator[ReportReader]:
+    reader = ReportReader(at(servers))
     yield reader
     reader.close()
 
@@ -73,7 +73,7 @@ def test_the_two_hashes_are_on_different_primaries(servers, stores, reader):
 def test_a_report_is_read_with_its_age(stores, reader):
     stores[0].publish("api:pod-a:7", REPORT)
     (told,) = reader.read()
-    assert (told.role, told.pod, told.process, told.said) == ("api", "pod-a", "7", REPORT)
+    assert (told.role, told.pod, told.process, told.load) == ("api", "pod-a", "7", REPORT)
     assert 0 <= told.age_s < 5
 
 
@@ -81,7 +81,7 @@ def test_the_newest_report_of_both_hashes_is_used(stores, reader):
     stores[0].publish("api:pod-a:7", REPORT)
     wait_for(lambda: reader.read()[0].age_s > 0.1)
     stores[1].publish("api:pod-a:7", REPORT | {"arrivals": 91})
-    assert [told.said["arrivals"] for told in reader.read()] == [91]
+    assert [told.load["arrivals"] for told in reader.read()] == [91]
 
 
 def test_invalid_fields_are_ignored(servers, stores, reader):
@@ -145,8 +145,8 @@ def test_a_full_redis_takes_reports(servers, stores, reader):
 
 
 def test_an_absent_redis_is_an_error_in_one_sentence():
-    stores = SignalHashes(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
-    with pytest.raises(SignalsUnavailableError, match=r"signals can't be read: .*127\.0\.0\.1:1"):
+    stores = ReportReader(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
+    with pytest.raises(SignalsUnavailableError, match=r"load reports cannot be read: .*127\.0\.0\.1:1"):
         stores.read()
     stores.close()
 
@@ -183,35 +183,35 @@ def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
 
 def test_a_flusher_reports_the_backlog(servers, reader):
     with open_flushers(servers.with_settings(load_report_ms=100, metrics_port=0)):
-        wait_for(lambda: signals_of(reader.read(), 100.0).backlog)
+        wait_for(lambda: combine(reader.read(), 100.0).backlog)
 
 
-def told(pod: str, process: str = "1", age_s: float = 0.2, role: str = "api", **changes: object) -> Told:
-    return Told(role, pod, process, age_s, (REPORT if role == "api" else FLUSHED) | changes)
+def told(pod: str, process: str = "1", age_s: float = 0.2, role: str = "api", **changes: object) -> Report:
+    return Report(role, pod, process, age_s, (REPORT if role == "api" else FLUSHED) | changes)
 
 
 def test_workers_of_a_pod_are_one_sample():
-    (pod,) = signals_of([told("a"), told("a", "2", 0.4, busy=0.9, ready_s=5)], 1_000.0).pods
+    (pod,) = combine([told("a"), told("a", "2", 0.4, busy=0.9, ready_s=5)], 1_000.0).pods
     assert (pod.pod, pod.at, pod.arrivals, pod.queue) == ("a", 999.8, 180, 6)
     assert (pod.busy, pod.ready_s) == (0.7, 5)
 
 
 def test_a_replaced_worker_does_not_count_twice():
-    (pod,) = signals_of([told("a"), told("a", "2", 9.0)], 1_000.0).pods
+    (pod,) = combine([told("a"), told("a", "2", 9.0)], 1_000.0).pods
     assert pod.arrivals == 90
 
 
 def test_a_dead_worker_ahead_of_the_clock_does_not_hide_others():
-    (pod,) = signals_of([told("a"), told("a", "2", -300.0)], 1_000.0).pods
+    (pod,) = combine([told("a"), told("a", "2", -300.0)], 1_000.0).pods
     assert (pod.at, pod.arrivals) == (999.8, 90)
     flushed = [told("f", role="flusher"), told("g", age_s=-300, role="flusher", pending=9_000)]
-    backlog = signals_of(flushed, 1_000.0).backlog
+    backlog = combine(flushed, 1_000.0).backlog
     assert backlog
     assert (backlog.at, backlog.pending) == (999.8, 500)
 
 
 def test_posts_are_added_up_over_live_pods():
-    posts = signals_of([told("a"), told("b", posts=[["b", 50], ["a", 20]]), told("c", age_s=9)], 1_000.0).posts
+    posts = combine([told("a"), told("b", posts=[["b", 50], ["a", 20]]), told("c", age_s=9)], 1_000.0).posts
     assert posts == (PostRate("a", 60.0), PostRate("b", 50.0))
 
 
@@ -221,21 +221,21 @@ def test_the_backlog_is_the_largest_that_a_flusher_reports():
         told("g", role="flusher", pending=700, age_s=0.5),
         told("h", "1", 60, "flusher"),
     ]
-    backlog = signals_of(flushed, 1_000.0).backlog
+    backlog = combine(flushed, 1_000.0).backlog
     assert backlog
-    assert (backlog.pending, backlog.age_s, backlog.settled, backlog.at) == (700, 1.5, 400, 999.8)
-    assert signals_of([], 1_000.0).backlog is None
+    assert (backlog.pending, backlog.age_s, backlog.stored_per_s, backlog.at) == (700, 1.5, 400, 999.8)
+    assert combine([], 1_000.0).backlog is None
 
 
 def test_a_clock_that_went_back_gives_reports_from_the_future():
-    (pod,) = signals_of([told("a", age_s=-30)], 1_000.0).pods
+    (pod,) = combine([told("a", age_s=-30)], 1_000.0).pods
     # The policy refuses such a report.
     assert pod.at == 1_030
 
 
 @pytest.mark.parametrize("wrong", [{"arrivals": "many"}, {"arrivals": None}, {"ready_s": []}])
 def test_invalid_figures_are_ignored(wrong):
-    assert signals_of([told("a", **wrong)], 1_000.0).pods == ()
+    assert combine([told("a", **wrong)], 1_000.0).pods == ()
 
 
 def test_a_meter_measures_the_time_since_its_last_call():

@@ -1,18 +1,18 @@
-"""An API server in memory: objects by name, each write noted, each call failing where a test says so."""
+"""Fake the Kubernetes API in memory, and run the control loop against it one second a round."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from autoscaler.controller.journal import Journal
-from autoscaler.controller.loop import Loop
+from autoscaler.controller.loop import ControlLoop
 from autoscaler.controller.metrics import Metrics
-from autoscaler.controller.observe import Lead
-from autoscaler.controller.reconcile import ApiPods, Flushers, Steered
+from autoscaler.controller.observe import PodStartupTimer
+from autoscaler.controller.reconcile import ApiPodsReconciler, FlushersReconciler, Reconciler
 from autoscaler.errors import ConflictError, MissingError, SignalsUnavailableError
-from autoscaler.kubernetes.events import Events
-from autoscaler.kubernetes.objects import FIELD_MANAGER, Floor, Workload
-from autoscaler.kubernetes.targets import Target
+from autoscaler.kubernetes.events import EventRecorder
+from autoscaler.kubernetes.objects import FIELD_MANAGER, Hpa, Workload
+from autoscaler.kubernetes.targets import ScaleTarget
 from autoscaler.policy.observation import PodSample, PostRate
 from autoscaler.policy.tuning import Tuning
 from autoscaler.signals.signals import Backlog, Signals
@@ -29,90 +29,92 @@ TUNING = Tuning(
 )
 
 
-class FakeApi:
-    """See `autoscaler.kubernetes.client.Cluster`. `failing` is asked before each call and may raise."""
+class FakeKubernetesApi:
+    """See `autoscaler.kubernetes.client.KubernetesApi`. `before_call` is called before each method and may raise.
+
+    `scale_writers` are recorded as the writers of a Deployment's replicas. Empty: Kubernetes keeps no record.
+    """
 
     def __init__(self) -> None:
         self.workloads = {name: Workload(name, f"u-{name}", "1", 2, 2, {}, {}) for name in (API, FLUSHER)}
-        self.floors = {API: Floor(API, "u-hpa", "1", 2, 30, f"Deployment/{API}", {}, (FIELD_MANAGER,))}
-        self.calls: list[tuple[str, int]] = []
-        self.said: list[tuple[str, str]] = []
-        self.data: dict[str, str] = {}
-        self.keeps = 0
-        self.failing: Callable[[str], None] = lambda call: None
-        self.leads_s: list[float] = []
-        self.lists = 0
-        self.scaler = (FIELD_MANAGER,)  # who is noted to have scaled; () where nobody keeps account
+        self.hpas = {API: Hpa(API, "u-hpa", "1", 2, 30, f"Deployment/{API}", {}, (FIELD_MANAGER,))}
+        self.writes: list[tuple[str, int]] = []
+        self.events: list[tuple[str, str]] = []
+        self.config_map: dict[str, str] = {}
+        self.config_map_writes = 0
+        self.before_call: Callable[[str], None] = lambda call: None
+        self.startup_times_s: list[float] = []
+        self.pod_lists = 0
+        self.scale_writers = (FIELD_MANAGER,)
 
     def deployment(self, name: str) -> Workload:
-        self.failing("deployment")
+        self.before_call("deployment")
         if name not in self.workloads:
             raise MissingError(f"Deployment {name}")
         return self.workloads[name]
 
-    def floor(self, name: str) -> Floor:
-        self.failing("floor")
-        if name not in self.floors:
+    def hpa(self, name: str) -> Hpa:
+        self.before_call("hpa")
+        if name not in self.hpas:
             raise MissingError(f"HPA {name}")
-        return self.floors[name]
+        return self.hpas[name]
 
-    def set_floor(self, floor: Floor, least: int, annotations: Mapping[str, str | None]) -> Floor:
-        self.failing("set_floor")
-        now = self.floors[floor.name]
-        if now.version != floor.version:
-            raise ConflictError(f"HPA {floor.name}")
-        if least != now.least:
-            self.calls.append(("floor", least))
-        kept = {**now.annotations, **annotations}
-        self.edit_floor(
-            least, FIELD_MANAGER if least != now.least else "", annotations={k: v for k, v in kept.items() if v}
-        )
-        return self.floors[floor.name]
+    def set_min_replicas(self, hpa: Hpa, min_replicas: int, annotations: Mapping[str, str | None]) -> Hpa:
+        self.before_call("set_min_replicas")
+        now = self.hpas[hpa.name]
+        if now.version != hpa.version:
+            raise ConflictError(f"HPA {hpa.name}")
+        changed = min_replicas != now.min_replicas
+        if changed:
+            self.writes.append(("hpa", min_replicas))
+        merged = {key: value for key, value in {**now.annotations, **annotations}.items() if value}
+        self.edit_hpa(min_replicas, FIELD_MANAGER if changed else "", annotations=merged)
+        return self.hpas[hpa.name]
 
     def scale(self, workload: Workload, replicas: int) -> None:
-        self.failing("scale")
+        self.before_call("scale")
         if self.workloads[workload.name].version != workload.version:
             raise ConflictError(f"Deployment {workload.name}")
-        self.calls.append((f"scale {workload.name}", replicas))
-        self.edit(workload.name, replicas=replicas, ready=replicas, writers=self.scaler)
+        self.writes.append((f"scale {workload.name}", replicas))
+        self.edit(workload.name, replicas=replicas, ready=replicas, writers=self.scale_writers)
 
-    def lead_times_s(self, workload: Workload, since: datetime) -> list[float]:
-        self.lists += 1
-        self.failing("lead_times_s")
-        return self.leads_s
+    def pod_startup_times_s(self, workload: Workload, since: datetime) -> list[float]:
+        self.pod_lists += 1
+        self.before_call("pod_startup_times_s")
+        return self.startup_times_s
 
-    def kept(self, name: str) -> Mapping[str, str]:
-        self.failing("kept")
-        return self.data
+    def read_config_map(self, name: str) -> Mapping[str, str]:
+        self.before_call("read_config_map")
+        return self.config_map
 
-    def keep(self, name: str, data: Mapping[str, str]) -> None:
-        self.failing("keep")
-        self.keeps += 1
-        self.data |= data
+    def write_config_map(self, name: str, data: Mapping[str, str]) -> None:
+        self.before_call("write_config_map")
+        self.config_map_writes += 1
+        self.config_map |= data
 
-    def say(self, about: Workload | Floor, *, reason: str, message: str, warning: bool, by: str) -> None:
-        self.failing("say")
-        self.said.append((reason, message))
+    def create_event(self, about: Workload | Hpa, *, reason: str, message: str, warning: bool, by: str) -> None:
+        self.before_call("create_event")
+        self.events.append((reason, message))
 
     def edit(self, name: str, **changes: object) -> None:
-        """As any other does."""
+        """Change a Deployment, as somebody else does."""
         before = self.workloads[name]
         self.workloads[name] = replace(before, version=str(int(before.version) + 1), **changes)  # type: ignore[arg-type]
 
-    def edit_floor(self, least: int, by: str, **changes: object) -> None:
-        """As any other does; '' leaves the account of who wrote it as it was."""
-        before = self.floors[API]
+    def edit_hpa(self, min_replicas: int, by: str, **changes: object) -> None:
+        """Change the HPA, as somebody else does. An empty `by` keeps the record of its writers."""
+        before = self.hpas[API]
         writers = (by,) if by else before.writers
         version = str(int(before.version) + 1)
-        self.floors[API] = replace(before, version=version, least=least, writers=writers, **changes)  # type: ignore[arg-type]
+        self.hpas[API] = replace(before, version=version, min_replicas=min_replicas, writers=writers, **changes)  # type: ignore[arg-type]
 
     def reasons(self) -> list[str]:
-        """Of what was said, in order."""
-        return [reason for reason, _ in self.said]
+        """Return the reasons of the Events, in order."""
+        return [reason for reason, _ in self.events]
 
 
-def failing(api: FakeApi, call: str, error: Exception, times: int = 1_000) -> None:
-    """So many calls of a name raise."""
+def fail_calls(api: FakeKubernetesApi, call: str, error: Exception, times: int = 1_000) -> None:
+    """Let the next calls of a method raise."""
     left = [times]
 
     def fail(name: str) -> None:
@@ -120,59 +122,64 @@ def failing(api: FakeApi, call: str, error: Exception, times: int = 1_000) -> No
             left[0] -= 1
             raise error
 
-    api.failing = fail
+    api.before_call = fail
 
 
 @dataclass
 class Rounds:
-    """A loop over the fake API, one second a round; so many requests/s arrive, and pods tell of them."""
+    """A control loop over the fake API, one second a round.
 
-    api: FakeApi = field(default_factory=FakeApi)
+    `demand` requests/s arrive. `report_ahead_s` is by how much the reports are from the future.
+    """
+
+    api: FakeKubernetesApi = field(default_factory=FakeKubernetesApi)
     demand: float = 1_000.0
     backlog: Backlog | None = None
     posts: tuple[PostRate, ...] = ()
-    told_ahead_s: float = 0.0
+    report_ahead_s: float = 0.0
     unreadable: str = ""
-    why_not: str = ""
+    suppressed_by: str = ""
     leads: bool = True
     now: float = 1_000.0
     hpa: str = API
 
     def __post_init__(self) -> None:
-        api = ApiPods(self._target(API, self.hpa), Lead(self.api, self.wall), TUNING, Metrics(), "me")
-        flushers = Flushers(self._target(FLUSHER, ""), TUNING, Metrics(), "me")
-        steered: dict[str, Steered] = {API: api, FLUSHER: flushers}
-        events = Events(self.api, "me", lambda: self.leads)
-        self.loop = Loop(
-            source=self, steered=steered, journal=Journal(self.api, "decisions"), events=events, metrics=Metrics(),
-            why_not=lambda: self.why_not, every_s=1, clock=lambda: self.now, wall=self.wall,
+        timer = PodStartupTimer(self.api, self.wall)
+        reconcilers: dict[str, Reconciler] = {
+            API: ApiPodsReconciler(self._target(API, self.hpa), timer, TUNING, Metrics(), "me"),
+            FLUSHER: FlushersReconciler(self._target(FLUSHER, ""), TUNING, Metrics(), "me"),
+        }
+        self.loop = ControlLoop(
+            source=self, reconcilers=reconcilers, journal=Journal(self.api, "decisions"),
+            events=EventRecorder(self.api, "me", lambda: self.leads), metrics=Metrics(),
+            suppressed_by=lambda: self.suppressed_by, every_s=1, clock=lambda: self.now, wall=self.wall,
         )  # fmt: skip
 
     def wall(self) -> datetime:
-        """The time by the wall clock."""
+        """Return the time by the wall clock."""
         return NOON + timedelta(seconds=self.now)
 
     def go(self, rounds: int = 1) -> float:
-        """So many seconds; how long the API server wanted to be left alone after the last."""
-        later_s = 0.0
+        """Run rounds, and return the seconds for which the API server asks to be left alone after the last."""
+        retry_after_s = 0.0
         for _ in range(rounds):
             self.now += 1
-            later_s = self.loop.round()
-        return later_s
+            retry_after_s = self.loop.run_round()
+        return retry_after_s
 
     def read(self, now: float) -> Signals:
-        """What is told: the ready pods share the demand, each with 1,000 requests/s at most."""
+        """Return the reports: the ready pods share the demand, and each serves up to 1,000 requests/s."""
         if self.unreadable:
             raise SignalsUnavailableError(self.unreadable)
         ready = self.api.workloads[API].ready if API in self.api.workloads else 2
         each = self.demand / max(1, ready)
-        at, served = now + self.told_ahead_s, min(each, 1_000)
+        at, served = now + self.report_ahead_s, min(each, 1_000)
         pods = [PodSample(f"p{i}", at, each, served, served / 1_000, 0, 1, 100) for i in range(ready)]
         backlog = self.backlog and replace(self.backlog, at=now)
         return Signals(tuple(pods), self.posts, backlog or Backlog(now, 10, 0.1, 100))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no socket is open."""
 
-    def _target(self, deployment: str, hpa: str) -> Target:
-        return Target(self.api, deployment, hpa, me="me", yield_s=30, may_write=lambda: self.leads)
+    def _target(self, deployment: str, hpa: str) -> ScaleTarget:
+        return ScaleTarget(self.api, deployment, hpa, identity="me", backoff_s=30, may_write=lambda: self.leads)

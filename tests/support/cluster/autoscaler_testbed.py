@@ -26,7 +26,7 @@ ACCOUNT = "likewise-autoscaler"
 FAST_SETTINGS = {
     "MIN_REPLICAS": "2", "MAX_REPLICAS": "40", "POD_CAPACITY": "1000", "STABILIZATION_S": "2",
     "SCALE_DOWN_PERIOD_S": "1", "RESTART_STABILIZATION_S": "0", "LEASE_S": "5", "RENEW_S": "0.5",
-    "REQUEST_S": "1.5", "YIELD_S": "4", "METRICS_PORT": "0", "FLUSHERS": "",
+    "REQUEST_S": "1.5", "BACKOFF_S": "4", "METRICS_PORT": "0", "FLUSHERS": "",
 }  # fmt: skip
 
 

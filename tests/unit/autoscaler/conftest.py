@@ -1,4 +1,4 @@
-"""What several test files of the autoscaler start from."""
+"""Fixtures that several test files of the autoscaler share."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from tests.support.fake_kubernetes import Rounds
 
 @pytest.fixture
 def rounds() -> Rounds:
-    """After some quiet seconds."""
+    """Return rounds after some quiet seconds."""
     rounds = Rounds()
     rounds.go(8)
-    assert rounds.api.calls == []
+    assert rounds.api.writes == []
     return rounds

@@ -2,9 +2,9 @@
 
 import pytest
 
+from autoscaler.controller.run_settings import RunSettings
 from autoscaler.errors import ConfigurationError
-from autoscaler.policy.tuning import Tuning
-from autoscaler.settings import PREFIX, RENAMED, settings_from_environment
+from autoscaler.settings import PREFIX, RENAMED, Settings, read_settings, settings_from_environment
 
 
 def set_old(monkeypatch: pytest.MonkeyPatch, old: str, value: str) -> None:
@@ -22,10 +22,11 @@ def test_a_setting_comes_from_the_environment(monkeypatch):
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_an_old_name_works_with_a_warning_that_names_the_new_one(monkeypatch, capsys, old, new):
     field = new.removeprefix(PREFIX).lower()
+    kind = Settings if field in Settings.model_fields else RunSettings
     # 0.68 lies between the two utilizations, whose order is checked.
-    value = 0.68 if field.endswith("_utilization") else getattr(Tuning(), field) * 0.9 + 0.5
+    value = 0.68 if field.endswith("_utilization") else getattr(kind(), field) * 0.9 + 0.5
     set_old(monkeypatch, old, str(value))
-    assert getattr(settings_from_environment(), field) == pytest.approx(value)
+    assert getattr(read_settings(kind), field) == pytest.approx(value)
     assert f"{old} was renamed to {new}" in capsys.readouterr().err
 
 

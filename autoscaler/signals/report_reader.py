@@ -1,8 +1,4 @@
-"""The two Redis hashes in which pods and flushers tell of themselves, read together: one of them is enough.
-
-The writers define the format (`service/storage/redis/load_report_store.py`): a field `role:pod:process` with the time
-of the server in µs, a space, and JSON.
-"""
+"""Read the load reports of pods and flushers from the two Redis hashes. One of them is enough."""
 
 import json
 from collections.abc import Sequence
@@ -19,40 +15,43 @@ from autoscaler.errors import ConfigurationError, SignalsUnavailableError
 from service.observability.load_report import KEYS
 from service.redis_settings import RedisSettings
 
-_AWAY = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
+_UNAVAILABLE = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 _READ = "return {redis.call('TIME'), redis.call('HGETALL', KEYS[1])}"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a process told `age_s` ago, by the clock of the server that holds it; below 0 where that clock went back."""
+class Report:
+    """The last report of a process. Its JSON object is `load`.
+
+    `age_s` is by the clock of the server that stores the report. It is below 0 if that clock went back.
+    """
 
     role: str
     pod: str
     process: str
     age_s: float
-    said: dict[str, Any]
+    load: dict[str, Any]
 
 
-class SignalHashes:
-    """Reads both hashes at once, each by sockets of its own: a server that hangs delays the other by nothing."""
+class ReportReader:
+    """Reads both hashes at the same time by separate sockets, so that a server that hangs does not delay the other."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._clients: dict[str, Any] = {}
         self._pool = ThreadPoolExecutor(len(KEYS), thread_name_prefix="signals")
 
-    def read(self) -> list[Told]:
-        """The newest of each process. Raises SignalsUnavailableError where neither hash can be read."""
-        newest: dict[tuple[str, str, str], Told] = {}
-        answers = list(self._pool.map(self._attempt, KEYS))
-        for answer in answers:
-            for told in answer if isinstance(answer, list) else []:
-                who = (told.role, told.pod, told.process)
-                newest[who] = min(newest.get(who, told), told, key=lambda one: one.age_s)
-        failures = [answer for answer in answers if isinstance(answer, str)]
+    def read(self) -> list[Report]:
+        """Return the newest report of each process. Raises SignalsUnavailableError if neither hash can be read."""
+        newest: dict[tuple[str, str, str], Report] = {}
+        results = list(self._pool.map(self._attempt, KEYS))
+        for result in results:
+            for report in result if isinstance(result, list) else []:
+                process = (report.role, report.pod, report.process)
+                newest[process] = min(newest.get(process, report), report, key=lambda one: one.age_s)
+        failures = [result for result in results if isinstance(result, str)]
         if len(failures) == len(KEYS):
-            raise SignalsUnavailableError("signals can't be read: " + "; ".join(dict.fromkeys(failures)))
+            raise SignalsUnavailableError("load reports cannot be read: " + "; ".join(dict.fromkeys(failures)))
         return list(newest.values())
 
     def close(self) -> None:
@@ -61,17 +60,18 @@ class SignalHashes:
         for client in self._clients.values():
             client.close()
 
-    def _attempt(self, key: str) -> list[Told] | str:
+    def _attempt(self, key: str) -> list[Report] | str:
+        """Return the reports of one hash, or why it cannot be read."""
         try:
             if key not in self._clients:
                 self._clients[key] = _connect(self._settings)
             time, fields = self._clients[key].eval(_READ, 1, key)
-        except _AWAY as error:
+        except _UNAVAILABLE as error:
             if client := self._clients.pop(key, None):
                 client.close()
             return str(error) or repr(error)
         now_us = int(time[0]) * 1_000_000 + int(time[1])
-        return [told for who, text in _pairs(fields) if (told := _told(who, text, now_us))]
+        return [report for name, text in _pairs(fields) if (report := _parse(name, text, now_us))]
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:
@@ -79,37 +79,37 @@ def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:
     return list(zip(text[::2], text[1::2], strict=True))
 
 
-def _told(who: str, text: str, now_us: int) -> Told | None:
-    """None for what can't be read: one release's slip must not blind the autoscaler to the rest."""
-    role, *names = who.split(":")
-    at_us, _, said = text.partition(" ")
+def _parse(name: str, text: str, now_us: int) -> Report | None:
+    """Parse a field. Return None for a broken one, because it must not hide the others."""
+    role, *names = name.split(":")
+    at_us, _, load = text.partition(" ")
     try:
         pod, process = names
-        return Told(role, pod, process, (now_us - int(at_us)) / 1e6, dict(json.loads(said)))
+        return Report(role, pod, process, (now_us - int(at_us)) / 1e6, dict(json.loads(load)))
     except (ValueError, TypeError):
         return None
 
 
 def _connect(settings: RedisSettings) -> Any:
-    """A client of the cluster, or of a single server. Raises RedisError, OSError, ConfigurationError."""
+    """Return a client of the cluster, or of a single server. Raises RedisError, OSError and ConfigurationError."""
     options = settings.client_options()
     reasons = []
     for url in settings.redis_urls:
         try:
-            return _cluster(options, url)
-        except _AWAY as error:
-            reasons.append(f"{error}")
+            return _connect_to(url, options)
+        except _UNAVAILABLE as error:
+            reasons.append(str(error))
         except ValueError as error:
             raise ConfigurationError(f"LIKEWISE_REDIS_URLS: {error}") from error
     raise redis.ConnectionError("; ".join(reasons))
 
 
-def _cluster(options: dict[str, Any], url: str) -> Any:
+def _connect_to(url: str, options: dict[str, Any]) -> Any:
     single = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
     try:
         if not single.info("cluster").get("cluster_enabled"):
             return single
-    except _AWAY:
+    except _UNAVAILABLE:
         single.close()
         raise
     single.close()

@@ -1,7 +1,8 @@
-"""The real client against a server that refuses: each answer becomes one of our errors, in one sentence."""
+"""The real client against a fake API server: each refusal becomes one of our errors, in one sentence."""
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from kubernetes.config import incluster_config
 
 from autoscaler.errors import (
     ClusterError,
@@ -21,24 +23,28 @@ from autoscaler.errors import (
     RefusedError,
     ThrottledError,
 )
-from autoscaler.kubernetes.client import Cluster
-from autoscaler.kubernetes.lease import LeaseRecords, Record
+from autoscaler.kubernetes import transport
+from autoscaler.kubernetes.client import KubernetesApi
+from autoscaler.kubernetes.lease import KubernetesLease, LeaseRecord
 from autoscaler.kubernetes.objects import Workload
 from autoscaler.kubernetes.transport import connect
 
+REQUEST_S = 3.0
 WORKLOAD = Workload("likewise-api", "u", "17", 2, 2, {}, {})
 
 
-class Refusing(BaseHTTPRequestHandler):
-    """Answers all requests alike, and keeps the last."""
+class FakeServer(BaseHTTPRequestHandler):
+    """Gives every request the same answer, and keeps the last request."""
 
     protocol_version = "HTTP/1.1"
     code, body, headers_sent = 200, b"{}", {}
     last: ClassVar[dict[str, object]] = {}
+    clients: ClassVar[set[object]] = set()
 
     def answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         text = self.rfile.read(length)
+        self.clients.add(self.client_address)
         type(self).last = {"path": self.path, "type": self.headers["Content-Type"], "body": text}
         self.send_response(self.code)
         for name, value in {"Content-Type": "application/json", **self.headers_sent}.items():
@@ -50,12 +56,12 @@ class Refusing(BaseHTTPRequestHandler):
     do_GET = do_PATCH = do_POST = do_PUT = answer  # noqa: N815
 
     def log_message(self, *args: object) -> None:
-        """Nothing: pytest shows what matters."""
+        """Log nothing: pytest shows what matters."""
 
 
 @pytest.fixture
-def server() -> Iterator[type[Refusing]]:
-    handler = type("Handler", (Refusing,), {})
+def server() -> Iterator[type[FakeServer]]:
+    handler = type("Handler", (FakeServer,), {"clients": set()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     handler.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -79,11 +85,11 @@ def kubeconfig(folder: Path, port: int) -> str:
 
 
 @pytest.fixture
-def cluster(server: type[Refusing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def api(server: type[FakeServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesApi]:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, server.port))
-    cluster = Cluster(connect("", 3))
-    yield cluster
-    cluster.close()
+    api = KubernetesApi(connect("", REQUEST_S))
+    yield api
+    api.close()
 
 
 @pytest.mark.parametrize(
@@ -98,13 +104,13 @@ def cluster(server: type[Refusing], tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (503, ClusterUnavailableError),
     ],
 )
-def test_each_refusal_is_an_error_that_names_what_and_why(server, cluster, code, error):
+def test_each_refusal_is_an_error_that_names_the_object_and_the_reason(server, api, code, error):
     server.code = code
     server.body = json.dumps({"kind": "Status", "code": code, "message": "because of this"}).encode()
     with pytest.raises(error, match=r"^scaling Deployment likewise-api to 5: because of this$"):
-        cluster.scale(WORKLOAD, 5)
+        api.scale(WORKLOAD, 5)
     with pytest.raises(error, match="Deployment likewise-api in namespace blog: because of this"):
-        cluster.deployment("likewise-api")
+        api.deployment("likewise-api")
 
 
 @pytest.mark.parametrize(
@@ -119,42 +125,42 @@ def test_each_refusal_is_an_error_that_names_what_and_why(server, cluster, code,
         ({}, 1),
     ],
 )
-def test_a_busy_server_says_when_to_ask_again(server, cluster, header, seconds):
+def test_a_busy_server_names_the_pause(server, api, header, seconds):
     server.code, server.headers_sent = 429, header
     server.body = json.dumps({"kind": "Status", "code": 429, "message": "slow down"}).encode()
     with pytest.raises(ThrottledError) as caught:
-        cluster.deployment("likewise-api")
+        api.deployment("likewise-api")
     assert caught.value.retry_after_s == seconds
 
 
-def test_a_proxy_that_answers_in_html_is_no_crash(server, cluster):
+def test_a_proxy_that_answers_in_html_is_one_sentence(server, api):
     server.code, server.body, server.headers_sent = 502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}
     with pytest.raises(ClusterUnavailableError, match="502"):
-        cluster.deployment("likewise-api")
+        api.deployment("likewise-api")
 
 
-def test_nobody_there_is_one_sentence(tmp_path, monkeypatch):
+def test_a_refused_connection_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, 1))
-    cluster = Cluster(connect("blog", 3))
+    api = KubernetesApi(connect("blog", REQUEST_S))
     with pytest.raises(
         ClusterUnavailableError, match="Deployment api in namespace blog: the API server does not answer"
     ):
-        cluster.deployment("api")
-    cluster.close()
+        api.deployment("api")
+    api.close()
 
 
-def test_a_server_that_hangs_is_given_up_in_time(server, cluster, monkeypatch):
+def test_a_server_that_hangs_is_given_up_in_time(server, api, monkeypatch):
     held = threading.Event()
     monkeypatch.setattr(server, "do_GET", lambda self: held.wait(10))
     with pytest.raises(ClusterUnavailableError, match="does not answer"):
-        cluster.deployment("api")
+        api.deployment("api")
     held.set()
 
 
-def test_an_answer_that_comes_in_drops_is_given_up_in_time(server, cluster, monkeypatch):
+def test_an_answer_that_trickles_is_given_up_in_time(server, api, monkeypatch):
     ended = threading.Event()
 
-    def drip(self: Refusing) -> None:
+    def drip(self: FakeServer) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -163,27 +169,76 @@ def test_an_answer_that_comes_in_drops_is_given_up_in_time(server, cluster, monk
                 self.wfile.write(b" ")
 
     monkeypatch.setattr(server, "do_GET", drip)
+    began = time.monotonic()
     with pytest.raises(ClusterUnavailableError, match="its answer takes too long"):
-        cluster.deployment("api")
+        api.deployment("api")
+    assert time.monotonic() - began < REQUEST_S + 0.5
     ended.set()
 
 
-def test_an_hpa_is_read_with_what_it_scales(server, cluster):
+def test_a_failed_request_is_not_retried(server, api, monkeypatch):
+    requests = []
+
+    def hang_up(self: FakeServer) -> None:
+        requests.append(self.path)
+        self.close_connection = True
+
+    monkeypatch.setattr(server, "do_GET", hang_up)
+    with pytest.raises(ClusterUnavailableError, match="does not answer"):
+        api.deployment("api")
+    assert len(requests) == 1
+
+
+def test_an_answer_that_is_not_json_is_one_sentence(server, api):
+    server.body = b"<html>hello</html>"
+    with pytest.raises(ClusterUnavailableError, match="the API server's answer is not JSON"):
+        api.deployment("api")
+
+
+def test_requests_share_one_connection_and_leave_no_thread(server, api):
+    spec = {"replicas": 2, "selector": {}}
+    server.body = json.dumps({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "spec": spec}).encode()
+    api.deployment("a")
+    [first] = server.clients
+    threads = threading.active_count()
+    for _ in range(3):
+        api.deployment("a")
+    assert server.clients == {first}
+    assert threading.active_count() == threads
+
+
+def test_a_pod_uses_its_own_account_and_namespace(tmp_path, monkeypatch):
+    for name, text in {"token": "secret", "ca.crt": "authority", "namespace": "blog\n"}.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr(transport, "_NAMESPACE_FILE", tmp_path / "namespace")
+    with closing(connect("", 1)) as connection:
+        configuration = connection._client.configuration
+        assert connection.namespace == "blog"
+        assert configuration.host == "https://[fd00::1]:443"
+        assert configuration.get_api_key_with_prefix("BearerToken") == "bearer secret"
+        assert configuration.retries is False
+
+
+def test_an_hpa_is_read_with_what_it_scales(server, api):
     spec = {"maxReplicas": 9, "scaleTargetRef": {"kind": "Deployment", "name": "shop", "apiVersion": "apps/v1"}}
     server.body = json.dumps({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "spec": spec}).encode()
-    floor = cluster.floor("a")
-    assert (floor.least, floor.most, floor.target) == (1, 9, "Deployment/shop")
+    hpa = api.hpa("a")
+    assert (hpa.min_replicas, hpa.max_replicas, hpa.target) == (1, 9, "Deployment/shop")
 
 
-def test_no_cluster_is_said(tmp_path, monkeypatch):
+def test_a_missing_kubeconfig_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ConfigurationError, match="no cluster: run in a pod, or set KUBECONFIG"):
         connect("", 1)
 
 
-def test_a_write_names_its_version_its_writer_and_nothing_more(server, cluster):
+def test_a_write_names_its_version_and_its_writer_and_nothing_more(server, api):
     server.body = json.dumps({"metadata": {}, "spec": {"replicas": 5}}).encode()
-    cluster.scale(WORKLOAD, 5)
+    api.scale(WORKLOAD, 5)
     assert server.last["path"].endswith(
         "/namespaces/blog/deployments/likewise-api/scale?fieldManager=likewise-autoscaler"
     )
@@ -192,14 +247,14 @@ def test_a_write_names_its_version_its_writer_and_nothing_more(server, cluster):
 
 
 @pytest.mark.parametrize(("before", "kept"), [("me", True), ("another", False)])
-def test_a_lease_keeps_since_when_it_is_held(server, tmp_path, monkeypatch, before, kept):
+def test_a_lease_keeps_the_time_of_its_acquisition(server, tmp_path, monkeypatch, before, kept):
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, server.port))
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     server.body = json.dumps({"metadata": {"labels": {"by": "helm"}}}).encode()
-    with closing(connect("", 3)) as client:
-        records = LeaseRecords(client, "it")
-        assert records.read() == Record("", None)
-        records.write(Record(before, since, 4, "17", 8, since), "me", 8)
+    with closing(connect("", 3)) as connection:
+        lease = KubernetesLease(connection, "it")
+        assert lease.read() == LeaseRecord("", None)
+        lease.write(LeaseRecord(before, since, 4, "17", 8, since), "me", 8)
     spec = json.loads(server.last["body"])["spec"]
     assert (spec["acquireTime"].startswith("2026-11-21T12:00:00")) is kept
     assert spec["leaseTransitions"] == (4 if kept else 5)
@@ -210,6 +265,6 @@ def test_a_lease_keeps_since_when_it_is_held(server, tmp_path, monkeypatch, befo
     }
 
 
-def test_every_error_is_of_one_tree():
+def test_every_error_is_a_cluster_error():
     for kind in (ForbiddenError, MissingError, ConflictError, RefusedError, ClusterUnavailableError, ThrottledError):
         assert issubclass(kind, ClusterError)
