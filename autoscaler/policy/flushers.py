@@ -7,7 +7,7 @@ from autoscaler.policy.bounds import Bounds
 from autoscaler.policy.decision import Decision, State
 from autoscaler.policy.forecast.demand import Demand
 from autoscaler.policy.observation import FlusherObservation
-from autoscaler.policy.scale_decision import build, clamp, hold
+from autoscaler.policy.scale_decision import build_decision, clamp, hold
 from autoscaler.policy.scale_down import record_recommendation
 from autoscaler.policy.tuning import DEFAULTS, Tuning
 
@@ -29,9 +29,9 @@ def decide_flushers(state: State, observation: FlusherObservation, now: float, t
     """
     state = replace(state, started_at=now if state.started_at is None else state.started_at)
     if no_data := _explain_no_data(observation, now, tuning):
-        target = hold(observation.replicas, _bounds(tuning).min_replicas, no_data)
+        desired = hold(observation.replicas, _bounds(tuning).min_replicas, no_data)
         capacity = state.capacity or tuning.flusher_capacity
-        return build(target, state, observation.replicas, now, {}, Demand(), capacity)
+        return build_decision(desired, state, observation.replicas, now, {}, Demand(), capacity)
     return _decide_with_data(state, observation, now, tuning)
 
 
@@ -50,8 +50,8 @@ def _decide_with_data(state: State, observation: FlusherObservation, now: float,
         state.recommendations, assessed_at, current, candidates["demand"], now, tuning.stabilization_s
     )
     state = replace(state, recommendations=window)
-    target = clamp(state, current, candidates, _scale_down_blocked(state, now, tuning), _bounds(tuning), now, tuning)
-    return build(target, state, current, now, candidates, demand, capacity)
+    desired = clamp(state, current, candidates, _scale_down_blocked(state, now, tuning), _bounds(tuning), now, tuning)
+    return build_decision(desired, state, current, now, candidates, demand, capacity)
 
 
 def _bounds(tuning: Tuning) -> Bounds:

@@ -9,7 +9,7 @@ from autoscaler.policy.decision import Decision, State
 from autoscaler.policy.forecast.demand import Demand
 from autoscaler.policy.forecast_demand import forecast_demand, is_pending_growing
 from autoscaler.policy.observation import Observation
-from autoscaler.policy.scale_decision import build, clamp, hold
+from autoscaler.policy.scale_decision import build_decision, clamp, hold
 from autoscaler.policy.scale_down import record_recommendation
 from autoscaler.policy.tuning import DEFAULTS, Tuning
 
@@ -32,10 +32,10 @@ def _decide_without_data(
     """Keep the current number. Only the minimum and a prewarm request can raise it."""
     bounds, prewarm = api_pod_bounds(tuning), _prewarmed(observation, now)
     at_least = max(bounds.min_replicas, min(bounds.max_replicas, prewarm))
-    target = hold(observation.current, at_least, assessment.no_data)
+    desired = hold(observation.current, at_least, assessment.no_data)
     capacity = state.capacity or tuning.pod_capacity
     state = replace(state, data_since=None)
-    return build(target, state, observation.current, now, {"prewarm": prewarm}, Demand(), capacity)
+    return build_decision(desired, state, observation.current, now, {"prewarm": prewarm}, Demand(), capacity)
 
 
 def _decide_with_data(
@@ -52,8 +52,8 @@ def _decide_with_data(
     window = record_recommendation(state.recommendations, assessed_at, current, needed, now, tuning.stabilization_s)
     state = replace(state, recommendations=window)
     blocked = assessment.partial or _scale_down_blocked(state, now, tuning)
-    target = clamp(state, current, candidates, blocked, api_pod_bounds(tuning), now, tuning)
-    return build(target, state, current, now, candidates, demand, capacity)
+    desired = clamp(state, current, candidates, blocked, api_pod_bounds(tuning), now, tuning)
+    return build_decision(desired, state, current, now, candidates, demand, capacity)
 
 
 def _scale_down_blocked(state: State, now: float, tuning: Tuning) -> str:
