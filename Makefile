@@ -43,7 +43,7 @@ coverage: $(STAMP) ## Measure branch coverage of unit, contract and integration 
 	$(PYTEST) $(MEASURED) --numprocesses=$(WORKERS) --cov --cov-report=html:build/coverage --cov-report=term
 
 mutants: $(STAMP) ## Change the pure parts of the code in small ways, and list the changes that no test notices.
-	$(BIN)/python -m tests.support.mutants $(ARGS)
+	$(BIN)/python -m tests.support.runner.mutants $(ARGS)
 
 lint: $(STAMP) ## Run linters, type checks and import contracts.
 	$(BIN)/ruff check .

@@ -12,9 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 
 from service.bootstrap.stores import Stores, open_stores
-from tests.support import scheduling, skip_summary
-from tests.support.requirements import is_ci, program
-from tests.support.servers import Servers, emptied, running
+from tests.support.runner import scheduling, skip_summary
+from tests.support.runner.requirements import is_ci, program
+from tests.support.stack.servers import Servers, emptied, running
 
 # A deadline, or a limit on how long examples take to make, fails on a busy machine: pytest-timeout ends what hangs.
 # In CI the examples are the same each time, so that a failure is of the change at hand. Elsewhere they differ, so that

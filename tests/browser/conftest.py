@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.support.browser_pages import LISTEN, Api, OtherSite, api_on, document
-from tests.support.requirements import program
-from tests.support.servers import Servers
+from tests.support.runner.requirements import program
+from tests.support.stack.servers import Servers
 
 PAGES = "/pages-of-tests"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import Object, find_object, of_component, pod_spec, render
+from tests.support.kubernetes.chart import Object, find_object, of_component, pod_spec, render
 
 NAME = "likewise-api"
 DOWN = "hpa.behavior.scaleDown"

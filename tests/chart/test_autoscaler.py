@@ -7,7 +7,7 @@ import pytest
 from autoscaler.controller.run_settings import RunSettings
 from autoscaler.policy.tuning import Tuning
 from autoscaler.settings import PREFIX, RENAMED
-from tests.support.chart import CHART, RefusedError, environment, find_object, pod_spec, render
+from tests.support.kubernetes.chart import CHART, RefusedError, environment, find_object, pod_spec, render
 
 NAME = "likewise-autoscaler"
 FROM_OTHER_VALUES = {

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.support.chart import CHART, Object, pod_spec, render
+from tests.support.kubernetes.chart import CHART, Object, pod_spec, render
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "install.md").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

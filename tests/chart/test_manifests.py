@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import ROOT, Object, environment, find_object, kustomize, pod_spec, render
+from tests.support.kubernetes.chart import ROOT, Object, environment, find_object, kustomize, pod_spec, render
 
 K8S = ROOT / "k8s"
 FOLDERS = [path.parent.relative_to(K8S).as_posix() for path in sorted(K8S.glob("*/**/kustomization.yaml"))]

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.chart import Object, find_object, pod_spec, render
+from tests.support.kubernetes.chart import Object, find_object, pod_spec, render
 
 EXTERNAL = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}
 PRE_UPGRADE, POST_UPGRADE = "likewise-migration-before", "likewise-migration-after"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.chart import CHART, Object, find_object, render
+from tests.support.kubernetes.chart import CHART, Object, find_object, render
 
 
 def test_it_is_disabled_by_default() -> None:

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.support.chart import CHART
-from tests.support.requirements import program
+from tests.support.kubernetes.chart import CHART
+from tests.support.runner.requirements import program
 
 
 def notes(**values: str) -> str:

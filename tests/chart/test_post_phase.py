@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.chart import CHART
+from tests.support.kubernetes.chart import CHART
 
 SCRIPT = CHART / "files/migration/run_post_phase.py"
 FAKE_LIKEWISE = """#!/bin/sh

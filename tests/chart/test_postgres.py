@@ -6,7 +6,7 @@ import pytest
 
 from service.settings import Settings
 from service.storage.postgres.shard_map import parse_shard_map
-from tests.support.chart import RefusedError, environment, find_object, of_component, pod_spec, render
+from tests.support.kubernetes.chart import RefusedError, environment, find_object, of_component, pod_spec, render
 
 NAME = "likewise-postgres"
 EXTERNAL = {"postgres.enabled": False, "postgres.external.existingSecret": "shards"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import RefusedError, environment, find_object, of_component, pod_spec, render
+from tests.support.kubernetes.chart import RefusedError, environment, find_object, of_component, pod_spec, render
 
 NAME = "likewise-redis"
 EXTERNAL = {"redis.enabled": False, "redis.external.urls[0]": "redis://r0.example:6379"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster_nodes import (
+from tests.support.kubernetes.cluster_nodes import (
     SHARDS,
     Member,
     address,

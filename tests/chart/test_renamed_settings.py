@@ -7,7 +7,7 @@ import yaml
 
 from autoscaler.settings import PREFIX as AUTOSCALER_PREFIX
 from autoscaler.settings import RENAMED as AUTOSCALER_RENAMED
-from tests.support.chart import CHART, environment, find_object, pod_spec, render
+from tests.support.kubernetes.chart import CHART, environment, find_object, pod_spec, render
 
 TEMPLATE = CHART / "templates" / "settings" / "_renamed.tpl"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())["properties"]

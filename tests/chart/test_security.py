@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import Object, find_object, render
+from tests.support.kubernetes.chart import Object, find_object, render
 
 
 def pods(objects: list[Object]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.support.chart import CHART, find_object, helm_template, render
+from tests.support.kubernetes.chart import CHART, find_object, helm_template, render
 
 # The kubeVersion of Chart.yaml, and the version of the test cluster.
 OLDEST, NEWEST = "1.30.0", "1.34.0"

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from tests.support.chart import CHART, RefusedError, render
-from tests.support.settings_schema import DEVSTACK_ONLY, FROM_OTHER_VALUES, SECRET, settings_schema
+from tests.support.kubernetes.chart import CHART, RefusedError, render
+from tests.support.kubernetes.settings_schema import DEVSTACK_ONLY, FROM_OTHER_VALUES, SECRET, settings_schema
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
 def test_the_schema_describes_each_setting() -> None:
-    assert SCHEMA["properties"]["settings"] == settings_schema(), "run: python -m tests.support.settings_schema"
+    expected = settings_schema()
+    assert SCHEMA["properties"]["settings"] == expected, "run: python -m tests.support.kubernetes.settings_schema"
 
 
 @pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY))

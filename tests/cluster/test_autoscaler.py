@@ -21,7 +21,7 @@ from tests.support.cluster.autoscaler_testbed import (
 )
 from tests.support.cluster.fake_load import FakeLoad, FakePods
 from tests.support.cluster.kubectl import CommandError, eventually, namespace
-from tests.support.servers import Servers
+from tests.support.stack.servers import Servers
 
 
 @pytest.fixture(scope="module")

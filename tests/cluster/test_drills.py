@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chart import kustomize
 from tests.support.cluster.kubectl import DRILL_IMAGE, IMAGE, LONG_TIMEOUTS, Namespace, eventually, namespace
+from tests.support.kubernetes.chart import kustomize
 
 VALUES = {
     "redis.persistence.enabled": False,

@@ -22,12 +22,12 @@ import pytest
 from autoscaler.policy.tuning import Tuning
 from bench.scaling.recorder import Recorder, Steps, value_at
 from bench.scaling.simulated import Count, Points, count_over_time, count_turns, relative_difference, simulate_demand
-from tests.support.chart import find_object, pod_spec, render
 from tests.support.cluster.autoscaler_testbed import NAME, AutoscalerTestbed, kubeconfig_of_account, rbac_objects
 from tests.support.cluster.fake_load import FakeLoad, FakePods, demand_at
 from tests.support.cluster.fake_nodes import fake_nodes, heartbeats
 from tests.support.cluster.kubectl import eventually, namespace
-from tests.support.servers import Servers
+from tests.support.kubernetes.chart import find_object, pod_spec, render
+from tests.support.stack.servers import Servers
 
 SELECTOR = "app.kubernetes.io/component=api"
 MIN_PODS, MAX_PODS = 100, 600

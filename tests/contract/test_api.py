@@ -17,7 +17,7 @@ KEY = {"Authorization": f"Bearer {SEED_KEY}"}
 
 @pytest.fixture
 def app() -> Flask:
-    """The app under test, on fake stores; `tests/integration/test_api_on_servers.py` gives one on real ones."""
+    """The app under test, on fake stores; `tests/integration/api/test_api_on_servers.py` gives one on real ones."""
     return memory().app
 
 

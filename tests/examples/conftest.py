@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from service.auth.api_keys import new_key
 from service.devstack.processes import free_ports, kill_group, spawn, tail
-from tests.support.requirements import program
-from tests.support.servers import Servers, emptied
+from tests.support.runner.requirements import program
+from tests.support.stack.servers import Servers, emptied
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]

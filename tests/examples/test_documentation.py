@@ -19,14 +19,14 @@ from service.bootstrap.flusher import create_flusher
 from service.bootstrap.stores import open_stores
 from service.cli import main
 from tests.examples.conftest import QuietHandler, Server
-from tests.support.code_blocks import CodeBlock, blocks_in
-from tests.support.servers import Servers
+from tests.support.docs.code_blocks import CodeBlock, blocks_in
+from tests.support.stack.servers import Servers
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TUTORIAL = "docs/tutorial/first-like.md"
 REQUESTS = [block for block in blocks_in("console") if DEFAULT_URL in block.text]
 PAGES = sorted({block.page for block in REQUESTS})
-# `likewise drill` is left to tests/integration/test_drill.py: it needs a flusher and some minutes.
+# `likewise drill` is left to tests/integration/local/test_drill.py: it needs a flusher and some minutes.
 COMMANDS = [block for block in blocks_in("console") if re.match(r"\$ \S*likewise (?!drill)", block.text)]
 TOKEN = re.compile(r"^Likewise-Visitor: (\S+)", re.MULTILINE)
 # What every answer has its own value of.

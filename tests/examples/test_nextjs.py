@@ -24,8 +24,8 @@ from tests.examples.conftest import (
     running,
     the_element_likes_and_remembers,
 )
-from tests.support.requirements import program
-from tests.support.servers import Servers
+from tests.support.runner.requirements import program
+from tests.support.stack.servers import Servers
 
 # The first test waits for the build.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.requires("node", "npm")]

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.examples.conftest import API_KEY, EXAMPLES, Server, run
-from tests.support.requirements import program
+from tests.support.runner.requirements import program
 
 TWICE = """async ([url, post]) => {
   const { likewise } = await import("/fetch.js");

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from service.bootstrap.stores import Stores
-from tests.support.concurrent_load import TrackedLikes
-from tests.support.faults import client, start_again
-from tests.support.servers import MAXMEMORY, Servers, emptied, running
+from tests.support.stack.concurrent_load import TrackedLikes
+from tests.support.stack.faults import client, start_again
+from tests.support.stack.servers import MAXMEMORY, Servers, emptied, running
 
 _DEFAULTS = {
     "maxmemory": MAXMEMORY,

@@ -5,9 +5,9 @@ import pytest
 from service.bootstrap.stores import Stores
 from service.core.likes import LikeRequest
 from service.storage.redis.stream_queue import RedisStreamQueue
-from tests.support.concurrent_load import TrackedLikes, drain, rows, verified
-from tests.support.faults import client, post_in, primary_of
-from tests.support.servers import SHARDS
+from tests.support.stack.concurrent_load import TrackedLikes, drain, rows, verified
+from tests.support.stack.faults import client, post_in, primary_of
+from tests.support.stack.servers import SHARDS
 
 POST = post_in(0, SHARDS)
 OTHER = post_in(0, SHARDS, "other")

@@ -13,10 +13,10 @@ from service.bootstrap.flusher import create_flusher
 from service.bootstrap.stores import Stores, open_stores
 from service.core.flusher import Flusher
 from service.core.queue import Batch, CommitResult, ShardStatus
-from tests.support.concurrent_load import TrackedLikes, concurrent_load, drain, is_drained, rows
-from tests.support.faults import post_in
-from tests.support.processes import environment, flusher, running
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.concurrent_load import TrackedLikes, concurrent_load, drain, is_drained, rows
+from tests.support.stack.faults import post_in
+from tests.support.stack.processes import environment, flusher, running
+from tests.support.stack.servers import SHARDS, Servers
 from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]

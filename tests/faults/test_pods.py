@@ -12,10 +12,10 @@ import psutil
 from service.auth.visitor_token import mint
 from service.bootstrap.stores import Stores
 from service.devstack.processes import HOST, free_ports
-from tests.support.concurrent_load import TrackedLikes, drain, rows
-from tests.support.faults import post_in
-from tests.support.processes import environment, running
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.concurrent_load import TrackedLikes, drain, rows
+from tests.support.stack.faults import post_in
+from tests.support.stack.processes import environment, running
+from tests.support.stack.servers import SHARDS, Servers
 from tests.support.waiting import wait_for
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]

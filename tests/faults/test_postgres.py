@@ -12,9 +12,9 @@ from service.bootstrap.flusher import create_flusher
 from service.bootstrap.stores import Stores
 from service.devstack.postgres import PostgresServer
 from service.errors import LikeStoreUnavailableError
-from tests.support.concurrent_load import TrackedLikes, drain, rows
-from tests.support.faults import client, post_in, primary_of
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.concurrent_load import TrackedLikes, drain, rows
+from tests.support.stack.faults import client, post_in, primary_of
+from tests.support.stack.servers import SHARDS, Servers
 from tests.support.waiting import wait_for
 
 HALF = SHARDS // 2

@@ -9,8 +9,8 @@ import pytest
 
 from service.bootstrap.stores import Stores
 from service.core.readiness import Readiness
-from tests.support.faults import forbid_promotion, primaries
-from tests.support.servers import Servers
+from tests.support.stack.faults import forbid_promotion, primaries
+from tests.support.stack.servers import Servers
 from tests.support.waiting import wait_for
 
 SILENCE_S = 2.5

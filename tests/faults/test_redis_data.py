@@ -11,9 +11,9 @@ from service.bootstrap.stores import Stores
 from service.core.likes import LikeState
 from service.errors import QueueFullError
 from service.sharding import shard_of
-from tests.support.concurrent_load import TrackedLikes, drain
-from tests.support.faults import client, post_in, primaries, primary_of
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.concurrent_load import TrackedLikes, drain
+from tests.support.stack.faults import client, post_in, primaries, primary_of
+from tests.support.stack.servers import SHARDS, Servers
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 HOUR_US = 3_600_000_000

@@ -6,9 +6,9 @@ import pytest
 
 from service.bootstrap.stores import open_stores
 from service.errors import QueueFullError
-from tests.support.concurrent_load import TrackedLikes, drain
-from tests.support.faults import client, post_in, primaries, primary_of
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.concurrent_load import TrackedLikes, drain
+from tests.support.stack.faults import client, post_in, primaries, primary_of
+from tests.support.stack.servers import SHARDS, Servers
 
 POST = post_in(0, SHARDS)
 

@@ -10,8 +10,8 @@ import pytest
 
 from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.errors import CounterUnavailableError, NotReplicatedError
-from tests.support.concurrent_load import TrackedLikes, drain
-from tests.support.faults import (
+from tests.support.stack.concurrent_load import TrackedLikes, drain
+from tests.support.stack.faults import (
     client,
     forbid_promotion,
     is_primary,
@@ -22,7 +22,7 @@ from tests.support.faults import (
     wait_for,
     wait_for_promotion,
 )
-from tests.support.servers import SHARDS, Servers
+from tests.support.stack.servers import SHARDS, Servers
 
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS)]
 

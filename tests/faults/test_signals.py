@@ -15,8 +15,8 @@ from service.observability.load_reporter import LoadReporter
 from service.redis_settings import RedisSettings
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.load_report_store import RedisLoadReportStore
-from tests.support.faults import forbid_promotion, wait_for, wait_for_promotion
-from tests.support.servers import Servers
+from tests.support.stack.faults import forbid_promotion, wait_for, wait_for_promotion
+from tests.support.stack.servers import Servers
 
 # The autoscaler ignores reports of this age.
 STALE_S = 5

@@ -19,8 +19,8 @@ from urllib.parse import quote
 from playwright.sync_api import Locator, Page, Request, expect
 
 from service.devstack.processes import free_ports, kill_group, spawn, tail, terminate
-from tests.support.processes import environment
-from tests.support.servers import Servers
+from tests.support.stack.processes import environment
+from tests.support.stack.servers import Servers
 from tests.support.waiting import wait_for
 
 SCRIPT = Path(__file__).parents[2] / "service" / "static" / "like-button.js"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from service.instrumentation.flusher_metrics import FlusherMetrics
 from service.settings import Settings
-from tests.support.prometheus import ALERTS
+from tests.support.stack.prometheus import ALERTS
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = (ROOT / "docs/how-to/identify-users.md").read_text()

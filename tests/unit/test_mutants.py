@@ -1,6 +1,6 @@
 """A surviving mutant is found in mutmut's output, and is explained by the line that it adds."""
 
-from tests.support.mutants import is_explained, survivors
+from tests.support.runner.mutants import is_explained, survivors
 
 RESULTS = """
     service.core.queue.x_pending__mutmut_1: no tests

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import skip_summary
-from tests.support.requirements import program
+from tests.support.runner import skip_summary
+from tests.support.runner.requirements import program
 
 
 @pytest.fixture

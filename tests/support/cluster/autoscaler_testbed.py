@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.support.chart import find_object, render
 from tests.support.cluster.kubectl import Namespace, run
-from tests.support.servers import Servers
+from tests.support.kubernetes.chart import find_object, render
+from tests.support.stack.servers import Servers
 
 NAME = "likewise-api"
 LEASE = "likewise-autoscaler"

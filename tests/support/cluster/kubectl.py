@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.chart import CHART, set_arguments
+from tests.support.kubernetes.chart import CHART, set_arguments
 from tests.support.waiting import wait_for
 
 # The nodes must have these images, as they are never pulled.

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.support.chart import CHART
+from tests.support.kubernetes.chart import CHART
 
 _KEPT = ("redis", "postgres")
 

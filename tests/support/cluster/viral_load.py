@@ -15,9 +15,9 @@ from typing import Any
 
 from bench.scaling.plot import RUNS, plot_runs
 from bench.scaling.recorder import Recorder, Steps, value_at
-from tests.support.chart import ROOT
 from tests.support.cluster.kubectl import LONG_TIMEOUTS, Namespace, eventually, namespace
 from tests.support.cluster.load_pod import ingress_address, start_drill
+from tests.support.kubernetes.chart import ROOT
 
 RESULTS = ROOT / "bench" / "results" / "viral-drill.json"
 PICTURE = ROOT / "docs" / "images" / "autoscaler-viral-drill.svg"

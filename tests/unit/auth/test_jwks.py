@@ -25,7 +25,7 @@ from service.auth.https_document import MAX_BYTES, HttpsDocument
 from service.auth.jwks import Jwks, pause_s
 from service.auth.jwt_keys import MAX_PUBLISHED, fits, published_keys
 from service.errors import ConfigurationError
-from tests.support.jwt_issuer import EC, ED, OTHER_RSA, RSA, Publisher, jwk, jwks, pem, private_pem, publishing
+from tests.support.auth.jwt_issuer import EC, ED, OTHER_RSA, RSA, Publisher, jwk, jwks, pem, private_pem, publishing
 from tests.support.waiting import wait_for
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})

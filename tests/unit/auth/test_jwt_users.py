@@ -12,7 +12,7 @@ from service.auth.jwt_users import LEEWAY_S, JwtUsers
 from service.auth.token_cache import TokenCache
 from service.errors import KeysUnavailableError
 from service.settings import Settings
-from tests.support.jwt_issuer import (
+from tests.support.auth.jwt_issuer import (
     AUDIENCE,
     EC,
     ED,
@@ -29,7 +29,7 @@ from tests.support.jwt_issuer import (
     raw,
     token,
 )
-from tests.support.jwt_users import ALL_KEYS, BY_SECRET, TRUE, USERS, is_known, now, refused, users_of
+from tests.support.auth.jwt_users import ALL_KEYS, BY_SECRET, TRUE, USERS, is_known, now, refused, users_of
 from tests.support.waiting import wait_for
 
 

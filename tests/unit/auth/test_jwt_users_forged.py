@@ -14,7 +14,7 @@ from jwt.algorithms import ECAlgorithm
 from service.auth.jwt_users import MAX_TOKEN_CHARS
 from service.core.likes import valid_id
 from service.errors import InvalidCredentialError
-from tests.support.jwt_issuer import (
+from tests.support.auth.jwt_issuer import (
     AUDIENCE,
     EC,
     ED,
@@ -30,7 +30,7 @@ from tests.support.jwt_issuer import (
     raw,
     token,
 )
-from tests.support.jwt_users import ALL_KEYS, BY_SECRET, TRUE, USERS, is_known, now, refused, rsa_by, users_of
+from tests.support.auth.jwt_users import ALL_KEYS, BY_SECRET, TRUE, USERS, is_known, now, refused, rsa_by, users_of
 from tests.support.waiting import wait_for
 
 ES256 = ECAlgorithm(ECAlgorithm.SHA256)

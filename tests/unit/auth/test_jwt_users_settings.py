@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from service.errors import ConfigurationError
-from tests.support.jwt_issuer import (
+from tests.support.auth.jwt_issuer import (
     EC,
     RSA,
     SECRET,
@@ -12,7 +12,7 @@ from tests.support.jwt_issuer import (
     private_pem,
     token,
 )
-from tests.support.jwt_users import ALL_KEYS, users_of
+from tests.support.auth.jwt_users import ALL_KEYS, users_of
 
 SMALL = rsa.generate_private_key(65_537, 1_024)
 P384 = ec.generate_private_key(ec.SECP384R1())

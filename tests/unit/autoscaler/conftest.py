@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.fake_kubernetes import Rounds
+from tests.support.autoscaler.fake_kubernetes import Rounds
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.support.code_blocks import ROOT, CodeBlock, blocks_in, code_blocks
-from tests.support.shell_commands import check, commands
+from tests.support.docs.code_blocks import ROOT, CodeBlock, blocks_in, code_blocks
+from tests.support.docs.shell_commands import check, commands
 
 CHECKED = {"sh", "console", "yaml", "py", "python", "js", "html", "css"}
 # `text` is for output and diagrams. Braces mark directives of the site's generator, which checks them itself.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.code_blocks import ROOT, files, pages
+from tests.support.docs.code_blocks import ROOT, files, pages
 
 FOLDERS = "service|autoscaler|helm|k8s|tests|bench|docs|examples"
 PATH = re.compile(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./*@-]+|[A-Z]{{4,}}\.md)(?![\w/])")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.prometheus import ALERTS, accelerate
-from tests.support.requirements import program
+from tests.support.runner.requirements import program
+from tests.support.stack.prometheus import ALERTS, accelerate
 
 RULES = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
 NAMESPACE, NAME = "blog", "blog-likewise-api"
@@ -42,7 +42,7 @@ def test_each_alert_has_a_severity_and_a_runbook(alert: str) -> None:
 
 
 def test_each_alert_is_fired_by_a_test() -> None:
-    faults = (Path(__file__).parents[2] / "integration" / "test_watching.py").read_text()
+    faults = (Path(__file__).parents[2] / "integration" / "observability" / "test_watching.py").read_text()
     fired = set(re.findall(r'"(Likewise\w+)"', " ".join(re.findall(r"wait_firing\((.*?)\)", faults))))
     assert fired | set(OF_KUBERNETES) == set(RULES)
 

@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from tests.support.prometheus import DASHBOARD
+from tests.support.stack.prometheus import DASHBOARD
 
 BOARD = json.loads(DASHBOARD.read_text())
 PANELS: list[dict[str, Any]] = [panel for panel in BOARD["panels"] if panel["type"] != "row"]

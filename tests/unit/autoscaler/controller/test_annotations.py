@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.kubernetes.annotations import BASELINE, OLD_KEYS, PAUSED, PREWARM
-from tests.support.fake_kubernetes import API, Rounds
+from tests.support.autoscaler.fake_kubernetes import API, Rounds
 
 NEW = {key: key for key in OLD_KEYS}
 

@@ -9,7 +9,7 @@ from autoscaler.commands import last_decisions
 from autoscaler.controller.explain import Explainer
 from autoscaler.controller.journal import KEY, Entry, parse
 from autoscaler.controller.run_settings import RunSettings
-from tests.support.fake_kubernetes import FakeKubernetesApi
+from tests.support.autoscaler.fake_kubernetes import FakeKubernetesApi
 
 ENTRY = Entry(
     at="2026-11-21T12:00:00Z", by="one", deployment="api", replicas=8, current=2, reason="8 pods are needed",

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from autoscaler.controller.journal import KEY, parse
-from tests.support.fake_kubernetes import API, Rounds
+from tests.support.autoscaler.fake_kubernetes import API, Rounds
 
 
 def test_an_external_min_replicas_is_left_alone_and_then_kept_as_the_baseline(rounds):

@@ -13,7 +13,7 @@ from autoscaler.controller.report import DRY_RUN
 from autoscaler.errors import ClusterUnavailableError, ConflictError, ForbiddenError, RefusedError, ThrottledError
 from autoscaler.policy.observation import PostRate
 from autoscaler.signals.signals import Backlog
-from tests.support.fake_kubernetes import API, FLUSHER, FakeKubernetesApi, Rounds, fail_calls
+from tests.support.autoscaler.fake_kubernetes import API, FLUSHER, FakeKubernetesApi, Rounds, fail_calls
 from tests.support.waiting import wait_for
 
 

@@ -9,7 +9,7 @@ from autoscaler.controller.observe import ExpectedPods, build_observation
 from autoscaler.kubernetes.objects import Workload
 from autoscaler.kubernetes.targets import TargetState
 from autoscaler.signals.signals import Backlog, Signals
-from tests.support.fake_kubernetes import API, NOON, TUNING, FakeKubernetesApi
+from tests.support.autoscaler.fake_kubernetes import API, NOON, TUNING, FakeKubernetesApi
 
 
 @pytest.mark.parametrize("backlog", [{"pending": math.inf}, {"pending": math.nan}, {"late_s": 60}, {"late_s": -60}])

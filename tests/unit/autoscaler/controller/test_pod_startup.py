@@ -3,7 +3,7 @@
 import pytest
 
 from autoscaler.errors import ConflictError, ForbiddenError, ThrottledError
-from tests.support.fake_kubernetes import API, TUNING, FakeKubernetesApi, Rounds, fail_calls
+from tests.support.autoscaler.fake_kubernetes import API, TUNING, FakeKubernetesApi, Rounds, fail_calls
 
 # Their median is 6, and a first measurement has a weight of three tenths.
 STARTUP_TIMES_S = [4.0, 6.0, 20.0]

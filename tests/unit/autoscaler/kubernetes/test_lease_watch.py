@@ -12,7 +12,7 @@ from autoscaler.errors import MismatchError
 from autoscaler.kubernetes.annotations import PAUSED, PREWARM
 from autoscaler.kubernetes.lease import LeaseRecord
 from autoscaler.kubernetes.lease_watch import find_leader
-from tests.support.fake_kubernetes import API, NOON, FakeKubernetesApi
+from tests.support.autoscaler.fake_kubernetes import API, NOON, FakeKubernetesApi
 
 SETTINGS = RunSettings()
 HOUR = timedelta(hours=1)

@@ -4,7 +4,7 @@ import pytest
 
 from autoscaler.policy.forecast.backlog import backlog_rate, future_queue
 from autoscaler.policy.policy import decide
-from tests.support.observations import CALM, TUNING, decide_each_second, observe
+from tests.support.autoscaler.observations import CALM, TUNING, decide_each_second, observe
 
 
 @pytest.mark.parametrize(

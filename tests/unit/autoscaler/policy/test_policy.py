@@ -7,7 +7,7 @@ import pytest
 from autoscaler.policy.decision import State
 from autoscaler.policy.observation import Observation, PodSample, PostRate, Prewarm
 from autoscaler.policy.policy import decide
-from tests.support.observations import CALM, RUNNING, TUNING, decide_each_second, observe, pod_samples
+from tests.support.autoscaler.observations import CALM, RUNNING, TUNING, decide_each_second, observe, pod_samples
 
 
 def test_pods_are_for_the_target_utilization():

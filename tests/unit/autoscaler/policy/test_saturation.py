@@ -14,7 +14,7 @@ from autoscaler.simulator.model.traffic import Measurement
 from autoscaler.simulator.policies.foresight import Bound
 from autoscaler.simulator.policies.likewise import Likewise
 from autoscaler.simulator.report.score import score_run
-from tests.support.observations import CALM, TUNING, decide_each_second, observe, pod_samples
+from tests.support.autoscaler.observations import CALM, TUNING, decide_each_second, observe, pod_samples
 
 SLOW_PODS = ClusterModel(pod_startup_s=20.0)
 # The pods admit exactly what they serve.

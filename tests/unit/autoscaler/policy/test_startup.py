@@ -6,7 +6,7 @@ from autoscaler.policy.decision import State
 from autoscaler.policy.observation import Observation, PodSample, PostRate
 from autoscaler.policy.policy import decide
 from autoscaler.policy.tuning import Tuning
-from tests.support.observations import RUNNING
+from tests.support.autoscaler.observations import RUNNING
 
 TUNING = Tuning(pod_capacity=30, min_replicas=100, max_replicas=600)
 # 100 pods share 1,900 requests/s. Nine of ten requests are for one post.

@@ -1,0 +1,28 @@
+"""The contract of the API once more, on the real servers."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+
+from service.bootstrap.stores import open_stores
+from service.core.likes import Likes
+from service.core.readiness import Readiness
+from service.settings import Settings
+from tests.contract.test_api import *  # noqa: F403 - every test of it, and its fixtures but `app`
+from tests.support.app_factory import WORLD, app_of
+
+if TYPE_CHECKING:
+    from tests.support.stack.servers import Servers
+
+
+@pytest.fixture
+def app(servers: "Servers") -> Iterator[Flask]:
+    """The app on the servers; counts uncached, so a test reads what it just did."""
+    settings = Settings(**(servers.settings.model_dump() | WORLD))
+    with open_stores(settings) as stores:
+        readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_unready_after_s)
+        readiness.check_redis()
+        readiness.check_postgres()
+        yield app_of(Likes(counter=stores.counter, like_store=stores.like_store, cache_ms=0), readiness, settings)

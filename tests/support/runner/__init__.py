@@ -1,0 +1,1 @@
+"""How the suite runs: programs that tests need, order, summary of skipped tests, mutants."""

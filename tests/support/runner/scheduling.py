@@ -1,0 +1,57 @@
+"""The order in which pytest-xdist hands out tests, when the suite runs with `--numprocesses`.
+
+A file stays on one worker, as its fixtures start servers. Files that a busy machine disturbs, or that make it busy,
+are a group: one worker runs them one after another. What takes longest starts first, so that no worker is left with a
+long file at the end.
+"""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Files whose tests run one after another, by the beginnings of their paths. The longest group is the first.
+_GROUPS = {
+    # These check how long something takes.
+    "faults": ("tests/faults/", "tests/integration/api/test_going.py"),
+    # These run a whole stack, or send it load.
+    "stacks": (
+        "tests/integration/observability/test_autoscaler_prometheus.py",
+        "tests/integration/local/test_drill.py",
+        "tests/integration/api/test_rolling.py",
+        "tests/integration/local/test_up.py",
+        "tests/integration/observability/test_watching.py",
+    ),
+}
+# The longest of all other files. They start before the rest.
+_LONG = (
+    "tests/examples/test_nextjs.py",
+    "tests/integration/storage/test_state_machine.py",
+    "tests/integration/storage/test_likes_on_other_servers.py",
+    "tests/integration/api/test_start.py",
+    "tests/integration/api/test_api_fuzz.py",
+    "tests/integration/local/test_cli.py",
+)
+
+
+class FileScheduling(LoadScopeScheduling):
+    """A scheduler that keeps a file or group on one worker, and starts them in the order of the collection."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        # Without this, xdist starts with what has most tests. That is unit tests, the shortest.
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
+
+
+def group_of(path: str) -> str:
+    """Return the group of a test file: one of `_GROUPS`, or the file itself."""
+    return next((group for group, starts in _GROUPS.items() if path.startswith(starts)), path)
+
+
+def position(item: pytest.Item) -> int:
+    """Return where a test comes in the order: groups, long files, all others."""
+    order = [*_GROUPS, *_LONG]
+    group = group_of(item.nodeid.partition("::")[0])
+    return order.index(group) if group in order else len(order)

@@ -1,0 +1,1 @@
+"""Real servers and processes, load on them, and faults."""
