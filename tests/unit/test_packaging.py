@@ -12,8 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# The autoscaler gives `httpx2` up together with its present Kubernetes client.
-OURS = {"service", "autoscaler", "tests", "bench", "k8s", "_typeshed", "httpx2"}
+OURS = {"service", "autoscaler", "tests", "bench", "k8s", "_typeshed"}
 # Extras that belong to the shipped packages. The other extras are for development only.
 SHIPPED_EXTRAS = ("tracing", "local")
 
