@@ -85,7 +85,9 @@ def _rate_chart(results: Results) -> str:
     counted = [("due", "a", series.due), ("sent", "b", series.sent), ("acknowledged", "c", series.acknowledged)]
     if any(series.refused):
         counted.append(("refused or lost", "d", series.refused))
-    rates = [(name, color, [count / series.step_s for count in counts]) for name, color, counts in counted]
+    # The last step is incomplete, so its rate would be too low.
+    steps = max(1, len(series.due) - 1)
+    rates = [(name, color, [count / series.step_s for count in counts[:steps]]) for name, color, counts in counted]
     lines = [Line(name, color, _points(results, values)) for name, color, values in rates]
     highest = max(max(values) for *_, values in rates)
     y = linear_axis(highest, lambda value: f"{value:,.0f}")
