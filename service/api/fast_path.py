@@ -17,7 +17,7 @@ from service.api.http.request_context import ERROR, IDENTITY, cors_headers
 from service.api.http.request_log import SlowRequestLog
 from service.api.http.responses import SHARED, count_body, counts_body, etag_of, like_body
 from service.auth.identity import Authenticator
-from service.core.likes import Likes, valid_id
+from service.core.likes import Likes, validate_id
 from service.observability.logging import enter_request
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class FastPath:
         return self._read(match, environ) if method == "GET" else self._submit(method, match[1], environ)
 
     def _submit(self, method: str, post: str, environ: "WSGIEnvironment") -> Answer:
-        post_id = valid_id(post, "post")
+        post_id = validate_id(post, "post")
         environ[IDENTITY] = identity = self._authenticator.identify(environ)
         if method == "PUT":
             state = count_like_request(self._likes.like(post_id, identity.authorize_like()))

@@ -10,7 +10,7 @@ from service.api.http.request_body import is_like
 from service.api.http.request_context import like_states, request_identity
 from service.auth.csrf import FIELD, CsrfTokens, return_address
 from service.auth.origins import AllowedOrigins
-from service.core.likes import Likes, PostId, valid_id
+from service.core.likes import Likes, ValidId, validate_id
 from service.errors import LikewiseError
 
 _POLICY = (
@@ -47,21 +47,21 @@ class FormView(MethodView):
     def get(self, post: str) -> Response:
         """Return a page with the post's heart. `?return=` is the address that a like redirects to."""
         try:
-            return self._page(valid_id(post, "post"), self._return_address(request.args.get("return", "")))
+            return self._page(validate_id(post, "post"), self._return_address(request.args.get("return", "")))
         except LikewiseError as error:
             return _error_page(error)
 
     def post(self, post: str) -> Response:
         """Like or unlike (`csrf`, `action`, `return`), and answer 303 to the return address or the form."""
         try:
-            post_id = valid_id(post, "post")
+            post_id = validate_id(post, "post")
             address = self._return_address(request.form.get("return", ""))
             self._submit(post_id, request.form.get("action", "like"))
         except LikewiseError as error:
             return _error_page(error)
         return redirect(address or request.path, 303)  # type: ignore[return-value]
 
-    def _submit(self, post: PostId, action: str) -> None:
+    def _submit(self, post: ValidId, action: str) -> None:
         likes, identity = is_like(action), request_identity()
         self._csrf_tokens.verify(identity, request.form.get(FIELD, ""))
         if likes:
@@ -69,7 +69,7 @@ class FormView(MethodView):
         elif actor := identity.authorize_unlike():
             count_like_request(self._likes.unlike(post, actor))
 
-    def _page(self, post: PostId, address: str) -> Response:
+    def _page(self, post: ValidId, address: str) -> Response:
         state = like_states(self._likes, [post])[0]
         csrf = self._csrf_tokens.issue(request_identity())
         return page("form.html", state=state, csrf=csrf, back=address)

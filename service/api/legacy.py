@@ -7,7 +7,7 @@ from service.api.http import responses
 from service.api.http.metrics import count_like_request
 from service.api.http.request_body import is_like, json_object, text_of
 from service.api.http.request_context import like_states, request_identity
-from service.core.likes import Likes, LikeState, PostId, valid_id
+from service.core.likes import Likes, LikeState, ValidId, validate_id
 from service.errors import InvalidInputError
 
 # The largest whole number that JavaScript represents exactly.
@@ -24,7 +24,7 @@ class ToggleView(MethodView):
 
     def post(self, post: str) -> Response:
         """Read the actor's state, and like or unlike. A retry inside the service changes nothing."""
-        post_id, identity = valid_id(post, "post"), request_identity()
+        post_id, identity = validate_id(post, "post"), request_identity()
         actor = identity.authorize_unlike()
         if actor and self._likes.state(post_id, actor).liked:
             return _response(count_like_request(self._likes.unlike(post_id, actor)))
@@ -41,30 +41,30 @@ class SlugView(MethodView):
 
     def get(self) -> Response:
         """Return the likes of `?slug=`. `&likes=` is the first count."""
-        slug = valid_id(request.args.get("slug", ""), "slug")
+        slug = validate_id(request.args.get("slug", ""), "slug")
         self._seed(slug, _count_from_query(request.args.get("likes")))
         return self._read(slug)
 
     def post(self) -> Response:
         """Like or unlike: `{slug, action: like|unlike}`. `likes` is the first count."""
         body = json_object()
-        slug, likes = valid_id(text_of(body, "slug"), "slug"), is_like(text_of(body, "action"))
+        slug, likes = validate_id(text_of(body, "slug"), "slug"), is_like(text_of(body, "action"))
         self._seed(slug, _count_from_body(body.get("likes")))
         return self._like(slug) if likes else self._unlike(slug)
 
-    def _like(self, slug: PostId) -> Response:
+    def _like(self, slug: ValidId) -> Response:
         return _response(count_like_request(self._likes.like(slug, request_identity().authorize_like())))
 
-    def _unlike(self, slug: PostId) -> Response:
+    def _unlike(self, slug: ValidId) -> Response:
         actor = request_identity().authorize_unlike()
         if actor is None:
             return self._read(slug)
         return _response(count_like_request(self._likes.unlike(slug, actor)))
 
-    def _read(self, slug: PostId) -> Response:
+    def _read(self, slug: ValidId) -> Response:
         return _response(like_states(self._likes, [slug])[0])
 
-    def _seed(self, slug: PostId, count: int | None) -> None:
+    def _seed(self, slug: ValidId, count: int | None) -> None:
         """Set the first count, if the key has the scope. Others' value is ignored, as this route always did."""
         if count is not None and request_identity().has_scope("seed"):
             self._likes.seed(slug, count)

@@ -6,7 +6,7 @@ from flask.views import MethodView
 from service.api.http import responses
 from service.api.http.metrics import count_like_request
 from service.api.http.request_context import like_states, request_identity
-from service.core.likes import Likes, valid_id
+from service.core.likes import Likes, validate_id
 
 
 class LikeView(MethodView):
@@ -20,13 +20,13 @@ class LikeView(MethodView):
     def put(self, post: str) -> Response:
         """Like the post. Answer 201 if the like is new, else 200."""
         # A bad id must not make a visitor, so it is checked first.
-        post_id = valid_id(post, "post")
+        post_id = validate_id(post, "post")
         state = count_like_request(self._likes.like(post_id, request_identity().authorize_like()))
         return responses.like_response(state, 201 if state.changed else 200)
 
     def delete(self, post: str) -> Response:
         """Take the like back. An unknown visitor has none, and gets the present state."""
-        post_id = valid_id(post, "post")
+        post_id = validate_id(post, "post")
         actor = request_identity().authorize_unlike()
         if actor is None:
             return self.get(post)

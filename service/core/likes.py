@@ -9,8 +9,8 @@ from service.errors import InvalidInputError
 from service.observability.metrics import COUNT_CACHE_LOOKUPS, COUNT_STALENESS_SECONDS
 from service.settings import Ack
 
-# A post id that `valid_id` has returned.
-PostId = NewType("PostId", str)
+# An id that `validate_id` has returned.
+ValidId = NewType("ValidId", str)
 MAX_ID_BYTES = 200
 MAX_POSTS = 100
 _MAX_CACHED_POSTS = 10_000
@@ -68,7 +68,7 @@ class LikeStore(Protocol):
         """Start a post's count at `count`. Return False, and change nothing, if the post is known already."""
 
 
-def valid_id(value: str, field: str) -> PostId:
+def validate_id(value: str, field: str) -> ValidId:
     """Return `value` if it is a valid id; raise InvalidInputError, which names `field`, if not.
 
     An id has 1 to 200 bytes of [A-Za-z0-9._:/~-], and no empty or dot segment between slashes.
@@ -82,14 +82,14 @@ def valid_id(value: str, field: str) -> PostId:
         raise InvalidInputError(field, f"{field} holds {bad!r}; allowed are A-Z a-z 0-9 . _ : / ~ -")
     if not {".", "..", ""}.isdisjoint(value.split("/")):
         raise InvalidInputError(field, f"{field} holds an empty or dot segment between slashes")
-    return PostId(value)
+    return ValidId(value)
 
 
 def _check_posts(posts: Sequence[str]) -> None:
     if not 1 <= len(posts) <= MAX_POSTS:
         raise InvalidInputError("post", f"give 1 to {MAX_POSTS} posts, not {len(posts)}")
     for post in posts:
-        valid_id(post, "post")
+        validate_id(post, "post")
 
 
 class Likes:
@@ -116,22 +116,22 @@ class Likes:
         # Hits are added to the metric by the next miss, so that a hit costs nothing.
         self._uncounted_hits = 0
 
-    def like(self, post: PostId, actor: str) -> LikeState:
+    def like(self, post: ValidId, actor: str) -> LikeState:
         """Count the actor once. `changed` is False if the actor liked the post already."""
         return self._submit(LikeRequest(post, actor, True))
 
-    def unlike(self, post: PostId, actor: str) -> LikeState:
+    def unlike(self, post: ValidId, actor: str) -> LikeState:
         """Remove the actor's like. `changed` is False if there was none."""
         return self._submit(LikeRequest(post, actor, False))
 
-    def state(self, post: PostId, actor: str) -> LikeState:
+    def state(self, post: ValidId, actor: str) -> LikeState:
         """Return the actor's own state and the count, never from the cache."""
         return self._submit(LikeRequest(post, actor))
 
     def states(self, posts: Sequence[str], actor: str) -> list[LikeState]:
         """Return the actor's own state and the count of 1 to 100 posts, in order, never from the cache."""
         _check_posts(posts)
-        valid_id(actor, "actor")
+        validate_id(actor, "actor")
         return self._counter.states(posts, actor)
 
     def counts(self, posts: Sequence[str]) -> list[LikeState]:
@@ -151,7 +151,7 @@ class Likes:
             found |= fresh
         return [found[post] for post in posts]
 
-    def seed(self, post: PostId, count: int) -> None:
+    def seed(self, post: ValidId, count: int) -> None:
         """Give a post that nobody has liked yet its first count. Later calls change nothing."""
         if not 0 <= count < 2**53:
             raise InvalidInputError("likes", "likes must be a whole number from 0 to 2^53 - 1")
@@ -160,7 +160,7 @@ class Likes:
             self._cache.pop(post, None)
 
     def _submit(self, request: LikeRequest) -> LikeState:
-        valid_id(request.actor, "actor")
+        validate_id(request.actor, "actor")
         self._on_request(request.post)
         return self._counter.submit(request, self._ack)
 

@@ -1,4 +1,4 @@
-"""Route post ids in paths. An id may hold slashes, plain or encoded, and reaches `valid_id` unchanged."""
+"""Route post ids in paths. An id may hold slashes, plain or encoded, and reaches `validate_id` unchanged."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _ORIGIN = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
 
 
 class PostConverter(BaseConverter):
-    """Matches any text, even empty text. `service.core.likes.valid_id` checks it."""
+    """Matches any text, even empty text. `service.core.likes.validate_id` checks it."""
 
     part_isolating = False
     regex = "(?s:.*)"

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.auth.actor_id import MAX_ACTOR_CHARS, actor_of_user
-from service.core.likes import valid_id
+from service.core.likes import validate_id
 from service.errors import InvalidInputError
 
 WRITABLE = st.characters(exclude_categories=("Cc", "Cs"))
@@ -23,7 +23,7 @@ NEAR = st.text(st.sampled_from("~/2F7E"), min_size=1, max_size=4)  # where two c
 @settings(deadline=None)
 def test_an_actor_is_a_valid_id_that_tells_the_user(sub):
     actor = actor_of_user(sub)
-    assert valid_id(actor, "actor") == actor
+    assert validate_id(actor, "actor") == actor
     assert unquote(actor.removeprefix("user:").replace("~", "%"), errors="strict") == sub
 
 
@@ -73,6 +73,6 @@ def test_there_is_no_actor_for_these(sub, why):
 
 def test_the_bound_is_that_of_ids():
     longest = "x" * MAX_ACTOR_CHARS
-    assert valid_id(longest, "actor") == longest
+    assert validate_id(longest, "actor") == longest
     with pytest.raises(InvalidInputError):
-        valid_id(longest + "x", "actor")
+        validate_id(longest + "x", "actor")

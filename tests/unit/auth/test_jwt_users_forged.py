@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
 from service.auth.jwt_users import MAX_TOKEN_CHARS
-from service.core.likes import valid_id
+from service.core.likes import validate_id
 from service.errors import InvalidCredentialError
 from tests.support.auth.jwt_issuer import (
     AUDIENCE,
@@ -241,7 +241,7 @@ def test_whatever_is_truly_signed_is_a_valid_actor_or_refused(header, payload):
         actor = BY_SECRET.authenticate(signed)
     except InvalidCredentialError:
         return
-    assert valid_id(actor, "actor").startswith("user:")
+    assert validate_id(actor, "actor").startswith("user:")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.auth.visitor_token import TOKEN_CHARS, actor_of, mint, signing_secret
-from service.core.likes import valid_id
+from service.core.likes import validate_id
 from service.errors import ConfigurationError
 from service.settings import Settings
 
@@ -22,7 +22,7 @@ def test_what_is_minted_is_known_again(raw):
     token = mint(SECRET, raw)
     actor = actor_of(SECRET, token)
     assert actor == urlsafe_b64encode(raw).rstrip(b"=").decode()
-    assert valid_id(actor, "actor") == actor
+    assert validate_id(actor, "actor") == actor
     assert len(token) == TOKEN_CHARS
 
 
