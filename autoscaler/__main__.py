@@ -1,4 +1,4 @@
-"""`python -m autoscaler`."""
+"""Run the command `likewise-autoscaler` by `python -m autoscaler`."""
 
 from autoscaler.cli import main
 
