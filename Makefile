@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-# Test processes. Most tests wait for servers, so there may be more of them than cores.
+# Test processes. Tests with servers mostly wait, so there may be more of them than cores.
 WORKERS ?= 3
 SKIPPED := build/skipped-tests.txt
 MEASURED := tests/unit tests/contract tests/integration
@@ -21,7 +21,7 @@ up: $(STAMP) ## Start everything on this machine: databases, API, flusher, gatew
 	@exec $(BIN)/likewise up $(ARGS)
 
 check: lint ## Run linters, type checks, import contracts, unit and contract tests: no servers, less than two minutes.
-	$(PYTEST) tests/unit tests/contract --numprocesses=$(WORKERS)
+	$(PYTEST) tests/unit tests/contract --numprocesses=logical
 
 # With COVERAGE=1, the tests that count for it run first and are measured, and the run fails below the limit.
 test: export LIKEWISE_TEST_SKIPPED := $(abspath $(SKIPPED))

@@ -30,6 +30,10 @@ _LONG = (
     "tests/integration/api/test_start.py",
     "tests/integration/api/test_api_fuzz.py",
     "tests/integration/local/test_cli.py",
+    "tests/model/test_protocol.py",
+    "tests/unit/autoscaler/policy/test_policy_properties.py",
+    "tests/unit/autoscaler/simulator/test_simulator.py",
+    "tests/contract/test_api_bad_input.py",
 )
 
 
