@@ -34,7 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> schedul
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Order the tests of an xdist worker."""
     if hasattr(config, "workerinput"):
-        items.sort(key=scheduling.position)
+        items.sort(key=lambda item: scheduling.position(scheduling.path_of(item.nodeid)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -10,7 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Files whose tests run one after another, by the beginnings of their paths. The longest group is the first.
-_GROUPS = {
+GROUPS = {
     # These check how long something takes.
     "faults": ("tests/faults/", "tests/integration/api/test_going.py"),
     # These run a whole stack, or send it load.
@@ -23,7 +23,7 @@ _GROUPS = {
     ),
 }
 # The longest of all other files. They start before the rest.
-_LONG = (
+LONG = (
     "tests/examples/test_nextjs.py",
     "tests/integration/storage/test_state_machine.py",
     "tests/integration/storage/test_likes_on_other_servers.py",
@@ -46,16 +46,21 @@ class FileScheduling(LoadScopeScheduling):
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid.partition("::")[0])
+        return group_of(path_of(nodeid))
+
+
+def path_of(nodeid: str) -> str:
+    """Return the path in a test's id."""
+    return nodeid.partition("::")[0]
 
 
 def group_of(path: str) -> str:
-    """Return the group of a test file: one of `_GROUPS`, or the file itself."""
-    return next((group for group, starts in _GROUPS.items() if path.startswith(starts)), path)
+    """Return the group of a test file: one of `GROUPS`, or the file itself."""
+    return next((group for group, starts in GROUPS.items() if path.startswith(starts)), path)
 
 
-def position(item: pytest.Item) -> int:
-    """Return where a test comes in the order: groups, long files, all others."""
-    order = [*_GROUPS, *_LONG]
-    group = group_of(item.nodeid.partition("::")[0])
+def position(path: str) -> int:
+    """Return where the tests of a file come in the order: groups, long files, all others."""
+    order = [*GROUPS, *LONG]
+    group = group_of(path)
     return order.index(group) if group in order else len(order)
