@@ -7,7 +7,7 @@ import pytest
 
 from autoscaler.settings import RENAMED as RENAMED_BY_AUTOSCALER
 from service.settings import RENAMED, Settings
-from tests.support.code_blocks import ROOT, files, pages
+from tests.support.docs.code_blocks import ROOT, files, pages
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 GLOSSARY = (ROOT / "docs/reference/glossary.md").read_text()
