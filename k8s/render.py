@@ -1,7 +1,7 @@
 """Render k8s/base from the chart's default values, so that both have the same objects. `make manifests` runs this.
 
 Everything that only Helm uses is left out: hooks, Helm's labels and checksums, and generated Secrets. Jobs get a
-constant name. The migration Job runs the phase `pre` only, because with plain manifests nothing tells when the last
+constant name. The migration Job runs the phase `pre` only, because with plain manifests no signal shows when the last
 old pod is gone.
 """
 

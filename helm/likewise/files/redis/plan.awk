@@ -8,7 +8,7 @@
 
 FILENAME == ARGV[1] { ordinal[$3] = $1; address[$3] = $2; host[$3] = $4; pod[$1] = $3; next }
 {
-  id = $1; flags[id] = $3; primary[id] = $4; heard[id] = $6; link[id] = $8; where[id] = $2
+  id = $1; flags[id] = $3; primary[id] = $4; last_pong[id] = $6; link[id] = $8; where[id] = $2
   sub(/@.*/, "", where[id]); sub(/:[0-9]+$/, "", where[id])
   if ($3 ~ /myself/) me = id
   if ($3 ~ /slave/) replicas[$4]++
@@ -35,7 +35,7 @@ function meet(    id, done) {
   return done
 }
 function wait_for_all(    id, known) {
-  for (id in ordinal) if (id == me || (is_live(id) && heard[id] > 0)) known++
+  for (id in ordinal) if (id == me || (is_live(id) && last_pong[id] > 0)) known++
   return known != pods
 }
 
