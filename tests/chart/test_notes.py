@@ -79,9 +79,9 @@ def test_missing_persistence_gives_a_warning(store: str) -> None:
 
 def test_renamed_settings_are_listed_with_their_new_names() -> None:
     assert "Renamed values" not in notes()
-    text = notes(**{"autoscaler.settings.hold_s": "45", "autoscaler.settings.warm_s": "5"})
+    text = notes(**{"autoscaler.settings.hold_s": "45", "settings.mint_limit": "5/minute"})
     assert "autoscaler.settings.hold_s was renamed: use autoscaler.settings.stabilization_s" in text
-    assert "autoscaler.settings.warm_s was renamed: use autoscaler.settings.warmup_s" in text
+    assert "settings.mint_limit was renamed: use settings.new_visitor_limit" in text
     text = notes(**{"autoscaler.settings.hold_s": "45", "autoscaler.settings.stabilization_s": "50"})
     assert (
         "autoscaler.settings.hold_s is ignored, because autoscaler.settings.stabilization_s is set: remove it" in text

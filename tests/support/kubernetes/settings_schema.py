@@ -29,11 +29,11 @@ def settings_schema() -> dict[str, Any]:
 def _properties() -> dict[str, Any]:
     refused = SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY
     fields = {name: _schema_of(field) for name, field in Settings.model_fields.items() if name not in refused}
-    return fields | {old: fields[new] | _deprecated(new) for old, new in _renamed().items() if new in fields}
+    return fields | {old: fields[new] | _deprecated(new) for old, new in renamed_settings().items() if new in fields}
 
 
-def _renamed() -> dict[str, str]:
-    """Return the new name of each old one, as values write them."""
+def renamed_settings() -> dict[str, str]:
+    """Return the new names of renamed settings by the old ones, in the form of values."""
     prefix = str(Settings.model_config["env_prefix"])
     return {old.removeprefix(prefix).lower(): new.removeprefix(prefix).lower() for old, new in RENAMED.items()}
 
