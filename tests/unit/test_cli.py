@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from service.cli import main
 
+DOCS = Path(__file__).parents[2] / "docs"
+
 
 def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
     """Return every command and sub-command."""
@@ -96,3 +98,12 @@ def test_a_wrong_option_names_the_option_and_what_is_right(tmp_path: Path) -> No
         command = ["drill", "--likes", "1", "--in", "1s", option, value]
         result = CliRunner().invoke(main, command, env={"LIKEWISE_STATE_DIR": str(tmp_path)})
         assert (result.exit_code, result.output.splitlines()[-1]) == (2, f"Error: {reason}")
+
+
+@pytest.mark.parametrize("command", commands(main)[1:], ids="-".join)
+def test_the_documentation_has_every_command_and_option(command: tuple[str, ...]) -> None:
+    pages = [DOCS / "reference" / "command-line.md", DOCS / "how-to" / "load-test.md"]
+    text = "".join(page.read_text() for page in pages)
+    assert f"`likewise {' '.join(command)}" in text
+    options = set(re.findall(r"^  (--[a-z-]+)", help_of(*command), re.MULTILINE)) - {"--help"}
+    assert not {option for option in options if f"`{option}" not in text}
