@@ -13,6 +13,7 @@ LINK = re.compile(r"\]\(([^)#\s:]+)(?:#([^)\s]*))?\)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
 PAGE = re.compile(r"(?<![\w/])docs/[a-z-]+/[A-Za-z0-9/_-]+\.(?:md|svg|png)")
 SOURCES = {".py", ".js", ".lua", ".sql", ".yaml", ".txt", ".toml", ".json"}
+IN_FILE = re.compile(r"`(\w+)` in `([\w/.-]+\.\w+)`")
 SPAN = re.compile(r"`([^`\n]+)`")
 
 
@@ -34,6 +35,12 @@ def test_the_paths_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     prose = SPAN.sub(_unless_command, re.sub(r"\]\([^)]*\)", "]", CODE.sub("", text)))
     assert not {path for path in PATH.findall(prose) if not exists(path)}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_functions_that_a_page_names_are_in_their_files(page: str) -> None:
+    for function, path in IN_FILE.findall((ROOT / page).read_text("utf-8")):
+        assert re.search(rf"\b{function}\b", (ROOT / path).read_text("utf-8")), f"{function} in {path}"
 
 
 @pytest.mark.parametrize("page", pages())
