@@ -16,6 +16,9 @@ from tests.support.runner import scheduling, skip_summary
 from tests.support.runner.requirements import is_ci, program
 from tests.support.stack.servers import Servers, emptied, running
 
+# Before the suites are imported, so that their assertions are explained.
+pytest.register_assert_rewrite("tests.support.suites")
+
 # A deadline, or a limit on how long examples take to make, fails on a busy machine: pytest-timeout ends what hangs.
 # In CI the examples are the same each time, so that a failure is of the change at hand. Elsewhere they differ, so that
 # every run looks at new ones.

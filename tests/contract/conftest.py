@@ -1,22 +1,23 @@
-"""Every test of the API twice: likes take the hot path, and likes go through Flask. Nobody may tell the difference."""
+"""Run every test of the API twice: on the fast path, and through Flask. The responses must be the same."""
 
 import pytest
 
 from service.api.fast_path import FastPath
 
-_ELSEWHERE = {"tests.contract.test_api_socket"}  # in a process of its own
+# Its server is another process.
+_OTHER_PROCESS = {"tests.contract.test_api_connections"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__
-    if name.startswith("tests.contract.test_api") and name not in _ELSEWHERE:
+    if name.startswith("tests.contract.test_api") and name not in _OTHER_PROCESS:
         metafunc.fixturenames.append("way")
-        metafunc.parametrize("way", ["hot", "flask"], indirect=True)
+        metafunc.parametrize("way", ["fast", "flask"], indirect=True)
 
 
 @pytest.fixture
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which way likes go in this test."""
+    """Return how likes are answered in this test."""
     if request.param == "flask":
-        monkeypatch.setattr(FastPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
+        monkeypatch.setattr(FastPath, "__call__", lambda fast_path, environ, start: fast_path.app(environ, start))
     return request.param

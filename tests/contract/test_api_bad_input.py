@@ -1,4 +1,4 @@
-"""What is wrong is said by name, with a 4xx, and changes nothing: neither likes nor first counts."""
+"""Invalid requests are answered with a 4xx that names the field, and change nothing."""
 
 import pytest
 
@@ -44,14 +44,14 @@ ROUTES = [
 
 @pytest.fixture
 def world() -> Memory:
-    """Fake stores where one post has likes already."""
+    """Make fake stores in which one post has a like."""
     made = memory()
     made.app.test_client().put("/v1/posts/liked/like")
     return made
 
 
 def refused(world: Memory, method: str, path: str, status: int = 400, **sent: object) -> dict[str, object]:
-    """The problem a request is answered with; it changes nothing and mints nobody."""
+    """Return the problem of a request. It changes nothing and makes no visitor."""
     before = world.snapshot()
     answer = world.app.test_client().open(path, method=method, **sent)
     assert answer.status_code == status, answer.text
@@ -151,21 +151,21 @@ def test_a_body_of_16_kib_is_read(world):
 
 
 @pytest.mark.parametrize("host", ["\xff", "a b", "", "a:b:c", "x" * 5000])
-def test_odd_hosts_are_no_500(world, host):
+def test_odd_hosts_cause_no_server_error(world, host):
     before = world.snapshot()
     answer = world.app.test_client().get("/v1/posts/liked/count", environ_overrides={"HTTP_HOST": host})
     assert answer.status_code in {200, 400}
     assert world.snapshot() == before
 
 
-def test_what_is_not_expected_is_a_500_without_details(world, capsys):
+def test_an_unexpected_error_is_a_500_without_details(world, capsys):
     world.counter.error = RuntimeError("the password is 1234")
     said = refused(world, "GET", "/v1/posts/liked/count", 500)
     assert "1234" not in str(said)
     assert "the password is 1234" in capsys.readouterr().out
 
 
-def test_a_secret_too_short_stops_the_start():
+def test_a_short_secret_prevents_the_start():
     world = memory()
     likes = Likes(counter=world.counter, like_store=world.like_store)
     for secret in ("", "x" * 31):

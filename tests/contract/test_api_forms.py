@@ -1,4 +1,4 @@
-"""A like without JavaScript: a form with a token, and the way back."""
+"""Likes without JavaScript: a form with a CSRF token, and a redirect back."""
 
 import re
 
@@ -13,18 +13,18 @@ FORM = "/v1/posts/a/form"
 
 @pytest.fixture
 def world() -> Memory:
-    """The API with the demo blog."""
+    """Make the API with the demo blog."""
     return memory(demo=True)
 
 
 def token_in(answer: TestResponse) -> str:
-    """The token of the page's form."""
+    """Return the token of the page's form."""
     found = re.search(r'name="csrf" value="([^"]+)"', answer.text)
     assert found, answer.text
     return found[1]
 
 
-def test_a_form_likes_and_takes_back_and_leads_back(world):
+def test_a_form_likes_unlikes_and_redirects_back(world):
     client = world.app.test_client()
     shown = client.get(FORM)
     assert "0 likes" in shown.text
@@ -37,7 +37,7 @@ def test_a_form_likes_and_takes_back_and_leads_back(world):
     assert world.snapshot()[0] == {}
 
 
-def test_it_may_lead_back_to_a_trusted_site(world):
+def test_it_may_redirect_to_an_allowed_origin(world):
     client = world.app.test_client()
     shown = client.get(f"{FORM}?return={SITE}/post")
     assert f'href="{SITE}/post"' in shown.text
@@ -53,7 +53,7 @@ def test_it_may_lead_back_to_a_trusted_site(world):
         *("https://blog.site:443@evil.site", "http://[", " /a", "ftp://localhost/"),
     ],
 )
-def test_it_leads_nobody_astray(world, back):
+def test_it_never_redirects_elsewhere(world, back):
     client = world.app.test_client()
     csrf = token_in(client.get(FORM))
     for answer in (
@@ -66,7 +66,7 @@ def test_it_leads_nobody_astray(world, back):
 
 
 @pytest.mark.parametrize("forgery", ["none", "empty", "another's", "cut", "huge", "bytes", "no cookie", "own cookie"])
-def test_a_form_that_is_not_ours_changes_nothing(world, forgery):
+def test_a_forged_form_changes_nothing(world, forgery):
     client, other = world.app.test_client(), world.app.test_client()
     csrf, others = token_in(client.get(FORM)), token_in(other.get(FORM))
     fields = {
@@ -87,14 +87,14 @@ def test_a_form_that_is_not_ours_changes_nothing(world, forgery):
     assert world.snapshot()[0] == {}
 
 
-def test_a_trusted_sites_page_can_not_post_it_for_the_reader(world):
+def test_an_allowed_origins_page_cannot_submit_the_form(world):
     client = world.app.test_client()
     fields = {"csrf": token_in(client.get(FORM)), "action": "like"}
     assert client.post(FORM, data=fields, headers={"Origin": SITE}).status_code == 403
     assert world.snapshot()[0] == {}
 
 
-def test_what_is_wrong_is_said_in_a_page(world):
+def test_errors_are_pages(world):
     client = world.app.test_client()
     csrf = token_in(client.get(FORM))
     assert client.post(FORM, data={"csrf": csrf, "action": "hate"}).status_code == 400
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_in_a_page(world):
     assert (away.status_code, away.headers["Retry-After"], away.mimetype) == (503, "3", "text/html")
 
 
-def test_pages_are_framed_by_nobody_and_kept_by_nobody(world):
+def test_pages_are_neither_framed_nor_cached(world):
     for path in ("/", "/blog/bread-on-the-third-day", FORM):
         answer = world.app.test_client().get(path)
         assert answer.status_code == 200
@@ -113,7 +113,7 @@ def test_pages_are_framed_by_nobody_and_kept_by_nobody(world):
     assert world.app.test_client().get("/blog/nowhere").status_code == 404
 
 
-def test_the_blog_goes_on_without_its_counts(world):
+def test_the_blog_works_without_its_counts(world):
     world.counter.error = CounterUnavailableError()
     assert world.app.test_client().get("/").status_code == 200
 

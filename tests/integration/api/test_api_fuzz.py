@@ -1,6 +1,6 @@
-"""schemathesis against the document: what it promises is what is answered, for good data and for bad.
+"""Compare the API with its OpenAPI document by schemathesis, for valid and invalid data.
 
-Derandomized, so that a change fails for what it changed; drop that to look further.
+It is derandomized, so that a change fails only for what it changed. Remove that to search further.
 """
 
 import schemathesis

@@ -1,4 +1,4 @@
-"""The contract of the API once more, on the real servers."""
+"""The API on real servers."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ from service.bootstrap.stores import open_stores
 from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.settings import Settings
-from tests.contract.test_api import *  # noqa: F403 - every test of it, and its fixtures but `app`
 from tests.support.app_factory import WORLD, app_of
+from tests.support.suites.api_suite import *  # noqa: F403
 
 if TYPE_CHECKING:
     from tests.support.stack.servers import Servers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def app(servers: "Servers") -> Iterator[Flask]:
-    """The app on the servers; counts uncached, so a test reads what it just did."""
+    """Return the app on the servers. Counts are not cached, so that a test reads what it has just written."""
     settings = Settings(**(servers.settings.model_dump() | WORLD))
     with open_stores(settings) as stores:
         readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_unready_after_s)

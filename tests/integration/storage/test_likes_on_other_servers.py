@@ -10,16 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from service.storage.postgres.migrate import migrate
-from tests.integration.storage.test_likes import (  # noqa: F401 - collected here again, on the servers below
-    test_a_like_counts_once_and_lasts,
-    test_a_seed_is_where_a_count_starts,
-    test_each_acknowledgement,
-    test_likes_survive_an_emptied_redis,
-    test_many_at_once_count_one,
-)
-from tests.integration.storage.test_state_machine import test_likes_behave_as_a_set  # noqa: F401
 from tests.support.runner.requirements import program
 from tests.support.stack.servers import Servers, emptied, running, settings_at
+from tests.support.suites.likes_suite import *  # noqa: F403
+from tests.support.suites.state_machine_suite import *  # noqa: F403
 
 ADDRESSES = (os.environ.get("LIKEWISE_TEST_REDIS_URLS", ""), os.environ.get("LIKEWISE_TEST_SHARD_MAP", ""))
 

@@ -12,12 +12,12 @@ from xdist.scheduler import LoadScopeScheduling
 # Files whose tests run one after another, by the beginnings of their paths. The longest group is the first.
 GROUPS = {
     # These check how long something takes.
-    "faults": ("tests/faults/", "tests/integration/api/test_going.py"),
+    "faults": ("tests/faults/", "tests/integration/api/test_graceful_shutdown.py"),
     # These run a whole stack, or send it load.
     "stacks": (
         "tests/integration/observability/test_autoscaler_prometheus.py",
         "tests/integration/local/test_drill.py",
-        "tests/integration/api/test_rolling.py",
+        "tests/integration/api/test_rolling_update.py",
         "tests/integration/local/test_up.py",
         "tests/integration/observability/test_watching.py",
     ),

@@ -1,4 +1,4 @@
-"""Pods behind NGINX are replaced under load. NGINX tries each request once here, so every lost connection is seen."""
+"""Pods behind NGINX are replaced under load. NGINX does not retry here, so every lost request shows."""
 
 import subprocess
 import threading
@@ -10,7 +10,7 @@ import pytest
 
 from service.devstack.nginx import nginx_binary
 from service.devstack.processes import HOST, free_ports, make_reachable, terminate
-from tests.integration.api.test_going import FLASK, LANE, ask_anew, pod
+from tests.support.graceful_shutdown import FAST_PATH, FLASK, pod, request_once
 from tests.support.waiting import wait_for
 
 CONFIG = """\
@@ -32,14 +32,14 @@ http {{
 
 
 class Gateway:
-    """NGINX before some pods, as an ingress controller sets it up and reloads it."""
+    """NGINX in front of pods, as an ingress controller configures and reloads it."""
 
     def __init__(self, root: Path) -> None:
         self.port = free_ports(1)[0]
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
 
-    def lead_to(self, ports: Sequence[int]) -> None:
+    def route_to(self, ports: Sequence[int]) -> None:
         """Send requests to these pods from now on."""
         servers = " ".join(f"server {HOST}:{port} max_fails=0;" for port in ports)
         text = CONFIG.format(root=self._root, servers=servers, host=HOST, port=self.port)
@@ -59,22 +59,22 @@ class Gateway:
             terminate([self._process], timeout_s=5)
 
 
-def _status(port: int, way: tuple[str, str] = FLASK) -> int:
+def _status(port: int, path: tuple[str, str] = FLASK) -> int:
     try:
-        return ask_anew(port, *way)[0]
+        return request_once(port, *path)[0]
     except OSError:
         return 0
 
 
 @contextmanager
 def callers(port: int) -> Iterator[list[int]]:
-    """What four callers were answered, each request on a connection of its own, as fast as they can."""
+    """Run four callers with a new connection for each request, and yield the statuses."""
     answered: list[int] = []
     done = threading.Event()
 
     def call() -> None:
         while not done.is_set():
-            answered.append(_status(port, (LANE, FLASK)[len(answered) % 2]))
+            answered.append(_status(port, (FAST_PATH, FLASK)[len(answered) % 2]))
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
@@ -89,7 +89,7 @@ def callers(port: int) -> Iterator[list[int]]:
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """NGINX, stopped at the end."""
+    """Make an NGINX, and stop it at the end."""
     make_reachable(tmp_path)
     found = Gateway(tmp_path)
     yield found
@@ -103,15 +103,16 @@ def test_pods_are_replaced_one_by_one_without_a_failed_request(tmp_path: Path, g
             return stack.enter_context(pod(tmp_path / name))
 
         running = [begin("0"), begin("1")]
-        gateway.lead_to([port for _, port in running])
+        gateway.route_to([port for _, port in running])
         with callers(gateway.port) as answered:
             for number in (2, 3, 4):
                 running.append(begin(str(number)))
-                gateway.lead_to([port for _, port in running])
-                gone, _ = running.pop(0)
-                gateway.lead_to([port for _, port in running])
-                gone.terminate()  # and no wait, as a preStop would: NGINX has been told, and has not done it yet
-                assert gone.wait(30) == 0
+                gateway.route_to([port for _, port in running])
+                old, _ = running.pop(0)
+                gateway.route_to([port for _, port in running])
+                # Without the wait of a preStop hook: NGINX has been told, but has not reloaded yet.
+                old.terminate()
+                assert old.wait(30) == 0
                 reached = len(answered)
                 wait_for(lambda reached=reached: len(answered) > reached + 200, 60)
     assert set(answered) == {200}

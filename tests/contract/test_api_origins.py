@@ -1,4 +1,4 @@
-"""Pages of other origins: those of LIKEWISE_SITES may like and read, and no other page's wish is done."""
+"""Pages of other origins. Those in LIKEWISE_SITES may like and read; requests of others change nothing."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_foreign_page_changes_nothing(origin, method, path, cookie):
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-def test_a_foreign_page_may_not_read_either(origin):
+def test_a_foreign_page_cannot_read(origin):
     client = memory().app.test_client()
     for path in (LIKE, "/v1/posts/a/count", "/v1/counts?post=a", "/v1/likes?post=a"):
         answer = client.get(path, headers={"Origin": origin})
@@ -42,7 +42,7 @@ def test_a_foreign_page_may_not_read_either(origin):
     assert "Access-Control-Allow-Origin" not in client.options(LIKE, headers=asked).headers
 
 
-def test_a_trusted_page_reads_and_likes_without_cookies():
+def test_an_allowed_page_reads_and_likes_without_cookies():
     client = memory().app.test_client()
     headers = {"Origin": SITE, "Sec-Fetch-Site": "cross-site"}
     asked = client.options(LIKE, headers=headers | {"Access-Control-Request-Method": "PUT"})
@@ -56,21 +56,21 @@ def test_a_trusted_page_reads_and_likes_without_cookies():
         assert "Set-Cookie" not in answer.headers
 
 
-def test_what_caches_keep_is_kept_for_each_site():
+def test_caches_keep_responses_by_origin():
     client = memory().app.test_client()
     assert "Origin" in client.get("/v1/counts?post=a").headers["Vary"]
     assert "Origin" in client.get("/v1/counts?post=a", headers={"Origin": SITE}).headers["Vary"]
     assert "Origin" not in memory(sites=[]).app.test_client().get("/v1/counts?post=a").headers["Vary"]
 
 
-def test_errors_are_readable_on_a_trusted_page():
+def test_errors_are_readable_on_an_allowed_page():
     answer = memory().app.test_client().put("/v1/posts/%00/like", headers={"Origin": SITE})
     assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (400, SITE)
 
 
 @pytest.mark.parametrize("value", ["https://blog.site\r\nSet-Cookie: a=b", "https://blog.site\nX: y"])
 def test_an_origin_carries_no_other_header(value):
-    """werkzeug's client refuses to send it; what a server would pass on is refused by ours."""
+    """Werkzeug's client refuses to send such an origin, so the environ carries it."""
     world = memory()
     environ = {"HTTP_ORIGIN": value, "HTTP_SEC_FETCH_SITE": "cross-site"}
     answer = world.app.test_client().put(LIKE, environ_overrides=environ)
@@ -79,7 +79,7 @@ def test_an_origin_carries_no_other_header(value):
     assert world.snapshot()[0] == {}
 
 
-def test_the_button_is_for_any_page():
+def test_any_page_may_load_the_button():
     answer = memory().app.test_client().get("/like-button.js", headers={"Origin": "https://anyone.site"})
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"

@@ -1,4 +1,4 @@
-"""Who is behind a like: visitors of each site, users, servers' keys. What can't be verified changes no count."""
+"""Identities: visitors of each site, users, and servers. A credential that is not valid changes nothing."""
 
 import time
 
@@ -15,22 +15,22 @@ LIKE = "/v1/posts/a/like"
 
 
 def user(sub: str = "42", **claims: object) -> str:
-    """A user's token, as the site's own server signs it."""
+    """Return a user's token, as the site's own server signs it."""
     return jwt.encode({"sub": sub, "aud": "likes", "exp": time.time() + 60} | claims, JWT_SECRET, "HS256")
 
 
 def bearer(token: str, **more: str) -> dict[str, str]:
-    """The headers that carry a user's token or a server's key."""
+    """Return the headers that carry a user's token or a server's key."""
     return {"Authorization": f"Bearer {token}", **more}
 
 
 @pytest.fixture
 def world():
-    """The API with users, and two sites."""
+    """Make the API with users and two sites."""
     return memory(sites=[SITE, OTHER_SITE], **USERS)
 
 
-def test_a_user_is_one_person_wherever_they_are_signed_in(world):
+def test_a_user_is_one_actor_on_every_device(world):
     phone, laptop = world.app.test_client(), world.app.test_client()
     assert phone.put(LIKE, headers=bearer(user())).status_code == 201
     again = laptop.put(LIKE, headers=bearer(user(), Origin=SITE))
@@ -41,7 +41,7 @@ def test_a_user_is_one_person_wherever_they_are_signed_in(world):
     assert phone.delete(LIKE, headers=bearer(user())).json["count"] == 0
 
 
-def test_a_user_comes_before_the_visitor_of_the_same_browser(world):
+def test_a_user_takes_precedence_over_the_visitor_of_the_browser(world):
     client = world.app.test_client()
     client.put("/v1/posts/b/like")
     client.put(LIKE, headers=bearer(user()))
@@ -57,7 +57,7 @@ def test_a_server_likes_for_its_users(world):
     assert client.delete(LIKE, headers=bearer(LIKE_KEY, **{"Likewise-Actor": "42"})).json["count"] == 0
 
 
-def test_a_server_that_names_nobody_is_told_so(world):
+def test_a_server_must_name_a_user(world):
     for method in ("put", "delete"):
         answer = getattr(world.app.test_client(), method)(LIKE, headers=bearer(LIKE_KEY))
         assert (answer.status_code, problem(answer)["field"]) == (400, "Likewise-Actor")
@@ -65,14 +65,14 @@ def test_a_server_that_names_nobody_is_told_so(world):
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(SEED_KEY), bearer(user())], ids=["nobody", "seed key", "user"])
-def test_nobody_else_likes_for_others(world, headers):
+def test_only_a_like_key_likes_for_others(world, headers):
     answer = world.app.test_client().put(LIKE, headers={**headers, "Likewise-Actor": "42"})
     assert (answer.status_code, problem(answer)["type"].rpartition(":")[2]) == (403, "forbidden")
     assert world.snapshot()[0] == {}
 
 
 @pytest.mark.parametrize("name", ["", "a\x7fb", "x" * 300])
-def test_a_user_that_can_be_nobody_is_named(world, name):
+def test_an_invalid_user_id_is_named(world, name):
     answer = world.app.test_client().put(LIKE, headers=bearer(LIKE_KEY, **{"Likewise-Actor": name}))
     assert (answer.status_code, problem(answer)["field"]) == (400, "Likewise-Actor")
     assert world.snapshot()[0] == {}
@@ -92,7 +92,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED.keys())
-def test_a_visitors_token_that_is_not_ours_for_this_site_changes_nothing(world, token):
+def test_an_invalid_visitor_token_changes_nothing(world, token):
     headers = {"Origin": SITE, "Likewise-Visitor": token}
     for method in ("put", "delete", "get"):
         answer = getattr(world.app.test_client(), method)(LIKE, headers=headers)
@@ -112,7 +112,7 @@ BAD_COOKIES = {
 
 
 @pytest.mark.parametrize("token", BAD_COOKIES.values(), ids=BAD_COOKIES.keys())
-def test_a_cookie_that_is_not_ours_changes_nothing_and_is_deleted(world, token):
+def test_an_invalid_cookie_changes_nothing_and_is_deleted(world, token):
     client = world.app.test_client()
     client.set_cookie("likewise_visitor", token)
     assert client.put(LIKE).status_code == 401
@@ -121,7 +121,7 @@ def test_a_cookie_that_is_not_ours_changes_nothing_and_is_deleted(world, token):
     assert client.put(LIKE).status_code == 201
 
 
-def test_over_tls_a_cookie_that_another_host_could_set_counts_for_nothing(world):
+def test_over_tls_a_cookie_without_the_host_prefix_is_ignored(world):
     client = world.app.test_client()
     client.set_cookie("likewise_visitor", mint(SECRET.encode(), bytes(16)), domain="x")
     minted = client.put(f"https://x{LIKE}")
@@ -149,9 +149,10 @@ BAD_BEARERS = {
 
 
 @pytest.mark.parametrize("token", BAD_BEARERS.values(), ids=BAD_BEARERS.keys())
-def test_a_bearer_that_is_not_valid_changes_nothing(world, token):
+def test_an_invalid_bearer_changes_nothing(world, token):
     client = world.app.test_client()
-    client.put("/v1/posts/b/like")  # the browser's visitor must not stand in for the user
+    # The browser's visitor must not stand in for the user.
+    client.put("/v1/posts/b/like")
     before = world.snapshot()
     for method, path in (("put", LIKE), ("delete", "/v1/posts/b/like"), ("get", LIKE), ("post", "/api/like/a")):
         answer = getattr(client, method)(path, headers=bearer(token))
@@ -162,11 +163,11 @@ def test_a_bearer_that_is_not_valid_changes_nothing(world, token):
 
 
 @pytest.mark.parametrize("sent", ["Basic dXNlcjpwYXNz", "Bearer", "Bearer ", "Digest x", "\xff"])
-def test_credentials_meant_for_somebody_else_are_not_looked_at(world, sent):
+def test_other_authentication_schemes_are_ignored(world, sent):
     assert world.app.test_client().put(LIKE, headers={"Authorization": sent}).status_code == 201
 
 
-def test_tokens_of_two_sites_have_nothing_in_common(world):
+def test_tokens_of_two_sites_cannot_be_linked(world):
     client = world.app.test_client()
     tokens = []
     for site in (SITE, OTHER_SITE):
@@ -177,20 +178,20 @@ def test_tokens_of_two_sites_have_nothing_in_common(world):
     assert not set(tokens[0].split(".")[1:]) & set(tokens[1].split(".")[1:])
 
 
-def test_a_page_of_ours_never_sees_the_token_itself(world):
+def test_a_page_of_the_service_cannot_read_the_token(world):
     minted = world.app.test_client().put(LIKE, headers={"Sec-Fetch-Site": "same-origin"})
     assert "HttpOnly" in minted.headers["Set-Cookie"]
     assert "Likewise-Visitor" not in minted.headers
 
 
-def test_a_cookie_counts_on_pages_of_ours_only(world):
+def test_a_cookie_is_used_on_pages_of_the_service_only(world):
     client = world.app.test_client()
     client.put(LIKE)
     client.put(LIKE, headers={"Origin": SITE})
     assert len(world.counter.likers["a"]) == 2
 
 
-def test_a_first_like_sent_again_is_the_same_visitors(world):
+def test_a_repeated_first_like_is_by_the_same_visitor(world):
     nonce = {"Idempotency-Key": "0123456789abcdef", "Origin": SITE}
     first, again = (world.app.test_client().put(LIKE, headers=nonce) for _ in range(2))
     assert [first.status_code, again.status_code, again.json["count"]] == [201, 200, 1]
@@ -201,13 +202,13 @@ def test_a_first_like_sent_again_is_the_same_visitors(world):
 
 
 @pytest.mark.parametrize("nonce", ["", "1", "x" * 15, "x" * 101])
-def test_a_nonce_that_others_may_have_is_refused(world, nonce):
+def test_a_weak_nonce_is_refused(world, nonce):
     answer = world.app.test_client().put(LIKE, headers={"Idempotency-Key": nonce})
     assert (answer.status_code, problem(answer)["field"]) == (400, "Idempotency-Key")
     assert world.snapshot()[0] == {}
 
 
-def test_a_changed_secret_keeps_visitors_who_they_are():
+def test_a_rotated_secret_keeps_visitors():
     old, new = SECRET, SECRET[::-1]
     token = mint(old.encode(), bytes(16))
     world = memory(secret=new, previous_secret=old)
@@ -223,13 +224,13 @@ def test_a_changed_secret_keeps_visitors_who_they_are():
     assert gone.put(LIKE, headers={"Likewise-Visitor": token}).status_code == 401
 
 
-def test_an_address_is_nobody(world):
+def test_an_address_identifies_nobody(world):
     answers = [world.app.test_client().put(LIKE) for _ in range(3)]
     assert [answer.json["count"] for answer in answers] == [1, 2, 3]
     assert world.app.test_client().get(LIKE).json["liked"] is False
 
 
-def test_a_page_of_posts_says_what_the_viewer_likes(world):
+def test_likes_of_several_posts(world):
     client = world.app.test_client()
     client.put(LIKE)
     answer = client.get("/v1/likes?post=b&post=a")

@@ -1,4 +1,4 @@
-"""The API under gunicorn, byte by byte: what a client of the library would never send."""
+"""The API under gunicorn, with requests as bytes that no HTTP library would send."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ COMMAND = [
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of a gunicorn with the API on fake stores."""
+    """Run gunicorn with the API on fake stores, and yield its port."""
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(COMMAND, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ) as server:
         try:
@@ -39,31 +39,32 @@ def _listening_port(server: subprocess.Popen[str]) -> int:
     raise AssertionError("gunicorn ended before it listened")
 
 
-def talk(port: int, sent: bytes) -> bytes:
-    """Everything the server answers to `sent` before it closes, within 10 s."""
+def exchange(port: int, sent: bytes) -> bytes:
+    """Return everything that the server answers to `sent` before it closes the connection, within 10 s."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(sent)
         return _rest(line)
 
 
 def _rest(line: socket.socket) -> bytes:
-    heard, deadline = b"", time.monotonic() + 10
+    received, deadline = b"", time.monotonic() + 10
     while time.monotonic() < deadline and (part := line.recv(65_536)):
-        heard += part
-    return heard
+        received += part
+    return received
 
 
 def count(port: int) -> bytes:
-    """The line of the answer that says what post `a` counts."""
-    return talk(port, GET).split(b'"count":')[1].split(b",")[0]
+    """Return the count of the post `a`."""
+    return exchange(port, GET).split(b'"count":')[1].split(b",")[0]
 
 
 def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
-    """A request as bytes, nothing checked."""
+    """Return a request as bytes, without any check."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *headers, "", ""]).encode("latin-1") + body
 
 
-HIDDEN = b"PUT /v1/posts/a/like HTTP/1.1\r\nHost: x\r\n\r\n"  # a like, where a body was meant
+# A like inside a body.
+HIDDEN = b"PUT /v1/posts/a/like HTTP/1.1\r\nHost: x\r\n\r\n"
 LONG = HIDDEN * 2_000
 
 
@@ -80,11 +81,11 @@ LONG = HIDDEN * 2_000
 )
 @pytest.mark.parametrize("body", [HIDDEN, LONG], ids=["short", "long"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_is_never_taken_for_a_request(port, method, path, status, body, chunked):
+def test_a_body_is_never_parsed_as_a_request(port, method, path, status, body, chunked):
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     payload = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
-    heard = talk(port, request(method, path, framing, body=payload) + GET)
-    statuses = [part[:3] for part in heard.split(b"HTTP/1.1 ")[1:]]
+    received = exchange(port, request(method, path, framing, body=payload) + GET)
+    statuses = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [b"413" if body is LONG else status, b"200"]
     assert count(port) == b"0"
 
@@ -116,16 +117,16 @@ def test_odd_bytes_are_a_4xx_and_change_nothing(port, sent, status):
 
 
 def test_an_encoded_slash_reaches_the_id_under_gunicorn(port):
-    liked = talk(port, request("PUT", "/v1/posts/x%2Flike/like", "Connection: close"))
+    liked = exchange(port, request("PUT", "/v1/posts/x%2Flike/like", "Connection: close"))
     assert b'"post":"x/like"' in liked
-    assert b"404" in talk(port, request("PUT", "/v1/posts/x%2Flike", "Connection: close")).split(b"\r\n")[0]
-    absolute = talk(port, request("GET", "http://x/v1/posts/x%2Flike/count", "Connection: close"))
+    assert b"404" in exchange(port, request("PUT", "/v1/posts/x%2Flike", "Connection: close")).split(b"\r\n")[0]
+    absolute = exchange(port, request("GET", "http://x/v1/posts/x%2Flike/count", "Connection: close"))
     assert b'"count":1,' in absolute
 
 
 def test_a_batch_of_the_longest_ids_fits(port):
     asked = "&".join(f"post={number:0200}" for number in range(100))
-    answer = talk(port, request("GET", f"/v1/counts?{asked}", "Connection: close"))
+    answer = exchange(port, request("GET", f"/v1/counts?{asked}", "Connection: close"))
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.count(b'"count":0,') == 100
 
@@ -148,31 +149,32 @@ UNUSUAL = [
 
 
 @pytest.fixture
-def lane(port: int) -> Iterator[socket.socket]:
-    """A connection that is kept open."""
+def connection(port: int) -> Iterator[socket.socket]:
+    """Open a connection that stays open."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         yield line
 
 
-def answer(line: socket.socket) -> bytes:
-    """One answer, read to its last byte."""
-    heard = b""
-    while b"\r\n\r\n" not in heard:
+def read_response(line: socket.socket) -> bytes:
+    """Read one response to its last byte."""
+    received = b""
+    while b"\r\n\r\n" not in received:
         part = line.recv(65_536)
-        assert part, heard
-        heard += part
-    head, _, body = heard.partition(b"\r\n\r\n")
+        assert part, received
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
     size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     while len(body) < size:
         body += line.recv(65_536)
     return head + b"\r\n\r\n" + body
 
 
-def test_the_lane_and_gunicorn_take_turns_on_one_connection(lane):
+def test_the_fast_path_and_gunicorn_share_one_connection(connection):
     sent = [
         ("PUT", LIKE, b"201"),
         ("GET", "/livez", b"200"),
-        ("PUT", LIKE, b"201"),  # no token is sent: another visitor
+        # No token is sent, so it is another visitor.
+        ("PUT", LIKE, b"201"),
         ("POST", "/api/likes", b"400"),
         ("DELETE", LIKE, b"200"),
         ("PUT", "/v1/posts/a%2Fb/like", b"201"),
@@ -180,46 +182,46 @@ def test_the_lane_and_gunicorn_take_turns_on_one_connection(lane):
         ("PUT", LIKE, b"201"),
     ]
     for method, path, status in sent:
-        lane.sendall(request(method, path))
-        assert answer(lane)[9:12] == status
+        connection.sendall(request(method, path))
+        assert read_response(connection)[9:12] == status
 
 
-def test_a_lanes_answer_is_whole(lane):
-    lane.sendall(request("PUT", LIKE, "Accept-Language: de", "X-Forwarded-For: 203.0.113.9"))
-    head, _, body = answer(lane).partition(b"\r\n\r\n")
+def test_a_response_of_the_fast_path_is_complete(connection):
+    connection.sendall(request("PUT", LIKE, "Accept-Language: de", "X-Forwarded-For: 203.0.113.9"))
+    head, _, body = read_response(connection).partition(b"\r\n\r\n")
     names = [line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
     assert {b"date", b"content-type", b"content-length", b"cache-control", b"set-cookie"} <= set(names)
     assert len(names) == len(set(names))
     assert b'"liked":true' in body
 
 
-def test_requests_sent_at_once_are_answered_in_order(lane):
-    lane.sendall(request("PUT", LIKE) + request("GET", "/livez") + request("PUT", LIKE, "Connection: close"))
-    heard = _rest(lane)
-    assert [part[:3] for part in heard.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"201"]
+def test_pipelined_requests_are_answered_in_order(connection):
+    connection.sendall(request("PUT", LIKE) + request("GET", "/livez") + request("PUT", LIKE, "Connection: close"))
+    received = _rest(connection)
+    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", b"201"]
 
 
-def test_a_head_that_comes_in_pieces(lane):
+def test_a_head_may_arrive_byte_by_byte(connection):
     whole = request("PUT", LIKE)
     for at in range(len(whole)):
-        lane.sendall(whole[at : at + 1])
-    assert answer(lane)[9:12] == b"201"
+        connection.sendall(whole[at : at + 1])
+    assert read_response(connection)[9:12] == b"201"
 
 
 @pytest.mark.parametrize("fields", UNUSUAL)
-def test_what_is_unusual_is_gunicorns(port, fields):
+def test_gunicorn_answers_unusual_requests(port, fields):
     sent = "\r\n".join([f"PUT {LIKE} HTTP/1.1", *fields, "", ""]).encode("latin-1")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(sent)
         line.shutdown(socket.SHUT_WR)
-        heard = _rest(line)
-    assert heard.startswith((b"HTTP/1.1 100", b"HTTP/1.1 201", b"HTTP/1.1 4", b"HTTP/1.1 5")), heard
-    assert b"Server: gunicorn" in heard or heard.startswith(b"HTTP/1.1 4"), heard
-    assert b"42" not in heard.partition(b"\r\n\r\n")[2] or b"user:" not in heard
+        received = _rest(line)
+    assert received.startswith((b"HTTP/1.1 100", b"HTTP/1.1 201", b"HTTP/1.1 4", b"HTTP/1.1 5")), received
+    assert b"Server: gunicorn" in received or received.startswith(b"HTTP/1.1 4"), received
+    assert b"42" not in received.partition(b"\r\n\r\n")[2] or b"user:" not in received
 
 
-def test_a_connection_that_ends_in_the_middle_harms_nobody(port):
+def test_a_truncated_request_does_not_affect_others(port):
     for sent in (b"", b"PUT", request("PUT", LIKE)[:-2], request("PUT", LIKE)):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
             line.sendall(sent)
-    assert talk(port, request("GET", "/livez", "Connection: close")).startswith(b"HTTP/1.1 200")
+    assert exchange(port, request("GET", "/livez", "Connection: close")).startswith(b"HTTP/1.1 200")

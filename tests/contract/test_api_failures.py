@@ -1,4 +1,4 @@
-"""Parts that fail and networks that ask too much: the stated status, Retry-After, and the part by name."""
+"""Failing parts and exceeded limits: the status, Retry-After, and the name of the part."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.support.app_factory import LIKE_KEY, SEED_KEY, memory, problem
         (NotDurableError(retry_after_s=3), "postgres", "not-durable"),
     ],
 )
-def test_a_part_that_fails_is_named(error, part, name):
+def test_a_failing_part_is_named(error, part, name):
     world = memory()
     world.counter.error = error
     answer = world.app.test_client().put("/v1/posts/a/like")
@@ -37,7 +37,7 @@ def test_a_part_that_fails_is_named(error, part, name):
     assert world.snapshot() == ({}, {})
 
 
-def test_who_tries_again_after_an_error_is_the_same_person():
+def test_a_retry_after_an_error_is_by_the_same_visitor():
     world = memory()
     client = world.app.test_client()
     world.counter.error = NotDurableError()
@@ -47,7 +47,7 @@ def test_who_tries_again_after_an_error_is_the_same_person():
     assert world.counter.likers["a"] == {token.split(".")[1]}
 
 
-def test_a_first_count_needs_the_ledger():
+def test_a_first_count_needs_postgres():
     world = memory()
     world.like_store.error = LikeStoreUnavailableError()
     headers = {"Authorization": f"Bearer {SEED_KEY}"}
@@ -56,14 +56,14 @@ def test_a_first_count_needs_the_ledger():
     assert world.app.test_client().get("/api/likes?slug=a&likes=5").status_code == 200
 
 
-def test_without_a_seed_key_nobody_starts_a_count():
+def test_a_first_count_needs_a_seed_key():
     for headers, status in (({}, 200), ({"Authorization": "Bearer "}, 200), ({"Authorization": "Bearer None"}, 401)):
         world = memory(api_keys=[])
         assert world.app.test_client().get("/api/likes?slug=a&likes=5", headers=headers).status_code == status
         assert world.snapshot() == ({}, {})
 
 
-def test_ready_names_what_fails():
+def test_readiness_names_the_failing_parts():
     world = memory()
     world.like_store.failing = ["The database of shards 0-127 does not answer."]
     world.check_stores()
@@ -82,7 +82,7 @@ def test_ready_names_what_fails():
     assert said["detail"] == "Node 7100 does not answer."
 
 
-def test_a_pod_that_goes_says_so_and_still_answers():
+def test_a_stopping_pod_is_not_ready_but_still_answers():
     world = memory()
     client = world.app.test_client()
     assert client.get("/readyz").status_code == 200
@@ -93,7 +93,7 @@ def test_a_pod_that_goes_says_so_and_still_answers():
     assert client.get("/livez").status_code == 200
 
 
-def test_an_approximate_count_says_so():
+def test_an_approximate_count_is_marked():
     world = memory()
     world.counter.approximate = True
     assert world.app.test_client().get("/v1/posts/a/count").json["approximate"] is True
@@ -119,11 +119,12 @@ def test_new_visitors_of_a_network_are_limited():
     assert like("2001:db8::9", **known).status_code == 200
 
 
-def test_an_actors_likes_are_limited_and_taking_back_never_is():
+def test_an_actors_likes_are_limited_but_unlikes_are_not():
     world = memory(actor_limit="3/minute")
     client = world.app.test_client()
     answers = [client.put(f"/v1/posts/{post}/like") for post in "abcde"]
-    assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429]  # the first was a new visitor's
+    # The first like was a new visitor's.
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429]
     refused = answers[-1]
     assert refused.headers["RateLimit-Policy"] == '"likes-of-an-actor";q=3;w=60'
     assert refused.headers["RateLimit"].startswith('"likes-of-an-actor";r=0;t=')
@@ -139,14 +140,14 @@ def test_an_actors_likes_are_limited_and_taking_back_never_is():
     assert world.app.test_client().put("/v1/posts/e/like").status_code == 201
 
 
-def test_a_toggle_takes_back_past_the_limit():
+def test_a_toggle_can_unlike_past_the_limit():
     client = memory(actor_limit="1/minute").app.test_client()
     answers = [client.post("/api/like/a") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]
     assert [answer.json["liked"] for answer in answers[:4]] == [True, False, True, False]
 
 
-def test_a_networks_likes_are_limited_by_whomever():
+def test_all_likes_of_a_network_are_limited_together():
     world = memory(network_limit="2/minute", unlimited_networks=["10.1.0.0/16"])
 
     def like(address, **headers):
@@ -159,18 +160,19 @@ def test_a_networks_likes_are_limited_by_whomever():
     assert [answer.status_code for answer in users] == [201] * 5
 
 
-def test_a_forwarded_address_from_a_stranger_is_warned_of_once(capsys):
+def test_a_forwarded_address_from_an_untrusted_peer_is_logged_once(capsys):
     world = memory(trusted_proxies=["10.0.0.0/8"])
     for _ in range(2):
         headers = {"X-Forwarded-For": "203.0.113.9"}
         world.app.test_client().put("/v1/posts/a/like", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     said = capsys.readouterr().out
     assert said.count("LIKEWISE_TRUSTED_PROXIES") == 1
-    assert all(seen in said for seen in ("192.0.0.0/16", "10.0.0.0/8"))  # enough to know the proxy by
+    # Enough to identify the proxy.
+    assert all(seen in said for seen in ("192.0.0.0/16", "10.0.0.0/8"))
     assert not any(address in said for address in ("192.0.2.7", "203.0.113.9"))
 
 
-def test_proxies_that_are_everyone_are_warned_of_at_the_start(capsys):
+def test_trusting_every_address_is_logged_at_the_start(capsys):
     memory(trusted_proxies=["0.0.0.0/0"])
     assert "trusts every address" in capsys.readouterr().out
 

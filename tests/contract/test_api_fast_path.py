@@ -1,4 +1,4 @@
-"""The hot path is taken for a like as buttons send it, and for nothing else."""
+"""The fast path answers requests as buttons send them, and leaves all others to Flask."""
 
 import re
 
@@ -14,7 +14,7 @@ LIKE = "/v1/posts/a/b.c:d~e_f-1/like"
 
 @pytest.fixture
 def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The requests that Flask was asked for."""
+    """Return the requests that Flask has answered."""
     seen: list[str] = []
     full = Flask.full_dispatch_request
 
@@ -39,9 +39,9 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("GET", "/v1/counts?post=a&post=b/c&post=a", {}),
     ],
 )
-def test_likes_as_buttons_send_them(dispatched, way, method, path, sent):
+def test_requests_as_buttons_send_them_take_the_fast_path(dispatched, way, method, path, sent):
     assert memory().app.test_client().open(path, method=method, **sent).status_code in {200, 201}
-    assert dispatched == ([] if way == "hot" else [f"{method} {path.partition('?')[0]}"])
+    assert dispatched == ([] if way == "fast" else [f"{method} {path.partition('?')[0]}"])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_likes_as_buttons_send_them(dispatched, way, method, path, sent):
         ("OPTIONS", LIKE, {}),
     ],
 )
-def test_all_else_goes_through_flask(dispatched, method, path, sent):
+def test_other_requests_go_through_flask(dispatched, method, path, sent):
     memory().app.test_client().open(path, method=method, **sent)
     assert len(dispatched) == 1
 
@@ -82,13 +82,13 @@ REQUESTS = [
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": SITE}, {"Origin": "https://evil.site"}, {"Accept-Language": "fr"}])
 @pytest.mark.parametrize("sites", [[], [SITE]])
-def test_both_ways_say_the_same_bytes(monkeypatch, headers, sites):
-    assert answers_of(sites, headers) == answers_of(sites, headers, monkeypatch)
+def test_both_paths_send_the_same_bytes(monkeypatch, headers, sites):
+    assert responses_of(sites, headers) == responses_of(sites, headers, monkeypatch)
 
 
-def answers_of(sites, headers, without_hot_path=None):
-    if without_hot_path:
-        without_hot_path.setattr(FastPath, "__call__", lambda hot, environ, start: hot.app(environ, start))
+def responses_of(sites, headers, without_fast_path=None):
+    if without_fast_path:
+        without_fast_path.setattr(FastPath, "__call__", lambda fast_path, environ, start: fast_path.app(environ, start))
     client = memory(sites=sites).app.test_client()
     said = []
     for method, path, sent in REQUESTS:
@@ -96,18 +96,22 @@ def answers_of(sites, headers, without_hot_path=None):
         etag = answer.headers.get("ETag")
         again = client.open(path, method=method, headers={"If-None-Match": etag} | headers) if etag else answer
         said += [
-            (one.status, one.data, sorted((name, timeless(value)) for name, value in one.headers if name != "Date"))
+            (
+                one.status,
+                one.data,
+                sorted((name, without_times(value)) for name, value in one.headers if name != "Date"),
+            )
             for one in (answer, again)
         ]
     return said
 
 
-def timeless(value):
-    """Both ways may be a second apart: without a cookie's end and the seconds until a limit's window is over."""
+def without_times(value):
+    """Remove the expiry of cookies and the reset time of limits, because both paths may be a second apart."""
     return re.sub(r"\d\d:\d\d:\d\d GMT|(?<=;t=)\d+", "", value)
 
 
-def test_an_error_is_answered_once_and_spends_once(dispatched):
+def test_an_error_is_answered_once_and_counts_one_hit(dispatched):
     world = memory(actor_limit="2/minute")
     client = world.app.test_client()
     client.put("/v1/posts/x/like")
