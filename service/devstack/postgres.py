@@ -187,9 +187,9 @@ class PostgresServer:
 
     def _create_database(self) -> None:
         with self._connect() as connection:
-            found = connection.execute("SHOW data_directory").fetchone()
-            if not found or Path(found[0]).resolve() != self.data:
-                raise StartError(f"The Postgres on port {self.port} serves {found}, not {self.data}.")
+            [directory] = connection.execute("SHOW data_directory").fetchone() or [""]
+            if Path(directory).resolve() != self.data:
+                raise StartError(f"The Postgres on port {self.port} serves {directory}, not {self.data}.")
             exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,)).fetchone()
             if not exists:
                 connection.execute(f"CREATE DATABASE {NAME}")

@@ -128,7 +128,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.02) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, every_s: float = 0.05) -> None:
     """Return once `condition` holds. Raise StartError that names `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():

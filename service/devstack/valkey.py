@@ -131,6 +131,8 @@ class ValkeyCluster:
             lambda: all(self._nodes.is_ok(index) for index in running),
             timeout_s=timeout_s,
             what="the Valkey cluster to be ok",
+            # Each check sends three commands to every node. More checks would take the CPU that the start needs.
+            every_s=0.1,
         )
 
     def _spawn(self, index: int) -> subprocess.Popen[bytes]:
