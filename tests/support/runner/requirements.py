@@ -17,10 +17,10 @@ _DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 _INSTALL = {
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
-    "helm": "https://helm.sh/docs/intro/install has a package of it",
+    "helm": "see https://helm.sh/docs/intro/install",
     "initdb": "apt-get install postgresql",
-    "kube-score": "https://github.com/zegl/kube-score has a package of it",
-    "kubeconform": "https://github.com/yannh/kubeconform has a package of it",
+    "kube-score": "see https://github.com/zegl/kube-score#installation",
+    "kubeconform": "see https://github.com/yannh/kubeconform#installation",
     "kubectl": "apt-get install kubernetes-client",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
