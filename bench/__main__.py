@@ -9,10 +9,11 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from bench import figures, memory, report, starting
-from bench.comparison import Comparison
-from bench.cost_growth import CostGrowth
+from bench import figures, report
 from bench.errors import BenchError
+from bench.measurements import memory, starting
+from bench.measurements.comparison import Comparison
+from bench.measurements.cost_growth import CostGrowth
 from bench.plan import Plan, parse
 from bench.testbed import Testbed, open_testbed
 from service.bootstrap.stores import open_stores

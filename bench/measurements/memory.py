@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import psycopg
 
-from bench.comparison import Comparison
+from bench.measurements.comparison import Comparison
 from service.bootstrap.stores import Stores
 from service.core.likes import LikeRequest
 from service.sharding import shard_of

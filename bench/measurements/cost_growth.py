@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from bench.comparison import Comparison
 from bench.figures import Costs
-from bench.memory import like_all, new_actors
+from bench.measurements.comparison import Comparison
+from bench.measurements.memory import like_all, new_actors
 
 # Number of likers of the post that all is compared with.
 FEW = 1_000
