@@ -56,7 +56,10 @@ def run(dry_run: bool, rounds: int | None, **installation: str | None) -> None:
 @click.option("--last", "count", type=click.IntRange(1), default=10, show_default=True, help="Number of changes.")
 @with_installation
 def explain(as_json: bool, count: int, **installation: str | None) -> None:
-    """Print the last changes with their reasons, then the present state."""
+    """Print the last changes with their reasons.
+
+    The present state of each Deployment follows.
+    """
     settings = run_settings(**installation)
     with connected_api(settings) as api:
         text = api.read_config_map(settings.decisions).get(KEY, "")
@@ -76,7 +79,11 @@ def explain(as_json: bool, count: int, **installation: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of sentences.")
 @with_installation
 def status(as_json: bool, **installation: str | None) -> None:
-    """Print the leader, the number of pods, and what people have asked for."""
+    """Print the leader and the number of pods.
+
+    The output also has what people have asked for, and the last decision on each Deployment. The exit code is 1 if no
+    replica leads.
+    """
     settings = run_settings(**installation)
     with connected_api(settings) as api, connected_lease(settings) as lease:
         leader = find_leader(lease.read, datetime.now(UTC), settings.renew_s)
@@ -112,7 +119,10 @@ def last_decisions(store: ConfigMapStore, settings: RunSettings) -> dict[str, An
 @click.option("--for", "duration", required=True, metavar="TIME", help="Duration of the request, as in 20m or 2h.")
 @with_installation
 def prewarm(replicas: int, duration: str, **installation: str | None) -> None:
-    """Ask for at least REPLICAS pods for a while, before an announced post appears."""
+    """Ask for at least REPLICAS pods for a while.
+
+    Use it before an announced post appears. It writes an annotation to the API's Deployment.
+    """
     settings = run_settings(**installation)
     request = PrewarmRequest(replicas, datetime.now(UTC) + parse_duration(duration))
     with connected_api(settings) as api:
@@ -132,7 +142,10 @@ def prewarm(replicas: int, duration: str, **installation: str | None) -> None:
 @click.command("reset-floor")
 @with_installation
 def reset_floor(**installation: str | None) -> None:
-    """Set the HPA's minReplicas back to its baseline if no autoscaler has led for a while. A CronJob runs this."""
+    """Reset the HPA's minReplicas if no autoscaler leads.
+
+    It sets minReplicas back to the baseline once no autoscaler has led for a while. A CronJob runs this command.
+    """
     from autoscaler.controller.reset_floor import reset_floor as reset
 
     settings = run_settings(**installation)
