@@ -154,7 +154,17 @@ def change_counts(stack: MonitoredStack, by: int) -> None:
             connection.execute("UPDATE posts SET n = n + %s WHERE post = ANY(%s)", (by, POSTS))
 
 
+def stored_posts(stack: MonitoredStack) -> int:
+    query = "SELECT count(*) FROM posts WHERE n > 0 AND post = ANY(%s)"
+    total = 0
+    for server in stack.servers.postgres:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            total += connection.execute(query, [POSTS]).fetchone()[0]
+    return total
+
+
 def test_inconsistent_counts(stack: MonitoredStack) -> None:
+    wait_for(lambda: stored_posts(stack) == len(POSTS), 30)
     change_counts(stack, 1)
     try:
         stack.wait_firing("LikewiseDrift")

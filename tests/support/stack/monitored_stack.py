@@ -88,7 +88,17 @@ class MonitoredStack:
 
     def wait_quiet(self, timeout_s: float = 90) -> None:
         """Wait until no alert fires."""
-        wait_for(lambda: not self.prometheus.firing(), timeout_s, every_s=0.2)
+        firing: set[str] = set()
+
+        def is_quiet() -> bool:
+            firing.clear()
+            firing.update(self.prometheus.firing())
+            return not firing
+
+        try:
+            wait_for(is_quiet, timeout_s, every_s=0.2)
+        except AssertionError as error:
+            raise AssertionError(f"still firing: {sorted(firing)}") from error
 
 
 @contextmanager
