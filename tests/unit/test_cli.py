@@ -1,5 +1,6 @@
 """Test what the command line says without servers: help, missing packages, and renamed options."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from service.auth.api_keys import ApiKey, ApiKeys
 from service.cli import main
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -107,3 +109,24 @@ def test_the_documentation_has_every_command_and_option(command: tuple[str, ...]
     assert f"`likewise {' '.join(command)}" in text
     options = set(re.findall(r"^  (--[a-z-]+)", help_of(*command), re.MULTILINE)) - {"--help"}
     assert not {option for option in options if f"`{option}" not in text}
+
+
+def test_a_wrong_choice_is_wrong_usage() -> None:
+    assert CliRunner().invoke(main, ["migrate", "--phase", "never"]).exit_code == 2
+
+
+def test_a_new_key_is_printed_with_its_entry() -> None:
+    result = CliRunner().invoke(main, ["key", "new", "blog", "--scope", "seed", "--scope", "like"])
+    key, *sentences, entry = [line for line in result.output.splitlines() if line]
+    assert (result.exit_code, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
+    assert "LIKEWISE_API_KEYS" in " ".join(sentences)
+    as_json = json.loads(CliRunner().invoke(main, ["key", "new", "blog", "--scope", "admin", "--json"]).output)
+    assert ApiKeys([as_json["entry"]]).find(as_json["key"]).has_scope("seed")
+    assert as_json["key"] != key
+
+
+@pytest.mark.parametrize("args", [["Blog", "--scope", "like"], ["blog", "--scope", "root"], ["blog"], []])
+def test_a_key_with_a_wrong_name_or_scope_is_refused(args: list[str]) -> None:
+    result = CliRunner().invoke(main, ["key", "new", *args])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: " in result.stderr

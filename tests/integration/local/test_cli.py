@@ -7,7 +7,6 @@ import sys
 
 import psycopg
 
-from service.auth.api_keys import ApiKey, ApiKeys
 from service.bootstrap.stores import Stores, create_likes
 from tests.support.stack.concurrent_load import drain
 from tests.support.stack.servers import SHARDS, Servers
@@ -59,27 +58,6 @@ def test_servers_that_do_not_answer_are_named(servers: Servers) -> None:
     result = likewise(servers, "verify", LIKEWISE_REDIS_URLS="redis://127.0.0.1:1")
     assert result.returncode == 1
     assert result.stderr.startswith("Error: Redis 127.0.0.1:1:")
-
-
-def test_wrong_usage_has_its_own_exit_code(servers: Servers) -> None:
-    assert likewise(servers, "migrate", "--phase", "never").returncode == 2
-
-
-def test_a_new_key_is_printed_with_its_entry(servers: Servers) -> None:
-    result = likewise(servers, "key", "new", "blog", "--scope", "seed", "--scope", "like")
-    key, *sentences, entry = [line for line in result.stdout.splitlines() if line]
-    assert (result.returncode, ApiKeys([entry]).find(key)) == (0, ApiKey("blog", frozenset({"like", "seed"})))
-    assert "LIKEWISE_API_KEYS" in " ".join(sentences)
-    as_json = json.loads(likewise(servers, "key", "new", "blog", "--scope", "admin", "--json").stdout)
-    assert ApiKeys([as_json["entry"]]).find(as_json["key"]).has_scope("seed")
-    assert as_json["key"] != key
-
-
-def test_a_key_with_a_wrong_name_or_scope_is_refused(servers: Servers) -> None:
-    for args in (["Blog", "--scope", "like"], ["blog", "--scope", "root"], ["blog"], []):
-        result = likewise(servers, "key", "new", *args)
-        assert (result.returncode, result.stdout) == (2, "")
-        assert "Error: " in result.stderr
 
 
 def test_an_error_is_logged_as_one_line_of_json_without_locals():
