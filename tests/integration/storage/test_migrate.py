@@ -167,7 +167,7 @@ OLD_LOCK = "SELECT shard, life, state FROM shards WHERE shard = ANY(%(shards)s) 
 
 @pytest.fixture
 def connection(empty: Servers) -> Iterator[psycopg.Connection]:
-    """A connection to a migrated database, which holds shard 0."""
+    """Yield a connection to a migrated database, which holds shard 0."""
     migrate(empty.settings)
     with psycopg.connect(parse_shard_map(empty.settings.shard_map, SHARDS)[0].url, autocommit=True) as connection:
         yield connection

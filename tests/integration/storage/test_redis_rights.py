@@ -22,14 +22,14 @@ PASSWORD = "a-password-of-the-test"
 
 
 def rules() -> list[str]:
-    """The words after the user's name."""
+    """Return the words after the user's name."""
     [line] = re.findall(r"^ACL SETUSER likewise (.+)$", PAGE.read_text("utf-8"), re.MULTILINE)
     return [word.replace("PASSWORD", PASSWORD) for word in line.split()]
 
 
 @pytest.fixture
 def limited(servers: Servers) -> Iterator[Stores]:
-    """Stores that reach Redis as that user."""
+    """Yield stores that use Redis as that user."""
     clients = [redis.Redis.from_url(url) for url in servers.settings.redis_urls]
     for client in clients:
         client.execute_command("ACL SETUSER likewise", *rules())
@@ -49,18 +49,18 @@ def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
     assert likes.unlike("post", "anna").count == 0
     assert likes.like("post", "ben").count == 1
     flusher = create_flusher(limited)
-    wait_for(lambda: flusher.flush_once() == 0 and all(polled.length == 0 for polled in limited.queue.poll("", 0)))
+    wait_for(lambda: flusher.flush_once() == 0 and all(status.length == 0 for status in limited.queue.poll("", 0)))
     assert likes.state("post", "ben").liked
     assert not verify(limited.queue, limited.like_store, limited.settings.shards).problems
 
 
-def test_the_user_may_share_limits_tell_the_autoscaler_and_be_asked_for_readiness(limited: Stores) -> None:
+def test_the_user_may_sync_limits_report_load_and_answer_health_checks(limited: Stores) -> None:
     cluster = limited.shard_client.cluster
     assert RedisPeerStore(cluster).exchange({f"limit-{at}": 1 for at in range(20)}, ttl_s=10).error == ""
     assert HealthProbe(cluster).check() == []
-    signals = RedisLoadReportStore(cluster, "signals")
-    signals.publish("pod", {"arrivals": 1})
-    signals.remove("pod")
+    reports = RedisLoadReportStore(cluster, "signals")
+    reports.publish("pod", {"arrivals": 1})
+    reports.remove("pod")
 
 
 @pytest.mark.parametrize("harm", ["FLUSHALL", "SHUTDOWN", "CONFIG GET *", "CLUSTER RESET", "FUNCTION FLUSH", "KEYS *"])

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.requires("redis-server")
 
 
 def _certificate(folder: Path) -> None:
-    """A key, and a certificate of 127.0.0.1 that is its own authority."""
+    """Create a key, and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
     now = datetime.now(UTC)
@@ -47,7 +47,7 @@ def _certificate(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """The port of such a node, which serves all slots, and the certificate of its authority."""
+    """Run a node with TLS that serves all slots. Yield its port, and the certificate of its authority."""
     folder = tmp_path_factory.mktemp("tls")
     _certificate(folder)
     port, certificate, key = free_ports(1)[0], folder / "redis.crt", folder / "redis.key"
