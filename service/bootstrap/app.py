@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("service", static_folder=None)
     traffic, lag, tracing = TrafficCounter(), EventLoopLag(), PodTracing(settings)
     load_reporter = create_load_reporter(settings, "api", LoadMeter(traffic, lag.take_s).measure)
-    readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_unready_after_s)
+    readiness = Readiness(stores.counter, stores.like_store, unready_after_s=settings.redis_unready_after_s)
     likes = create_likes(stores, traffic.posts.append, tracing.trace_counter)
     fast_path = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=settings)
     count_traffic(app, traffic)

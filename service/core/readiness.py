@@ -31,7 +31,7 @@ class RedisHealth(Protocol):
     def check(self) -> Failures:
         """Return one sentence for each primary that does not answer."""
 
-    def silent_s(self) -> float:
+    def last_answer_age_s(self) -> float:
         """Return the seconds since any primary last answered; `inf` before the first answer."""
 
     def has_ever_counted(self) -> bool:
@@ -77,10 +77,10 @@ class Readiness:
     Call `start` in the process that serves requests, because threads do not survive a fork.
     """
 
-    def __init__(self, redis: RedisHealth, postgres: PostgresHealth, *, silence_s: float) -> None:
+    def __init__(self, redis: RedisHealth, postgres: PostgresHealth, *, unready_after_s: float) -> None:
         self._redis = redis
         self._postgres = postgres
-        self._silence_s = silence_s
+        self._unready_after_s = unready_after_s
         self._parts: dict[str, Failures] = {part: [f"{part} has not answered yet"] for part in ("redis", "postgres")}
         self._can_count_without_postgres = self._was_ready = self._stopping = False
         self._logged_state, self._log_again_at = "", 0.0
@@ -115,7 +115,7 @@ class Readiness:
         return PodState("degraded" if any(parts.values()) else "ready", parts)
 
     def _failing_part(self) -> tuple[Part | Literal[""], str]:
-        if self._redis.silent_s() > self._silence_s:
+        if self._redis.last_answer_age_s() > self._unready_after_s:
             return "redis", " ".join(self._parts["redis"]) or "No Redis primary answers."
         if incompatibilities := self._postgres.incompatibilities():
             return "postgres", " ".join(incompatibilities)

@@ -74,7 +74,7 @@ def test_readiness_names_the_failing_parts():
     world.check_stores()
     degraded = world.app.test_client().get("/readyz")
     assert (degraded.status_code, degraded.json["failing"]) == (200, ["redis", "postgres"])
-    world.counter.silence_s = 5.1
+    world.counter.answer_age_s = 5.1
     answer = world.app.test_client().get("/readyz")
     said = problem(answer)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")

@@ -13,15 +13,15 @@ from tests.support.stack.faults import forbid_promotion, primaries
 from tests.support.stack.servers import Servers
 from tests.support.waiting import wait_for
 
-SILENCE_S = 2.5
+UNREADY_AFTER_S = 2.5
 
 
 @pytest.fixture
 def pod(stores: Stores) -> Iterator[Readiness]:
     """Yield the readiness of a pod, with its checks running."""
-    readiness = Readiness(stores.counter, stores.like_store, silence_s=SILENCE_S)
+    readiness = Readiness(stores.counter, stores.like_store, unready_after_s=UNREADY_AFTER_S)
     assert readiness.state().name == "starting"
-    assert stores.counter.silent_s() == math.inf
+    assert stores.counter.last_answer_age_s() == math.inf
     readiness.start()
     wait_for(lambda: readiness.state().name == "ready")
     yield readiness
@@ -43,7 +43,7 @@ def test_a_pod_stays_ready_without_one_primary_and_names_it(servers: Servers, st
     send_signal(servers, [broken], how)
     wait_for(lambda: pod.state().failing == ["redis"])
     noticed_at = time.monotonic()
-    wait_for(lambda: stores.counter.silent_s() < 1 and time.monotonic() > noticed_at + SILENCE_S)
+    wait_for(lambda: stores.counter.last_answer_age_s() < 1 and time.monotonic() > noticed_at + UNREADY_AFTER_S)
     assert pod.state().name == "degraded"
     assert f":{broken}" in " ".join(pod.state().parts["redis"])
 
@@ -57,7 +57,7 @@ def test_a_pod_without_redis_is_not_ready(servers: Servers, stores: Stores, pod,
     assert pod.state().ready
     wait_for(lambda: pod.state().name == "unavailable")
     assert pod.state().part == "redis"
-    assert stores.counter.silent_s() >= SILENCE_S
+    assert stores.counter.last_answer_age_s() >= UNREADY_AFTER_S
 
 
 def test_a_pod_without_requests_becomes_ready_again(servers: Servers, stores: Stores, pod):

@@ -63,7 +63,7 @@ def memory(**changes: Any) -> Memory:
     """Make an app on fake stores."""
     like_store = FakeLikeStore()
     counter = FakeLikeCounter(like_store)
-    readiness = Readiness(counter, like_store, silence_s=5)
+    readiness = Readiness(counter, like_store, unready_after_s=5)
     app = app_of(Likes(counter=counter, like_store=like_store, cache_ms=0), readiness, settings(**changes))
     world = Memory(app, counter, like_store, readiness)
     world.check_stores()

@@ -41,7 +41,7 @@ class FakeLikeCounter:
     like_store: FakeLikeStore
     likers: dict[str, set[str]] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
-    silence_s: float = 0
+    answer_age_s: float = 0
     has_counted: bool = True
     error: Exception | None = None
     approximate: bool = False
@@ -66,8 +66,8 @@ class FakeLikeCounter:
     def invalidate(self, post: str) -> None:
         """Do nothing: there is no cache."""
 
-    def silent_s(self) -> float:
-        return self.silence_s
+    def last_answer_age_s(self) -> float:
+        return self.answer_age_s
 
     def has_ever_counted(self) -> bool:
         return self.has_counted

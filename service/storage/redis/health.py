@@ -24,7 +24,7 @@ class HealthProbe:
         self._failures: dict[Node, str] = {}
         self._answered_at = -math.inf
 
-    def silent_s(self) -> float:
+    def last_answer_age_s(self) -> float:
         """Return the seconds since any primary last answered; `inf` before the first answer."""
         return time.monotonic() - self._answered_at
 

@@ -59,9 +59,9 @@ class RedisLikeCounter:
         """See `service.core.readiness.RedisHealth`."""
         return self._health.check()
 
-    def silent_s(self) -> float:
+    def last_answer_age_s(self) -> float:
         """See `service.core.readiness.RedisHealth`."""
-        return self._health.silent_s()
+        return self._health.last_answer_age_s()
 
     def has_ever_counted(self) -> bool:
         """See `service.core.readiness.RedisHealth`. Raises nothing."""

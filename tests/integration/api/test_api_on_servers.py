@@ -22,7 +22,7 @@ def app(servers: "Servers") -> Iterator[Flask]:
     """Return the app on the servers. Counts are not cached, so that a test reads what it has just written."""
     settings = Settings(**(servers.settings.model_dump() | WORLD))
     with open_stores(settings) as stores:
-        readiness = Readiness(stores.counter, stores.like_store, silence_s=settings.redis_unready_after_s)
+        readiness = Readiness(stores.counter, stores.like_store, unready_after_s=settings.redis_unready_after_s)
         readiness.check_redis()
         readiness.check_postgres()
         yield app_of(Likes(counter=stores.counter, like_store=stores.like_store, cache_ms=0), readiness, settings)

@@ -16,7 +16,7 @@ INCOMPATIBLE = "Postgres db:5432/likewise is not prepared: run `likewise migrate
 @pytest.fixture
 def redis() -> FakeLikeCounter:
     """Return a Redis that has not answered yet."""
-    return FakeLikeCounter(FakeLikeStore(), silence_s=math.inf)
+    return FakeLikeCounter(FakeLikeStore(), answer_age_s=math.inf)
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def postgres() -> FakeLikeStore:
 
 @pytest.fixture
 def pod(redis: FakeLikeCounter, postgres: FakeLikeStore) -> Readiness:
-    return Readiness(redis, postgres, silence_s=5)
+    return Readiness(redis, postgres, unready_after_s=5)
 
 
 def test_a_pod_is_not_ready_before_the_first_answers(pod, redis):
     assert (pod.state().name, pod.state().part) == ("starting", "redis")
-    redis.silence_s = 0
+    redis.answer_age_s = 0
     pod.check_redis()
     assert (pod.state().name, pod.state().part) == ("starting", "postgres")
     pod.check_postgres()
@@ -39,7 +39,7 @@ def test_a_pod_is_not_ready_before_the_first_answers(pod, redis):
 
 
 def test_a_pod_starts_without_postgres(pod, redis, postgres):
-    redis.silence_s = 0
+    redis.answer_age_s = 0
     postgres.failing = [AWAY]
     pod.check_redis()
     pod.check_postgres()
@@ -47,7 +47,7 @@ def test_a_pod_starts_without_postgres(pod, redis, postgres):
 
 
 def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
-    redis.silence_s, redis.has_counted = 0, False
+    redis.answer_age_s, redis.has_counted = 0, False
     postgres.failing = [AWAY]
     pod.check_redis()
     pod.check_postgres()
@@ -61,7 +61,7 @@ def test_a_new_installation_waits_for_postgres(pod, redis, postgres):
 
 
 def test_an_incompatible_database_makes_a_pod_unready(pod, redis, postgres):
-    redis.silence_s = 0
+    redis.answer_age_s = 0
     postgres.failing = postgres.incompatible = [INCOMPATIBLE]
     pod.check_postgres()
     assert (pod.state().name, pod.state().part, pod.state().detail) == ("starting", "postgres", INCOMPATIBLE)
@@ -71,19 +71,19 @@ def test_an_incompatible_database_makes_a_pod_unready(pod, redis, postgres):
     assert pod.state().name == "ready"
 
 
-@pytest.mark.parametrize(("silent_s", "name"), [(4.9, "degraded"), (5.1, "unavailable"), (math.inf, "unavailable")])
-def test_a_silence_of_five_seconds_is_tolerated(pod, redis, silent_s, name):
-    redis.silence_s = 0
+@pytest.mark.parametrize(("answer_age_s", "name"), [(4.9, "degraded"), (5.1, "unavailable"), (math.inf, "unavailable")])
+def test_a_silence_of_five_seconds_is_tolerated(pod, redis, answer_age_s, name):
+    redis.answer_age_s = 0
     pod.check_redis()
     pod.check_postgres()
     assert pod.state().ready
-    redis.silence_s, redis.failing = silent_s, ["Redis a:6379 does not answer"]
+    redis.answer_age_s, redis.failing = answer_age_s, ["Redis a:6379 does not answer"]
     pod.check_redis()
     assert (pod.state().name, pod.state().failing) == (name, ["redis"])
 
 
 def test_a_stopping_pod_is_not_ready(pod, redis):
-    redis.silence_s = 0
+    redis.answer_age_s = 0
     pod.check_redis()
     pod.check_postgres()
     pod.stop()
@@ -106,7 +106,7 @@ def test_an_unexpected_error_does_not_end_the_checks(redis, postgres, monkeypatc
         return []
 
     postgres.check = check
-    pod = Readiness(redis, postgres, silence_s=5)
+    pod = Readiness(redis, postgres, unready_after_s=5)
     pod.start()
     try:
         wait_for(lambda: pod.state().parts["postgres"] == [])
