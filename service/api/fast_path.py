@@ -56,6 +56,7 @@ class FastPath:
         return _LIKE.fullmatch(target) if method in {"PUT", "DELETE"} else None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer a request, or let Flask answer it."""
         began = time.perf_counter()
         enter_request(environ, self._authenticator.clients.is_trusted_proxy)
         try:

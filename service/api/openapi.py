@@ -13,6 +13,7 @@ from service.api.schemas import (
     LOCALE,
     NONE_MATCH,
     POST,
+    PROBLEMS,
     SCHEMAS,
     Node,
     in_path,
@@ -22,16 +23,6 @@ from service.auth.identity import VISITOR_COOKIE
 from service.auth.visitor_token import VISITOR_HEADER
 from service.core.likes import MAX_POSTS
 
-_PROBLEMS = {
-    400: "A field is not valid. The problem names it.",
-    401: "The token or key is not valid. Nothing was changed.",
-    403: "This page, key or form may not do this. Nothing was changed.",
-    404: "There is no resource at this path.",
-    413: "The body is too large.",
-    415: "The body is not application/json.",
-    429: "The rate limit of this actor or network is exceeded. Taking a like back is not limited.",
-    503: "A required part is unavailable. Try again.",
-}
 _TEXT: Node = {"schema": {"type": "string"}}
 _RETRY: Node = {
     "Retry-After": {
@@ -204,4 +195,4 @@ def _problems(*statuses: int) -> Node:
 def _problem(status: int) -> Node:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     headers = {429: _RETRY | _LIMITS, 503: _RETRY}.get(status, {})
-    return {"description": _PROBLEMS[status], "content": content, "headers": headers}
+    return {"description": PROBLEMS[status], "content": content, "headers": headers}

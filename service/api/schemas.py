@@ -9,6 +9,17 @@ from service.core.likes import MAX_ID_BYTES
 
 Node = dict[str, Any]
 
+PROBLEMS = {
+    400: "A field is not valid. The problem names it.",
+    401: "The token or key is not valid. Nothing was changed.",
+    403: "This page, key or form may not do this. Nothing was changed.",
+    404: "There is no resource at this path.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    429: "The rate limit of this actor or network is exceeded. Taking a like back is not limited.",
+    503: "A required part is unavailable. Try again.",
+}
+
 # Neither "." nor "..".
 _SEGMENT = r"(\.{0,2}[A-Za-z0-9_:~-][A-Za-z0-9._:~-]*|\.{3}[A-Za-z0-9._:~-]*)"
 POST: Node = {

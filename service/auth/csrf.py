@@ -21,7 +21,7 @@ _DOMAIN = b"likewise form 1 "
 
 
 class StaleFormError(ForbiddenError):
-    """This form belongs to another session. Go back, reload the page, and try again."""
+    """The form belongs to another session. Go back, reload the page, and try again."""
 
 
 class CsrfTokens:

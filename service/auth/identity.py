@@ -177,9 +177,7 @@ class RequestIdentity:
     def _require_actor_header(self, actor: str | None) -> None:
         """Refuse a server that forgets to name a user. It would become a new visitor with each like."""
         if actor is None and self.has_scope("like"):
-            raise InvalidInputError(
-                ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user that the key likes for"
-            )
+            raise InvalidInputError(ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user who likes")
 
     def _token_headers(self) -> list[tuple[str, str]]:
         """Return the header that carries the token, and set the cookie.

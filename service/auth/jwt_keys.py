@@ -95,7 +95,7 @@ def secrets_in(text: str, algorithms: frozenset[str]) -> list[str]:
 
 
 def public_keys_in(text: str, algorithms: frozenset[str]) -> list[PublicKey]:
-    """Return the public keys of a text in PEM. `\\n` may stand for a new line.
+    r"""Return the public keys of a text in PEM. `\n` may stand for a new line.
 
     Raises ConfigurationError that names the wrong key.
     """

@@ -40,6 +40,7 @@ class RawPath:
         self._app = app
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Correct PATH_INFO, and call the application."""
         sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
         if "%" in sent and not environ.get("SCRIPT_NAME"):
             path = _ORIGIN.sub("", sent).partition("?")[0]

@@ -25,6 +25,7 @@ class TracedRequests:
         self._clients = clients
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Call the application, within a span if the request is traced."""
         sent = environ.get("HTTP_TRACEPARENT", "")
         parent = parent_of(sent) if sent and self._clients.is_trusted_proxy(environ.get("REMOTE_ADDR", "")) else None
         if not self._tracing.wants(parent):

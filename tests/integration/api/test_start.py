@@ -1,8 +1,9 @@
-"""A pod that can't start says why in a sentence, and ends; one whose servers are not there yet waits for them."""
+"""Start of a pod: wrong settings end it with a sentence, absent servers do not, and it listens on IPv6 and IPv4."""
 
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ GOOD = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
         ({"SECRET": GOOD, "ACTOR_LIMIT": "many"}, "LIKEWISE_ACTOR_LIMIT"),
     ],
 )
-def test_a_setting_that_can_not_work_stops_the_start(settings, sentence):
+def test_a_wrong_setting_prevents_the_start(settings, sentence):
     environ = os.environ | {f"LIKEWISE_{name}": value for name, value in settings.items()}
     gunicorn = ["-m", "gunicorn", "-c", "python:service.server.gunicorn_conf", "--bind", "127.0.0.1:0", "-w", "1"]
     ended = subprocess.run(
@@ -56,8 +57,8 @@ def test_a_setting_that_can_not_work_stops_the_start(settings, sentence):
 
 @contextmanager
 def run(env: dict[str, str], log: Path, *args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that must still run at the end, and end well when it is told to."""
-    with log.open("wb") as said, subprocess.Popen([sys.executable, *args], env=env, stderr=said) as process:
+    """Run a Python process. It must still run at the end of the block, and then end without an error."""
+    with log.open("wb") as stderr, subprocess.Popen([sys.executable, *args], env=env, stderr=stderr) as process:
         try:
             yield process
             assert process.poll() is None, log.read_text()
@@ -68,27 +69,29 @@ def run(env: dict[str, str], log: Path, *args: str) -> Iterator[subprocess.Popen
 
 
 class Api:
-    """The API at a port."""
+    """A client of the API at a port."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = HOST) -> None:
+        self._host = host
         self._port = port
 
     def ask(self, method: str, path: str) -> tuple[int, Any]:
-        """Status and body; 0 where nobody answers."""
-        with closing(http.client.HTTPConnection(HOST, self._port, timeout=20)) as line, suppress(OSError):
-            line.request(method, path)
-            answer = line.getresponse()
-            return answer.status, json.load(answer)
+        """Return status and body. The status is 0 if nothing answers."""
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=20)
+        with closing(connection), suppress(OSError):
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response.status, json.load(response)
         return 0, {}
 
-    def stands(self) -> tuple[int, str, str]:
-        """What /readyz says: status, state, and the part that keeps it from being ready."""
-        status, said = self.ask("GET", "/readyz")
-        return status, said.get("state", said.get("status", "")), said.get("part", "")
+    def readiness(self) -> tuple[int, str, str]:
+        """Return the status of /readyz, the state, and the part that makes the pod unready."""
+        status, body = self.ask("GET", "/readyz")
+        return status, body.get("state", body.get("status", "")), body.get("part", "")
 
 
-def test_pods_and_flushers_that_start_before_their_servers_wait_for_them(tmp_path):
-    """As in a chart that brings its own Redis and Postgres: nobody starts in order there."""
+def test_pods_and_flushers_wait_for_their_servers(tmp_path):
+    """A chart with its own Redis and Postgres starts them and the pods in no order."""
     port, *ports = free_ports(5)
     tmp_path.chmod(0o755)
     valkey, postgres = ValkeyCluster(tmp_path / "valkey", ports[:3]), PostgresServer(tmp_path / "postgres", ports[3])
@@ -97,28 +100,50 @@ def test_pods_and_flushers_that_start_before_their_servers_wait_for_them(tmp_pat
     env = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     env |= {f"LIKEWISE_{name}": value for name, value in (own | {"METRICS_PORT": "0"}).items()}
     env |= {"WEB_CONCURRENCY": "1"}
-    api, told = Api(port), tmp_path / "flusher.log"
+    api, flusher_log = Api(port), tmp_path / "flusher.log"
     with ExitStack() as stack:
         stack.callback(valkey.stop)
         stack.callback(postgres.stop)
         command = ("-m", "service.cli", "api", "--bind", f"{HOST}:{port}")
         stack.enter_context(run(env, tmp_path / "api.log", *command))
-        stack.enter_context(run(env, told, "-m", "service.cli", "flusher"))
-        wait_for(lambda: api.stands() == (503, "starting", "redis"), 30)
+        stack.enter_context(run(env, flusher_log, "-m", "service.cli", "flusher"))
+        wait_for(lambda: api.readiness() == (503, "starting", "redis"), 30)
         assert api.ask("GET", "/livez") == (200, {"status": "ok"})
-        wait_for(lambda: "flush postponed" in told.read_text(), 30)
+        wait_for(lambda: "flush postponed" in flusher_log.read_text(), 30)
 
         valkey.start()
-        wait_for(lambda: api.stands() == (503, "starting", "postgres"), 30)
+        wait_for(lambda: api.readiness() == (503, "starting", "postgres"), 30)
 
         postgres.start()
         wait_for(lambda: "run `likewise migrate`" in api.ask("GET", "/readyz")[1]["detail"], 30)
-        assert api.stands() == (503, "starting", "postgres")
-        wait_for(lambda: "run `likewise migrate`" in told.read_text(), 30)
+        assert api.readiness() == (503, "starting", "postgres")
+        wait_for(lambda: "run `likewise migrate`" in flusher_log.read_text(), 30)
 
         migrate(settings)
-        wait_for(lambda: api.stands() == (200, "ready", ""), 30)
+        wait_for(lambda: api.readiness() == (200, "ready", ""), 30)
         assert api.ask("PUT", "/v1/posts/first/like")[0] == 201
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             wait_for(lambda: connection.execute("SELECT n FROM posts").fetchall() == [(1,)], 30)
-    assert len(told.read_text().splitlines()) < 30, "the same is said again and again"
+    assert len(flusher_log.read_text().splitlines()) < 30, "a line is repeated"
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this kernel has no IPv6")
+def test_the_api_listens_on_ipv6_and_ipv4(tmp_path):
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as free:
+        port = free.getsockname()[1]
+    env = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    env |= {"LIKEWISE_SECRET": GOOD, "LIKEWISE_METRICS_PORT": "0", "WEB_CONCURRENCY": "1"}
+    with run(env, tmp_path / "api.log", "-m", "service.cli", "api", "--bind", f"[::]:{port}"):
+        wait_for(lambda: Api(port, "::1").ask("GET", "/livez") == (200, {"status": "ok"}), 30)
+        assert Api(port, "127.0.0.1").ask("GET", "/livez") == (200, {"status": "ok"})
+
+
+def test_an_old_name_of_a_setting_works_with_a_warning(tmp_path):
+    [port] = free_ports(1)
+    env = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    env |= {"LIKEWISE_SECRET": GOOD, "LIKEWISE_METRICS_PORT": "0", "LIKEWISE_MINT_LIMIT": "7/minute"}
+    env |= {"WEB_CONCURRENCY": "2"}
+    log = tmp_path / "api.log"
+    with run(env, log, "-m", "service.cli", "api", "--bind", f"{HOST}:{port}"):
+        wait_for(lambda: Api(port).ask("GET", "/livez")[0] == 200, 30)
+    assert log.read_text().count("LIKEWISE_MINT_LIMIT was renamed to LIKEWISE_NEW_VISITOR_LIMIT") == 1

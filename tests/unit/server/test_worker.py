@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.api.fast_path import FastPath
 from service.server.fast_connection import FastConnection
+from service.server.worker import _without_ipv4_mapping
 
 CLIENT, LISTENER = ("203.0.113.9", 4711), ("127.0.0.1", 8000)
 LIKE = b"PUT /v1/posts/a/b:c/like HTTP/1.1\r\n"
@@ -157,3 +158,16 @@ def test_gunicorn_refuses_a_malformed_request():
     """Without this, the comparison above might compare nothing."""
     with pytest.raises(ParseException):
         by_gunicorn(LIKE + HOST + b"A : x\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("addr", "client"),
+    [
+        (("::ffff:203.0.113.9", 4711, 0, 0), ("203.0.113.9", 4711)),
+        (("2001:db8::1", 4711, 0, 0), ("2001:db8::1", 4711, 0, 0)),
+        (CLIENT, CLIENT),
+        ("", ""),
+    ],
+)
+def test_an_ipv4_client_of_a_dual_stack_socket_has_its_ipv4_address(addr, client):
+    assert _without_ipv4_mapping(addr) == client
