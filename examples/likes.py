@@ -1,6 +1,6 @@
-"""Likes of your own site's users, from your server: an API key, and the id of the user who is signed in there.
+"""Like on behalf of your site's users, from your server, with an API key and the id of the signed-in user.
 
-`likewise key new blog --scope like` makes the key; Likewise gets its entry in LIKEWISE_API_KEYS, this script the key.
+`likewise key new blog --scope like` makes the key. Put its entry into LIKEWISE_API_KEYS, and the key into LIKEWISE_KEY.
 Run: LIKEWISE_URL=http://127.0.0.1:8080 LIKEWISE_KEY=lk_blog_... python examples/likes.py hello-world alice
 """
 
@@ -14,30 +14,31 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 TIMEOUT_S = 5
-MAX_POSTS = 100  # of one request for counts
+# Of one request for counts.
+MAX_POSTS = 100
 
 
 class Likewise:
-    """A Likewise service, asked with an API key of scope `like`."""
+    """A client of a Likewise service, with an API key of the scope `like`."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
         self._key = key
 
     def like(self, post: str, user: str) -> dict[str, Any]:
-        """Count this user's like, once however often it is sent. Safe to repeat after an error."""
+        """Like a post as this user. Repeating it after an error is safe: a user counts once."""
         return self._send("PUT", _like_path(post), self._as(user))
 
     def unlike(self, post: str, user: str) -> dict[str, Any]:
         """Take this user's like back."""
         return self._send("DELETE", _like_path(post), self._as(user))
 
-    def standing(self, post: str, user: str) -> dict[str, Any]:
-        """Whether this user likes the post, and its count."""
+    def state(self, post: str, user: str) -> dict[str, Any]:
+        """Return whether this user likes the post, and its count."""
         return self._send("GET", _like_path(post), self._as(user))
 
     def counts(self, posts: Sequence[str]) -> dict[str, int]:
-        """The counts of any number of posts; nobody has to be signed in for them."""
+        """Return the counts of any number of posts. They need no user."""
         found = {}
         for start in range(0, len(posts), MAX_POSTS):
             query = urlencode([("post", post) for post in posts[start : start + MAX_POSTS]])
@@ -54,7 +55,8 @@ class Likewise:
             with urlopen(request, timeout=TIMEOUT_S) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            with error:  # the body says what is wrong
+            # The body says what is wrong.
+            with error:
                 raise RuntimeError(f"{error.code}: {json.load(error)['detail']}") from None
 
 
@@ -63,7 +65,7 @@ def _like_path(post: str) -> str:
 
 
 def main() -> None:
-    """Like as one user, again, count, and take it back."""
+    """Like as one user twice, count, and take the like back."""
     post, user = sys.argv[1:]
     likewise = Likewise(os.environ.get("LIKEWISE_URL", "http://127.0.0.1:8080"), os.environ["LIKEWISE_KEY"])
     print("liked:", likewise.like(post, user)["count"])

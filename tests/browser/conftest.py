@@ -1,4 +1,4 @@
-"""Chromium, the API and a site of another origin, once a session; a page, or several, for each test."""
+"""Chromium, the API and a site of another origin, once per session, and pages for each test."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ NewContext = Callable[..., BrowserContext]
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="package")  # no longer: its loop would be in the way of others' browsers
+# Not for the session: Playwright's event loop would disturb the browsers of other folders.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     chromium = program("chromium")
     with sync_playwright() as playwright:
@@ -34,7 +35,7 @@ def _api(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def api(_api: Api) -> Iterator[Api]:
-    """The API, which answers; a test that stops it leaves it to the next one running."""
+    """Return the API. If a test has stopped it, start it again."""
     yield _api
     if not _api.answers():
         _api.start()
@@ -42,7 +43,7 @@ def api(_api: Api) -> Iterator[Api]:
 
 @pytest.fixture
 def strict_api(_servers: Servers, tmp_path: Path) -> Iterator[Api]:
-    """Another API on the same servers, which lets one new visitor in a day."""
+    """Run another API on the same servers, which allows one new visitor per day."""
     with api_on(_servers, tmp_path / "api.log", NEW_VISITOR_LIMIT="1/day", UNLIMITED_NETWORKS="") as api:
         yield api
 
@@ -56,13 +57,13 @@ def other_site() -> Iterator[OtherSite]:
 
 @pytest.fixture
 def post() -> str:
-    """The id of a post that nobody knows yet."""
+    """Return the id of a post without likes."""
     return f"blog/{secrets.token_hex(4)}"
 
 
 @pytest.fixture
 def new_context(browser: Browser) -> Iterator[NewContext]:
-    """Makes browser contexts: each is another person's browser. A script that fails on a page fails the test."""
+    """Yield a function that makes browser contexts, one per person. An error of a page's script fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -87,7 +88,7 @@ def context(new_context: NewContext) -> BrowserContext:
 
 @pytest.fixture
 def own(api: Api, context: BrowserContext) -> Open:
-    """Opens a page of the API's own origin with some markup; in another context where one is given."""
+    """Return a function that opens a page of the API's own origin with some markup."""
 
     def open_page(body: str, within: BrowserContext = context, policy: str = "", **options: str) -> Page:
         page = within.new_page()
@@ -102,7 +103,7 @@ def own(api: Api, context: BrowserContext) -> Open:
 
 @pytest.fixture
 def other(api: Api, other_site: OtherSite, context: BrowserContext) -> Open:
-    """Opens a page of another origin with some markup; nothing between it and the API is rerouted."""
+    """Return a function that opens a page of another origin with some markup."""
 
     def open_page(body: str, within: BrowserContext = context, **options: str) -> Page:
         page = within.new_page()

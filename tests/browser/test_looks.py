@@ -1,4 +1,4 @@
-"""What a reader gets: without a script, in the dark, without motion, in another language; and nothing jumps."""
+"""The button's appearance: without JavaScript, in dark mode, without motion, in other languages, without shifts."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewContext, Open
-from tests.support.browser_pages import SCRIPT, Api, button, heart, wait_told
+from tests.support.browser_pages import SCRIPT, Api, button, heart, wait_for_events
 
 SHIFTS = """
 window.shifts = [];
@@ -36,7 +36,7 @@ def test_without_javascript_a_form_likes(new_context: NewContext, api: Api) -> N
 
 
 @pytest.mark.parametrize("path", ["/", "/blog/SLUG"])
-def test_nothing_jumps_on_the_demo(path: str, new_context: NewContext, api: Api) -> None:
+def test_the_demo_has_no_layout_shifts(path: str, new_context: NewContext, api: Api) -> None:
     context = new_context()
     context.add_init_script(SHIFTS)
     page = context.new_page()
@@ -44,13 +44,14 @@ def test_nothing_jumps_on_the_demo(path: str, new_context: NewContext, api: Api)
     element = page.locator("like-button").first
     post = str(element.get_attribute("post"))
     heart(page, post).tap()
-    wait_told(page, "like")
-    api.add_likes(post, 10)  # from one digit to two
+    wait_for_events(page, "like")
+    # The count grows from one digit to two.
+    api.add_likes(post, 10)
     heart(page, post).shows(liked=True, count=api.count(post))
     assert page.evaluate("shifts") == []
 
 
-def test_a_count_of_any_length_leaves_the_box(own: Open, api: Api, post: str) -> None:
+def test_the_button_keeps_its_size_for_any_count(own: Open, api: Api, post: str) -> None:
     page = own("".join(button(f"{post}/{count}", f'count="{count}"') for count in (0, 99, 999, 2_100, 21_000_000)))
     page.route("**/v1/**", lambda route: route.abort())
     page.reload()
@@ -73,7 +74,7 @@ def test_a_count_is_cut_off_and_in_the_pages_language(own: Open, lang: str, coun
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_motion_is_only_for_those_who_like_it(motion: str, own: Open, new_context: NewContext, post: str) -> None:
+def test_reduced_motion_is_respected(motion: str, own: Open, new_context: NewContext, post: str) -> None:
     page = own(button(post), new_context(reduced_motion=motion))
     moving = page.evaluate("""() => {
         const inside = document.querySelector("like-button").shadowRoot;
@@ -81,7 +82,7 @@ def test_motion_is_only_for_those_who_like_it(motion: str, own: Open, new_contex
         return inside.querySelector("svg").getAnimations().length;
     }""")
     assert moving == (0 if motion == "reduce" else 1)
-    wait_told(page, "like")
+    wait_for_events(page, "like")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -90,7 +91,7 @@ def test_axe_finds_nothing_serious(path: str, scheme: str, new_context: NewConte
     page = new_context(color_scheme=scheme).new_page()
     page.goto(_address(page, api, path))
     page.locator("like-button").first.get_by_role("button").click()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     found = Axe().run(page).response["violations"]
     assert [(each["id"], each["help"]) for each in found if each["impact"] in {"serious", "critical"}] == []
 
@@ -99,7 +100,7 @@ def test_forced_colours_still_show_what_is_liked(own: Open, new_context: NewCont
     page = own(button(post), new_context(forced_colors="active"))
     before = _fill(page)
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     assert (before, _fill(page)) != ("none", "none")
     assert _fill(page) == page.evaluate(
         """() => {
@@ -118,10 +119,12 @@ def test_a_site_may_theme_and_rename_it(own: Open, post: str) -> None:
     named.click()
     expect(page.get_by_role("button", name="Mag ich nicht mehr")).to_be_visible()
     assert _fill(page) == "rgb(0, 128, 0)"
-    wait_told(page, "like")
+    wait_for_events(page, "like")
 
 
-def test_a_strict_policy_allows_it(own: Open, api: Api, new_context: NewContext, post: str) -> None:
+def test_it_works_under_a_strict_content_security_policy(
+    own: Open, api: Api, new_context: NewContext, post: str
+) -> None:
     policy = (
         "default-src 'none'; img-src data:; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"
     )
@@ -130,7 +133,7 @@ def test_a_strict_policy_allows_it(own: Open, api: Api, new_context: NewContext,
     page.on("console", lambda message: message.type == "error" and said.append(message.text))
     page.reload()
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     box = heart(page, post).element.bounding_box()
     assert box
     assert box["height"] >= 44
@@ -142,7 +145,7 @@ def _fill(page: Page) -> str:
 
 
 def _address(page: Page, api: Api, path: str) -> str:
-    """The address of a demo page; SLUG is the first post's."""
+    """Return the address of a demo page. SLUG stands for the first post."""
     if "SLUG" not in path:
         return api.url + path
     page.goto(api.url)

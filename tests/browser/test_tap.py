@@ -12,30 +12,30 @@ from tests.support.browser_pages import (
     JWT_SECRET,
     Api,
     button,
+    events,
     heart,
+    likes_and_unlikes,
     requests_of,
-    told,
-    wait_told,
-    wishes,
+    wait_for_events,
 )
 
 
 @pytest.fixture(params=["own", "other"])
 def opened(request: pytest.FixtureRequest) -> Open:
-    """Opens pages of the API's origin, and pages of another."""
+    """Return a function that opens pages of the API's origin, and one for another origin."""
     return request.getfixturevalue(request.param)
 
 
-def test_a_tap_likes_and_a_second_one_takes_it_back(opened: Open, api: Api, post: str) -> None:
+def test_a_tap_likes_and_a_second_one_unlikes(opened: Open, api: Api, post: str) -> None:
     api.add_likes(post, 2)
     page = opened(button(post))
     heart(page, post).shows(liked=False, count=2)
     heart(page, post).tap()
-    assert wait_told(page, "like") == [{"post": post, "liked": True, "count": 3}]
+    assert wait_for_events(page, "like") == [{"post": post, "liked": True, "count": 3}]
     heart(page, post).shows(liked=True, count=3)
     assert api.count(post) == 3
     heart(page, post).tap()
-    assert wait_told(page, "unlike") == [{"post": post, "liked": False, "count": 2}]
+    assert wait_for_events(page, "unlike") == [{"post": post, "liked": False, "count": 2}]
     assert page.evaluate("bubbled") == ["like", "unlike"]
     assert api.count(post) == 2
 
@@ -52,14 +52,15 @@ def test_it_fills_before_the_server_answers(own: Open, api: Api, post: str) -> N
         post,
     )
     assert shown == ["true", "1"]
-    wait_told(page, "like")
+    wait_for_events(page, "like")
 
 
 def test_a_reload_remembers(opened: Open, api: Api, post: str) -> None:
     page = opened(button(post))
     heart(page, post).tap()
-    wait_told(page, "like")
-    page.route("**/v1/**", lambda route: route.abort())  # only what the browser keeps is left
+    wait_for_events(page, "like")
+    # Only the browser's storage is left.
+    page.route("**/v1/**", lambda route: route.abort())
     page.reload()
     heart(page, post).shows(liked=True, count=1)
 
@@ -70,9 +71,9 @@ def test_the_keyboard_is_enough(own: Open, api: Api, post: str) -> None:
     page.keyboard.press("Tab")
     expect(heart(page, post).button).to_be_focused()
     page.keyboard.press("Enter")
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     page.keyboard.press("Space")
-    wait_told(page, "unlike")
+    wait_for_events(page, "unlike")
     heart(page, post).shows(liked=False, count=0)
 
 
@@ -87,30 +88,31 @@ def test_own_taps_are_announced_and_others_are_not(own: Open, api: Api, post: st
     expect(status).to_have_text("Gefällt dir")
     heart(page, post).tap()
     expect(status).to_have_text("Zurückgenommen")
-    wait_told(page, "unlike")
+    wait_for_events(page, "unlike")
 
 
-def test_fast_taps_end_on_the_last_wish(own: Open, api: Api, post: str) -> None:
+def test_fast_taps_end_in_the_last_state(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     heart(page, post).shows(liked=False, count=0)
     seen = requests_of(page)
     _tap_at_once(page, 7)
     heart(page, post).shows(liked=True, count=1)
-    page.wait_for_function("told.length")
+    page.wait_for_function("fired.length")
     _tap_at_once(page, 4)
     _tap_at_once(page, 5)
-    no_wish_left = "(key) => told.at(-1)[0] == 'unlike' && !JSON.parse(localStorage.getItem(key)).wish"
-    page.wait_for_function(no_wish_left, arg=f"likewise|{api.url}||{post}")
+    nothing_left = "(key) => fired.at(-1)[0] == 'unlike' && !JSON.parse(localStorage.getItem(key)).wish"
+    page.wait_for_function(nothing_left, arg=f"likewise|{api.url}||{post}")
     assert (api.count(post), heart(page, post).button.get_attribute("aria-pressed")) == (0, "false")
-    assert wishes(seen)[-1] == "DELETE"
-    assert len(wishes(seen)) <= 5  # one at a time, not one a tap
+    assert likes_and_unlikes(seen)[-1] == "DELETE"
+    # One at a time, not one per tap.
+    assert len(likes_and_unlikes(seen)) <= 5
 
 
-def test_a_post_id_may_hold_whatever_the_service_allows(other: Open, api: Api, post: str) -> None:
+def test_a_post_id_may_hold_all_allowed_characters(other: Open, api: Api, post: str) -> None:
     odd = f"{post}/a.b_c:d~e-f"
     page = other(button(odd, f'src="{api.url}/"'))
     heart(page, odd).tap()
-    assert wait_told(page, "like")[0]["post"] == odd
+    assert wait_for_events(page, "like")[0]["post"] == odd
     assert api.count(odd) == 1
 
 
@@ -118,7 +120,7 @@ def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: st
     token = _token("user|1", 300)
     first = other(button(post, f'token="{token}"'))
     heart(first, post).tap()
-    wait_told(first, "like")
+    wait_for_events(first, "like")
     second = other(button(post, f'token="{token}"'), new_context())
     heart(second, post).shows(liked=True, count=1)
     assert first.evaluate("Object.keys(localStorage)") == [f"likewise|{api.url}|user%7C1|{post}"]
@@ -128,17 +130,19 @@ def test_a_users_new_token_is_asked_with(other: Open, api: Api, post: str, new_c
     good, old = _token("user|2", 300), _token("user|2", -300)
     first = other(button(post, f'token="{good}"'), new_context())
     heart(first, post).tap()
-    wait_told(first, "like")
+    wait_for_events(first, "like")
     page = other(button(post, f'token="{old}"'))
     heart(page, post).shows(liked=False, count=1)
     page.locator("like-button").evaluate("(element, token) => element.setAttribute('token', token)", good)
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_the_own_sites_token_is_the_cookies_alone(own: Open, context: BrowserContext, api: Api, post: str) -> None:
+def test_on_the_own_origin_only_the_cookie_holds_the_token(
+    own: Open, context: BrowserContext, api: Api, post: str
+) -> None:
     page = own(button(post))
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     (cookie,) = [each for each in context.cookies(api.url) if each["name"] == "likewise_visitor"]
     assert cookie["httpOnly"]
     assert cookie["value"] not in page.evaluate("JSON.stringify({...localStorage}) + document.cookie")
@@ -147,7 +151,7 @@ def test_the_own_sites_token_is_the_cookies_alone(own: Open, context: BrowserCon
 def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
     page = other(button(post, 'token="no.jwt.atall"'))
     heart(page, post).tap()
-    (detail,) = wait_told(page, "error")
+    (detail,) = wait_for_events(page, "error")
     assert (detail["status"], detail["reason"], detail["post"]) == (401, "refused", post)
     assert detail["problem"]["status"] == 401
     heart(page, post).shows(liked=False, count=0)
@@ -159,10 +163,10 @@ def test_a_visitors_bad_token_is_forgotten(other: Open, api: Api, post: str) -> 
     page.evaluate("(key) => localStorage.setItem(key, '1.forged')", key)
     page.reload()
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     heart(page, post).shows(liked=True, count=1)
     assert page.evaluate("(key) => localStorage.getItem(key)", key) not in {"1.forged", None}
-    assert told(page, "error") == []
+    assert events(page, "error") == []
 
 
 def _token(user: str, lives_s: int) -> str:

@@ -1,10 +1,10 @@
-"""Many buttons, tabs and people: one request for a page, one visitor a browser, and each sees the others."""
+"""Many buttons, tabs and people: one request per page, one visitor per browser, and each sees the others."""
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import NewContext, Open
-from tests.support.browser_pages import Api, Heart, button, heart, reads, requests_of, wait_told
+from tests.support.browser_pages import Api, Heart, button, heart, reads, requests_of, wait_for_events
 
 
 def test_fifty_buttons_are_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:
@@ -30,33 +30,34 @@ def test_two_buttons_of_a_post_show_the_same(own: Open, api: Api, post: str) -> 
     second = Heart(page.locator("like-button").nth(1))
     heart(page, post).tap()
     second.shows(liked=True, count=1)
-    assert len(wait_told(page, "like")) == 1
+    assert len(wait_for_events(page, "like")) == 1
     second.tap()
     heart(page, post).shows(liked=False, count=0)
 
 
-def test_another_post_is_followed(own: Open, api: Api, post: str) -> None:
+def test_a_changed_post_attribute_is_followed(own: Open, api: Api, post: str) -> None:
     api.add_likes(f"{post}/b", 3)
     page = own(button(f"{post}/a", 'count="8"'))
     heart(page, f"{post}/a").tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/b")
     heart(page, f"{post}/b").shows(liked=False, count=3)
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/a")
     heart(page, f"{post}/a").shows(liked=True, count=1)
     page.route("**/v1/**", lambda route: route.abort())
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/c")
-    heart(page, f"{post}/c").shows(liked=False, count="")  # `count` was the first post's
+    # `count` belonged to the first post.
+    heart(page, f"{post}/c").shows(liked=False, count="")
 
 
-def test_the_script_may_be_there_twice(own: Open, api: Api, post: str) -> None:
+def test_the_script_may_be_loaded_twice(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     page.evaluate("import('/like-button.js?again')")
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
 
 
-def test_a_button_without_a_post_says_so(own: Open, api: Api, post: str) -> None:
+def test_a_button_without_a_post_logs_an_error(own: Open, api: Api, post: str) -> None:
     page = own("")
     with page.expect_console_message(lambda message: message.type == "error") as said:
         page.evaluate("document.body.append(document.createElement('like-button'))")
@@ -64,28 +65,28 @@ def test_a_button_without_a_post_says_so(own: Open, api: Api, post: str) -> None
     expect(page.get_by_role("button")).to_be_disabled()
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", post)
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
 
 
 def test_people_see_each_other_within_a_second(own: Open, new_context: NewContext, api: Api, post: str) -> None:
     here, there = own(button(post, "live")), own(button(post, "live"), new_context())
     heart(there, post).shows(liked=False, count=0)
     heart(here, post).tap()
-    wait_told(here, "like")
+    wait_for_events(here, "like")
     heart(there, post).shows(liked=False, count=1, within_s=1)
     heart(there, post).tap()
-    wait_told(there, "like")
+    wait_for_events(there, "like")
     heart(here, post).shows(liked=True, count=2, within_s=1)
 
 
-def test_a_count_is_kept_up_with_without_being_told_to(own: Open, api: Api, post: str) -> None:
+def test_a_count_is_refreshed_without_the_live_attribute(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     heart(page, post).shows(liked=False, count=0)
     api.add_likes(post)
     heart(page, post).shows(liked=False, count=1, within_s=4)
 
 
-def test_what_does_not_change_is_asked_for_less_often(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+def test_unchanged_counts_are_read_less_often(own: Open, api: Api, context: BrowserContext, post: str) -> None:
     page = own("")
     page.clock.install(time=0)
     page.clock.pause_at(1_000)
@@ -100,7 +101,8 @@ def test_what_does_not_change_is_asked_for_less_often(own: Open, api: Api, conte
         asked.value.response()
         page.evaluate(
             "fetch('/livez').then((answer) => answer.text())"
-        )  # the script has had the answer before this one
+            # The script has received the response before this one.
+        )
     page.evaluate("""() => {
         Object.defineProperty(document, "hidden", {configurable: true, get: () => true});
         document.dispatchEvent(new Event("visibilitychange"));
@@ -112,7 +114,7 @@ def test_what_does_not_change_is_asked_for_less_often(own: Open, api: Api, conte
         page.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')) }")
 
 
-def test_what_is_off_screen_is_not_asked_for(own: Open, api: Api, post: str) -> None:
+def test_buttons_off_screen_are_not_read(own: Open, api: Api, post: str) -> None:
     page = own(button(post, "live") + f'<p style="height: 3000px"></p>{button(f"{post}/below", "live")}')
     heart(page, f"{post}/below").shows(liked=False, count=0)
     seen = requests_of(page)
@@ -124,18 +126,19 @@ def test_what_is_off_screen_is_not_asked_for(own: Open, api: Api, post: str) -> 
     heart(page, f"{post}/below").shows(liked=False, count=1)
 
 
-def test_tabs_of_a_browser_keep_up(own: Open, api: Api, post: str) -> None:
+def test_tabs_of_a_browser_share_their_state(own: Open, api: Api, post: str) -> None:
     first, second = own(button(post)), own(button(post))
     heart(first, post).shows(liked=False, count=0)
     heart(second, post).tap()
     heart(first, post).shows(liked=True, count=1)
     heart(first, post).tap()
     heart(second, post).shows(liked=False, count=0)
-    wait_told(first, "unlike")
+    wait_for_events(first, "unlike")
     assert api.count(post) == 0
 
 
-@pytest.mark.parametrize("locks", ["navigator.locks", "undefined"])  # over plain HTTP there are none
+# Plain HTTP has no locks.
+@pytest.mark.parametrize("locks", ["navigator.locks", "undefined"])
 def test_first_taps_on_many_posts_are_one_visitor(
     locks: str, other: Open, context: BrowserContext, api: Api, post: str
 ) -> None:
@@ -147,7 +150,7 @@ def test_first_taps_on_many_posts_are_one_visitor(
     page.evaluate("""() => {
         for (const each of document.querySelectorAll("like-button")) each.shadowRoot.querySelector("button").click();
     }""")
-    wait_told(page, "like", 5)
+    wait_for_events(page, "like", 5)
     assert len([token for token in visitors if token]) == 1
 
 
@@ -155,17 +158,18 @@ def test_first_taps_in_two_tabs_are_one_visitor(other: Open, api: Api, post: str
     tabs = [other(button(f"{post}/{at}")) for at in range(2)]
     for at, tab in enumerate(tabs):
         heart(tab, f"{post}/{at}").shows(liked=False, count=0)
-    with api.paused():  # the second tap comes before the first is answered
+    # The second tap comes before the first is answered.
+    with api.paused():
         for at, tab in enumerate(tabs):
             heart(tab, f"{post}/{at}").tap()
     for tab in tabs:
-        wait_told(tab, "like")
+        wait_for_events(tab, "like")
     token = tabs[0].evaluate("(key) => localStorage.getItem(key)", f"likewise|{api.url}")
     for at in range(2):
         assert api.get(f"/v1/posts/{post}/{at}/like", {"Likewise-Visitor": token, "Origin": _origin(tabs[0])})["liked"]
 
 
-def test_only_so_many_records_are_kept(own: Open, api: Api, post: str) -> None:
+def test_the_number_of_stored_records_is_limited(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     page.evaluate(
         """(src) => {
@@ -177,7 +181,7 @@ def test_only_so_many_records_are_kept(own: Open, api: Api, post: str) -> None:
         api.url,
     )
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     kept = page.evaluate("Object.keys(localStorage).filter((key) => key.split('|').length > 3)")
     assert len(kept) == 300
     assert f"likewise|{api.url}||{post}" in kept
@@ -190,9 +194,9 @@ def test_a_browser_that_stores_nothing_still_likes(own: Open, context: BrowserCo
     )
     page = own(button(post))
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     heart(page, post).tap()
-    wait_told(page, "unlike")
+    wait_for_events(page, "unlike")
     assert api.count(post) == 0
 
 

@@ -1,15 +1,25 @@
-"""When the server, the network or the answer fails: a like is sent again, counted once, or taken back with a word."""
+"""Failures of the server or the network: a like is sent again and counted once, or taken back with a message."""
 
 import time
 
 from playwright.sync_api import BrowserContext, Request, Route, expect
 
 from tests.browser.conftest import Open
-from tests.support.browser_pages import Api, OtherSite, button, document, heart, requests_of, told, wait_told, wishes
+from tests.support.browser_pages import (
+    Api,
+    OtherSite,
+    button,
+    document,
+    events,
+    heart,
+    likes_and_unlikes,
+    requests_of,
+    wait_for_events,
+)
 from tests.support.waiting import wait_for
 
 
-def test_a_server_that_is_away_rolls_back_with_a_toast(other: Open, api: Api, post: str) -> None:
+def test_an_unavailable_server_rolls_back_with_a_toast(other: Open, api: Api, post: str) -> None:
     api.add_likes(post, 4)
     page = other(button(post))
     warnings: list[str] = []
@@ -18,7 +28,7 @@ def test_a_server_that_is_away_rolls_back_with_a_toast(other: Open, api: Api, po
     api.stop()
     heart(page, post).tap()
     heart(page, post).shows(liked=True, count=5, within_s=1)
-    (detail,) = wait_told(page, "error")
+    (detail,) = wait_for_events(page, "error")
     assert detail == {"post": post, "status": 0, "problem": None, "reason": "unavailable"}
     expect(heart(page, post).toast).to_contain_text("does not answer")
     heart(page, post).shows(liked=False, count=4)
@@ -27,7 +37,7 @@ def test_a_server_that_is_away_rolls_back_with_a_toast(other: Open, api: Api, po
 
     api.start()
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     expect(heart(page, post).toast).to_be_hidden()
     heart(page, post).shows(liked=True, count=5)
     assert api.count(post) == 5
@@ -40,8 +50,8 @@ def test_a_server_that_comes_back_in_time_gets_the_like(own: Open, api: Api, pos
     with page.expect_event("requestfailed"):
         heart(page, post).tap()
     api.start()
-    wait_told(page, "like")
-    assert (api.count(post), told(page, "error")) == (1, [])
+    wait_for_events(page, "like")
+    assert (api.count(post), events(page, "error")) == (1, [])
 
 
 def test_a_like_made_offline_is_sent_once_online(own: Open, api: Api, context: BrowserContext, post: str) -> None:
@@ -51,10 +61,10 @@ def test_a_like_made_offline_is_sent_once_online(own: Open, api: Api, context: B
     context.set_offline(True)
     heart(page, post).tap()
     heart(page, post).shows(liked=True, count=1)
-    assert wishes(seen) == []
+    assert likes_and_unlikes(seen) == []
     context.set_offline(False)
-    wait_told(page, "like")
-    assert (api.count(post), wishes(seen)) == (1, ["PUT"])
+    wait_for_events(page, "like")
+    assert (api.count(post), likes_and_unlikes(seen)) == (1, ["PUT"])
 
 
 def test_a_like_made_offline_is_sent_by_the_next_page(own: Open, api: Api, context: BrowserContext, post: str) -> None:
@@ -69,7 +79,7 @@ def test_a_like_made_offline_is_sent_by_the_next_page(own: Open, api: Api, conte
     wait_for(lambda: api.count(post) == 1)
 
 
-def test_an_older_wish_than_a_day_is_forgotten(own: Open, api: Api, post: str) -> None:
+def test_an_unsent_like_older_than_a_day_is_dropped(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     heart(page, post).shows(liked=False, count=0)
     record = """([key, at]) => localStorage.setItem(key, JSON.stringify(
@@ -78,24 +88,25 @@ def test_an_older_wish_than_a_day_is_forgotten(own: Open, api: Api, post: str) -
     seen = requests_of(page)
     page.reload()
     heart(page, post).shows(liked=False, count=0)
-    assert wishes(seen) == []
+    assert likes_and_unlikes(seen) == []
 
 
-def test_a_lost_answer_counts_once(other: Open, api: Api, post: str) -> None:
+def test_a_like_with_a_lost_response_counts_once(other: Open, api: Api, post: str) -> None:
     page = other(button(post) + button(f"{post}/2"))
     heart(page, f"{post}/2").tap()
-    wait_told(page, "like")  # the visitor is known now
+    # The visitor has a token now.
+    wait_for_events(page, "like")
     page.route("**/like", _lose_the_answer, times=1)
     heart(page, post).tap()
-    assert wait_told(page, "like", 2)[1]["count"] == 1
+    assert wait_for_events(page, "like", 2)[1]["count"] == 1
     assert api.count(post) == 1
 
 
-def test_a_strangers_first_like_counts_once_though_its_answer_is_lost(other: Open, api: Api, post: str) -> None:
+def test_a_first_like_with_a_lost_response_counts_once(other: Open, api: Api, post: str) -> None:
     page = other(button(post))
     page.route("**/like", _lose_the_answer, times=1)
     heart(page, post).tap()
-    assert wait_told(page, "like")[0]["count"] == 1
+    assert wait_for_events(page, "like")[0]["count"] == 1
     assert api.count(post) == 1
 
 
@@ -104,16 +115,18 @@ def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
     page.route("**/like", lambda route: route.abort(), times=1)
     seen = requests_of(page)
     heart(page, post).tap()
-    wait_told(page, "like")
-    assert (api.count(post), wishes(seen)) == (1, ["PUT", "PUT"])
+    wait_for_events(page, "like")
+    assert (api.count(post), likes_and_unlikes(seen)) == (1, ["PUT", "PUT"])
 
 
 def test_a_like_survives_leaving_the_page(other: Open, api: Api, other_site: OtherSite, post: str) -> None:
     page = other(button(f"{post}/first") + button(post))
     heart(page, f"{post}/first").tap()
-    wait_told(page, "like")  # a stranger's first like waits for the turn among tabs, a moment too long for this
+    # The first like of a visitor waits for a lock between tabs, too long for this test.
+    wait_for_events(page, "like")
     elsewhere = other_site.page("<title>Elsewhere</title>")
-    with api.paused():  # the page is gone before the preflight is answered
+    # The page is gone before the preflight is answered.
+    with api.paused():
         page.evaluate(
             """(elsewhere) => {
                 document.querySelectorAll("like-button")[1].shadowRoot.querySelector("button").click();
@@ -125,29 +138,30 @@ def test_a_like_survives_leaving_the_page(other: Open, api: Api, other_site: Oth
     wait_for(lambda: api.count(post) == 1)
 
 
-def test_too_many_likes_are_refused_with_their_own_words(
+def test_an_exceeded_limit_has_a_message_of_its_own(
     strict_api: Api, other_site: OtherSite, context: BrowserContext, post: str
 ) -> None:
-    strict_api.add_likes(post)  # the only new visitor of today
+    # The only new visitor of this day.
+    strict_api.add_likes(post)
     page = context.new_page()
     markup = button(post, 'text-limited="Langsam, bitte."')
     page.goto(other_site.page(document(markup, f"{strict_api.url}/like-button.js")))
     seen = requests_of(page)
     heart(page, post).shows(liked=False, count=1)
     heart(page, post).tap()
-    (detail,) = wait_told(page, "error")
+    (detail,) = wait_for_events(page, "error")
     assert (detail["status"], detail["reason"], detail["problem"]["status"]) == (429, "refused", 429)
     expect(heart(page, post).toast).to_have_text("Langsam, bitte.")
     heart(page, post).shows(liked=False, count=1)
-    assert wishes(seen) == ["PUT"]
+    assert likes_and_unlikes(seen) == ["PUT"]
 
 
-def test_an_older_answer_is_ignored(own: Open, api: Api, post: str) -> None:
+def test_an_older_response_is_ignored(own: Open, api: Api, post: str) -> None:
     page = own(button(post, "live"))
     heart(page, post).shows(liked=False, count=0)
     old = api.get(f"/v1/counts?post={post}")
     heart(page, post).tap()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     stale = old["counts"][0] | {"count": 77}
     page.route("**/v1/counts?*", lambda route: route.fulfill(json={"counts": [stale]}))
     for _ in range(2):
@@ -155,35 +169,37 @@ def test_an_older_answer_is_ignored(own: Open, api: Api, post: str) -> None:
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_a_bare_count_does_not_flicker_through_a_wish(own: Open, api: Api, post: str) -> None:
+def test_a_count_does_not_flicker_while_a_like_is_pending(own: Open, api: Api, post: str) -> None:
     page = own(button(post, "live"))
     heart(page, post).shows(liked=False, count=0)
     held: list[Route] = []
     page.route("**/like", lambda route: held.append(route))
-    counted = {"post": post, "count": 1, "as_of": "2999-01-01T00:00:00.000000Z"}  # the wish is in it already
+    # It includes the pending like.
+    counted = {"post": post, "count": 1, "as_of": "2999-01-01T00:00:00.000000Z"}
     page.route("**/v1/counts?*", lambda route: route.fulfill(json={"counts": [counted]}))
     heart(page, post).tap()
     for _ in range(2):
         page.wait_for_event("requestfinished", _is_count)
     heart(page, post).shows(liked=True, count=1)
     held[0].continue_()
-    wait_told(page, "like")
+    wait_for_events(page, "like")
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_a_server_says_when_to_ask_again(own: Open, api: Api, post: str) -> None:
+def test_retry_after_is_respected(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     busy = {"Retry-After": "1", "Content-Type": "application/problem+json"}
     page.route("**/like", lambda route: route.fulfill(status=503, headers=busy, json={"status": 503}), times=1)
     at: list[float] = []
     page.on("request", lambda request: request.method == "PUT" and at.append(time.monotonic()))
     heart(page, post).tap()
-    wait_told(page, "like")
-    assert at[1] - at[0] >= 0.95  # without being told, it waits for 0.6 s at most
+    wait_for_events(page, "like")
+    # Without Retry-After, it waits for 0.6 s at most.
+    assert at[1] - at[0] >= 0.95
     assert api.count(post) == 1
 
 
-def test_the_last_wish_of_two_tabs_offline_wins(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+def test_the_last_tap_of_two_offline_tabs_wins(own: Open, api: Api, context: BrowserContext, post: str) -> None:
     first, second = own(button(post)), own(button(post))
     for tab in (first, second):
         heart(tab, post).shows(liked=False, count=0)
@@ -195,13 +211,13 @@ def test_the_last_wish_of_two_tabs_offline_wins(own: Open, api: Api, context: Br
     heart(first, post).tap()
     heart(second, post).shows(liked=True, count=1)
     context.set_offline(False)
-    first.wait_for_function("() => told.length")
+    first.wait_for_function("() => fired.length")
     for tab in (first, second):
         heart(tab, post).shows(liked=True, count=1)
     assert api.count(post) == 1
 
 
-def test_a_toast_goes_by_itself(own: Open, api: Api, post: str) -> None:
+def test_a_toast_disappears(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     page.clock.install()
     page.route("**/like", lambda route: route.fulfill(status=403, json={"status": 403}))
@@ -211,13 +227,14 @@ def test_a_toast_goes_by_itself(own: Open, api: Api, post: str) -> None:
     expect(heart(page, post).toast).to_be_hidden()
 
 
-def test_it_corrects_itself_without_a_word(own: Open, api: Api, post: str) -> None:
+def test_a_wrong_state_is_corrected_silently(own: Open, api: Api, post: str) -> None:
     api.add_likes(post, 3)
     page = own(button(post, 'count="41" liked'))
-    heart(page, post).shows(liked=True, count=3)  # the count is known to all, the own like only to who asks
+    # Everybody gets the count. Only the visitor gets the own like.
+    heart(page, post).shows(liked=True, count=3)
     expect(heart(page, post).toast).to_be_hidden()
     heart(page, post).tap()
-    wait_told(page, "unlike")
+    wait_for_events(page, "unlike")
     heart(page, post).shows(liked=False, count=3)
 
 

@@ -1,4 +1,4 @@
-"""A real Likewise to run the examples against, the programs they need, and Chromium."""
+"""A real Likewise for the examples, the programs that they need, and Chromium."""
 
 import os
 import signal
@@ -24,30 +24,31 @@ from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-WAIT_MS = 15_000  # a busy machine builds and runs other things too
+# A busy machine is slow.
+WAIT_MS = 15_000
 MANY = "100000/minute"
 API_KEY, API_KEY_ENTRY = new_key("blog", ["like"])
 
 
 class Server:
-    """An HTTP server in a process of its own, on a port that it keeps over a restart."""
+    """An HTTP server in a process of its own. It keeps its port when it is restarted."""
 
     def __init__(self, argv: list[str], env: Mapping[str, str], port: int, ready: str, log: Path, cwd: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._argv, self._env, self._ready, self._log, self._cwd = argv, env, ready, log, cwd
 
     def start(self) -> None:
-        """Return once it answers."""
+        """Start it, and return once it answers."""
         self._process = spawn(self._argv, log=self._log, env=self._env, cwd=self._cwd)
         wait_for(self._answers, timeout_s=30)
 
     def stop(self) -> None:
-        """Kill it: nothing listens any more."""
+        """Kill it. Nothing listens on its port any more."""
         kill_group(self._process)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Not there for a while."""
+        """Stop the server until the end of the block."""
         self.stop()
         try:
             yield
@@ -56,7 +57,7 @@ class Server:
 
     @contextmanager
     def hanging(self) -> Iterator[None]:
-        """Takes connections for a while, and does not answer."""
+        """Accept connections, but answer nothing until the end of the block."""
         os.killpg(self._process.pid, signal.SIGSTOP)
         try:
             yield
@@ -76,7 +77,7 @@ class Server:
 def running(
     argv: list[str], env: Mapping[str, str], *, port: int, ready: str, log: Path, cwd: Path
 ) -> Iterator[Server]:
-    """A server that answers at `ready`, killed at the end."""
+    """Run a server until the end of the block. It is ready when the path `ready` answers."""
     server = Server(argv, os.environ | env, port, ready, log, cwd)
     try:
         server.start()
@@ -87,7 +88,7 @@ def running(
 
 @contextmanager
 def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]:
-    """A pod of the API on the servers; `changes` are settings."""
+    """Run a pod of the API on the servers. `changes` are settings."""
     settings, port = servers.settings, free_ports(1)[0]
     env = {
         "REDIS_URLS": ",".join(settings.redis_urls),
@@ -107,7 +108,7 @@ def likewise_on(servers: Servers, log: Path, **changes: str) -> Iterator[Server]
 
 
 def run(*argv: str | Path, **env: str) -> str:
-    """What an example prints; a failure with what it said on stderr where it does not exit with 0."""
+    """Run an example, and return what it prints. It must exit with 0."""
     done = subprocess.run(argv, env=os.environ | env, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr + done.stdout
     return done.stdout
@@ -115,13 +116,13 @@ def run(*argv: str | Path, **env: str) -> str:
 
 @pytest.fixture(scope="package")
 def empty_servers(_servers: Servers) -> Servers:
-    """The session's servers, emptied once: each test has a post of its own."""
+    """Return the session's servers, emptied once. Each test has a post of its own."""
     return emptied(_servers)
 
 
 @pytest.fixture(scope="package")
 def likewise(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A pod that any page on localhost may use."""
+    """Run a pod that any page on localhost may use."""
     log = tmp_path_factory.mktemp("likewise") / "api.log"
     with likewise_on(empty_servers, log, SITES="http://localhost:*", API_KEYS=API_KEY_ENTRY) as server:
         yield server
@@ -129,7 +130,7 @@ def likewise(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="package")
 def site() -> Iterator[str]:
-    """The folder of examples as a site of another origin."""
+    """Serve the folder of examples from another origin."""
     handler = partial(QuietHandler, directory=EXAMPLES)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -146,19 +147,19 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def post() -> str:
-    """A post that no other test likes."""
+    """Return a post that no other test likes."""
     return f"post-{uuid4().hex}"
 
 
 @pytest.fixture
 def unused_url() -> str:
-    """Where nobody listens."""
+    """Return a URL on which nothing listens."""
     return f"http://127.0.0.1:{free_ports(1)[0]}"
 
 
 @pytest.fixture(scope="package")
 def chromium(likewise: Server) -> Iterator[Browser]:
-    """Debian's Chromium. What an example's page asks of the address by default, the pod answers."""
+    """Run Chromium. Requests to the default address of the examples go to the pod."""
     rules = f"MAP 127.0.0.1:8080 {likewise.url.removeprefix('http://')}"
     with sync_playwright() as playwright:
         expect.set_options(timeout=WAIT_MS)
@@ -171,7 +172,7 @@ def chromium(likewise: Server) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A page of a new reader, where no script fails."""
+    """Open a page for a new visitor. An error of its scripts fails the test."""
     with chromium.new_context() as context:
         page, errors = context.new_page(), []
         page.on("pageerror", lambda error: errors.append(error))
@@ -181,7 +182,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def the_element_likes_and_remembers(page: Page) -> None:
-    """A tap on the page's `<like-button>` counts one, and is there after a reload."""
+    """Tap the page's `<like-button>`, and check that it counts one and that a reload shows it."""
     element = page.locator("like-button")
     button, count = element.get_by_role("button"), element.locator(".count")
     expect(count).to_have_text("0")

@@ -30,7 +30,8 @@ from tests.support.stack.servers import Servers
 # The first test waits for the build.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.requires("node", "npm")]
 
-NEW_READERS = 20  # of one address a minute
+# Of one address per minute.
+NEW_READERS = 20
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1"}
 AWAY = "Likes are away for a moment; try again."
 FORGED = "1.AAAAAAAAAAAAAAAAAAAAAA." + "A" * 43
@@ -38,7 +39,7 @@ BUTTON = "button[aria-pressed]"
 
 
 class Reader:
-    """A reader behind the blog's own proxy, which wrote down the address."""
+    """A visitor behind the blog's own proxy, which sets the address."""
 
     def __init__(self, blog: Server, address: str) -> None:
         self._likes, self._address = blog.url + "/api/likes", address
@@ -51,7 +52,7 @@ class Reader:
         return self.ask("", json.dumps({"slug": slug, "action": action}).encode())
 
     def ask(self, query: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of an answer; its headers stay in `headers`."""
+        """Return the status and JSON of a response. Its headers stay in `headers`."""
         headers = {"X-Forwarded-For": self._address, "Content-Type": "application/json"} | headers
         request = urllib.request.Request(self._likes + query, data=body, headers=headers)
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
@@ -65,14 +66,14 @@ class Reader:
 
     @property
     def cookie(self) -> Cookie:
-        """The only cookie the blog has set."""
+        """Return the only cookie that the blog has set."""
         (cookie,) = self.jar
         return cookie
 
 
 @pytest.fixture(scope="module")
 def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A pod of its own, as it goes away at times."""
+    """Run a pod for these tests alone, because they stop it."""
     log = tmp_path_factory.mktemp("nextjs") / "api.log"
     limit = f"{NEW_READERS}/minute"
     with likewise_on(empty_servers, log, NEW_VISITOR_LIMIT=limit, SITES="http://127.0.0.1:*") as server:
@@ -81,7 +82,7 @@ def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Path]:
-    """The app in a folder of its own, with `next build` done; removed at the end, as it has hundreds of megabytes."""
+    """Build the app in a folder of its own. It is removed at the end, because it has hundreds of megabytes."""
     npm = program("npm")
     with tempfile.TemporaryDirectory(prefix="likewise-nextjs-") as folder:
         app = Path(folder) / "app"
@@ -94,7 +95,7 @@ def built() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def blog(built: Path, pod: Server) -> Iterator[Server]:
-    """`next start`, with the pod behind its route."""
+    """Run `next start`, with the pod behind its route."""
     port = free_ports(1)[0]
     argv = [program("node"), "node_modules/next/dist/bin/next", "start", "-H", "127.0.0.1", "-p", str(port)]
     env = QUIET | {"LIKEWISE_URL": pod.url}
@@ -104,14 +105,14 @@ def blog(built: Path, pod: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def button(page: Page, blog: Server, post: str) -> Locator:
-    """The blog's own button in Chromium, once it has its count."""
+    """Return the blog's own button in Chromium, once it shows a count."""
     page.goto(f"{blog.url}/blog/{post}")
     button = page.locator(BUTTON)
     expect(button).to_contain_text("Like 0")
     return button
 
 
-def test_a_reader_counts_once_and_can_take_it_back(blog: Server, post: str) -> None:
+def test_a_visitor_counts_once_and_can_unlike(blog: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.1")
     assert reader.read(post) == (200, {"likes": 0, "liked": False})
     for _ in range(2):
@@ -139,7 +140,7 @@ def test_the_token_is_in_a_cookie_that_no_script_reads(blog: Server, post: str, 
     assert reader.headers["Likewise-Visitor"] is None
 
 
-def test_a_token_that_is_no_longer_known_is_dropped_and_replaced(blog: Server, post: str) -> None:
+def test_an_invalid_token_is_replaced(blog: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.4")
     reader.send(post, "like")
     reader.cookie.value = FORGED
@@ -184,7 +185,7 @@ def test_new_readers_are_limited_by_their_own_address(blog: Server, post: str) -
     assert Reader(blog, "203.0.113.8").send(post, "like") == (200, {"likes": NEW_READERS + 1, "liked": True})
 
 
-def test_without_likewise_the_route_says_so(blog: Server, pod: Server, post: str) -> None:
+def test_without_likewise_the_route_answers_503(blog: Server, pod: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.9")
     with pod.stopped():
         assert reader.send(post, "like") == (503, {"error": AWAY})
@@ -192,7 +193,7 @@ def test_without_likewise_the_route_says_so(blog: Server, pod: Server, post: str
     assert reader.send(post, "like") == (200, {"likes": 1, "liked": True})
 
 
-def test_a_click_likes_and_another_takes_it_back(page: Page, button: Locator) -> None:
+def test_a_click_likes_and_another_unlikes(page: Page, button: Locator) -> None:
     button.click()
     expect(button).to_contain_text("Like 1")
     expect(button).to_have_attribute("aria-pressed", "true")
@@ -220,10 +221,11 @@ def test_quick_clicks_are_sent_in_their_order(page: Page, button: Locator) -> No
     expect(button).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_button_takes_back_what_likewise_did_not_count(pod: Server, page: Page, button: Locator) -> None:
+def test_the_button_takes_back_a_like_that_was_not_counted(pod: Server, page: Page, button: Locator) -> None:
     with pod.hanging():
         button.click()
-        expect(button).to_contain_text("Like 1", timeout=2_500)  # before the route gives up
+        # Before the route gives up.
+        expect(button).to_contain_text("Like 1", timeout=2_500)
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.get_by_role("status")).to_have_text(AWAY)
         expect(button).to_contain_text("Like 0")

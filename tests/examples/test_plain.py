@@ -1,4 +1,4 @@
-"""examples/plain.html: the very file, on a site of another origin than the service."""
+"""examples/plain.html as it is, on another origin than the service."""
 
 import pytest
 from playwright.sync_api import Page

@@ -1,4 +1,4 @@
-"""The examples for curl, Python and fetch: each file is run as it is, against a real Likewise."""
+"""The examples for curl, Python and fetch. Each file is run as it is, against a real Likewise."""
 
 import json
 import runpy
@@ -58,7 +58,7 @@ def test_python_for_several_users_and_many_posts(likewise: Server, post: str) ->
     assert client.counts(posts) == dict.fromkeys(posts, 0) | {post: 2}
 
 
-def test_python_says_why_it_was_refused(likewise: Server, post: str) -> None:
+def test_python_reports_why_it_was_refused(likewise: Server, post: str) -> None:
     client = runpy.run_path(str(EXAMPLES / "likes.py"))["Likewise"]
     with pytest.raises(RuntimeError, match="401: The API key is unknown"):
         client(likewise.url, API_KEY + "x").like(post, "alice")
@@ -94,7 +94,7 @@ def test_fetch_in_a_page_of_another_origin(likewise: Server, site: str, page: Pa
         pytest.param("fetch.js", marks=pytest.mark.requires("node")),
     ],
 )
-def test_each_fails_where_nobody_answers(example: str, unused_url: str) -> None:
+def test_each_fails_if_nothing_answers(example: str, unused_url: str) -> None:
     programs = {".sh": "sh", ".py": sys.executable, ".js": "node"}
     env = {"LIKEWISE_URL": unused_url, "LIKEWISE_KEY": "lk_blog_x"}
     argv = [programs[example[-3:]], EXAMPLES / example, "hello-world", "alice"]

@@ -1,4 +1,4 @@
-"""What a browser test stands on: the API as a process, a site of another origin, and a heart on a page."""
+"""Support for browser tests: the API as a process, a site of another origin, and a button on a page."""
 
 import json
 import os
@@ -28,9 +28,9 @@ JWT_SECRET = secrets.token_urlsafe(48)
 JWT_AUDIENCE = "likewise-tests"
 # Every event of a button, and what reaches the window by bubbling, which an `error` must not.
 LISTEN = """
-window.told = []; window.bubbled = [];
+window.fired = []; window.bubbled = [];
 for (const type of ["like", "unlike", "error"]) {
-  addEventListener(type, (event) => event.detail && told.push([type, event.detail]), true);
+  addEventListener(type, (event) => event.detail && fired.push([type, event.detail]), true);
   addEventListener(type, (event) => bubbled.push(type));
 }
 """
@@ -62,13 +62,13 @@ class Api:
         wait_for(lambda: self.answers() or self._has_died())
 
     def stop(self) -> None:
-        """Stop it, as if by a crash: nothing listens on its port any more."""
+        """Kill it. Nothing listens on its port any more."""
         assert self.process is not None
         kill_group(self.process)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """It takes connections, and answers nothing until the end."""
+        """Accept connections, but answer nothing until the end of the block."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGSTOP)
         try:
@@ -88,17 +88,17 @@ class Api:
             return json.load(answer)
 
     def count(self, post: str) -> int:
-        """What the server counts now: a known visitor is answered past the cache of counts."""
+        """Return the present count. A request of a known visitor bypasses the cache of counts."""
         return int(self.get(f"/v1/posts/{post}/like", {"Likewise-Visitor": self.visitor})["count"])
 
     def add_likes(self, post: str, count: int = 1) -> None:
-        """Likes of as many strangers."""
+        """Add a like of each of `count` new visitors."""
         for _ in range(count):
             self._put(post)
 
     @cached_property
     def visitor(self) -> str:
-        """The token of a visitor who is no one's browser."""
+        """The token of a visitor that no browser uses."""
         return self._put("a-post-of-no-test")
 
     def _put(self, post: str) -> str:
@@ -114,7 +114,7 @@ class Api:
 
 @contextmanager
 def api_on(servers: Servers, log: Path, **changes: str) -> Iterator[Api]:
-    """An API that has answered; stopped in the end."""
+    """Run an API until the end of the block."""
     generous = dict.fromkeys(("NEW_VISITOR_LIMIT", "ACTOR_LIMIT", "NETWORK_LIMIT"), "1000000/minute")
     own = {
         "SECRET": secrets.token_urlsafe(30),
@@ -135,7 +135,7 @@ def api_on(servers: Servers, log: Path, **changes: str) -> Iterator[Api]:
 
 
 class OtherSite:
-    """A static site at http://localhost, another origin than the API's: its pages are what tests give it."""
+    """A static site at http://localhost, which is another origin than the API's. Tests give it pages."""
 
     def __init__(self) -> None:
         pages = self._pages = {}
@@ -158,7 +158,7 @@ class OtherSite:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def page(self, html: str) -> str:
-        """The address of a page that holds this."""
+        """Add a page, and return its address."""
         path = f"/{secrets.token_hex(4)}"
         self._pages[path] = html
         return self.url + path
@@ -169,14 +169,14 @@ class OtherSite:
 
 
 def document(body: str, script: str, lang: str = "en") -> str:
-    """A page with the button's script and some markup."""
+    """Return a page with the button's script and some markup."""
     head = '<meta charset="utf-8"><title>A page</title><link rel="icon" href="data:,">'
     head += f'<script type="module" src="{script}"></script>'
     return f'<!doctype html><html lang="{lang}"><head>{head}</head><body><main>{body}</main></body></html>'
 
 
 def button(post: str, attributes: str = "") -> str:
-    """A button in markup."""
+    """Return the markup of a button."""
     return f'<like-button post="{post}" {attributes}></like-button>'
 
 
@@ -205,40 +205,40 @@ class Heart:
 
 
 def heart(page: Page, post: str) -> Heart:
-    """The first button of a post on a page."""
+    """Return the first button of a post on a page."""
     return Heart(page.locator(f'like-button[post="{post}"]').first)
 
 
-def told(page: Page, kind: str) -> list[dict]:
-    """The details of the events of a kind that buttons have fired so far."""
-    return [detail for name, detail in page.evaluate("told") if name == kind]
+def events(page: Page, kind: str) -> list[dict]:
+    """Return the details of all events of a kind so far."""
+    return [detail for name, detail in page.evaluate("fired") if name == kind]
 
 
-def wait_told(page: Page, kind: str, times: int = 1) -> list[dict]:
-    """The same, once there are this many."""
+def wait_for_events(page: Page, kind: str, times: int = 1) -> list[dict]:
+    """Wait for a number of events of a kind, and return their details."""
     page.wait_for_function(
-        "([kind, times]) => told.filter(([name]) => name == kind).length >= times", arg=[kind, times]
+        "([kind, times]) => fired.filter(([name]) => name == kind).length >= times", arg=[kind, times]
     )
-    return told(page, kind)
+    return events(page, kind)
 
 
 def requests_of(page: Page) -> list[Request]:
-    """A list that each request of the page from now on is added to."""
+    """Return a list to which each further request of the page is added."""
     seen: list[Request] = []
     page.on("request", lambda request: seen.append(request))
     return seen
 
 
-def wishes(requests: list[Request]) -> list[str]:
-    """The methods of the likes and unlikes among the requests of a page."""
+def likes_and_unlikes(requests: list[Request]) -> list[str]:
+    """Return the methods of the likes and unlikes among the requests."""
     return [request.method for request in requests if request.method in {"PUT", "DELETE"}]
 
 
 def reads(requests: list[Request]) -> list[str]:
-    """The addresses of the batch reads among the requests of a page."""
+    """Return the addresses of the batch reads among the requests."""
     return [request.url for request in requests if "/v1/counts?" in request.url or "/v1/likes?" in request.url]
 
 
 def is_like_of(post: str) -> Callable[[Request], bool]:
-    """Whether a request or an answer is about the like of a post."""
+    """Return a predicate for requests and responses about the like of a post."""
     return lambda about: about.url.endswith(f"/v1/posts/{quote(post)}/like")

@@ -23,57 +23,57 @@ SECRET = "kP3vX9mQ2wL7rT5yZ8bN4cF6hJ1sD0gAeUiOaMnB"
 
 
 def pem(key: Any) -> str:
-    """The public half of a key."""
+    """Return the public half of a key in PEM."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def private_pem(key: Any) -> str:
-    """A key that nobody should be given."""
+    """Return a private key in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def jwk(key: Any, kid: str | None, **members: Any) -> dict[str, Any]:
-    """The public half as an entry of a JWKS document; a member of None is left out."""
+    """Return the public half as an entry of a JWKS document. Members that are None are left out."""
     kind = {type(RSA): RSAAlgorithm, type(EC): ECAlgorithm, type(ED): OKPAlgorithm}[type(key)]
     entry = {"kid": kid, "use": "sig", **kind.to_jwk(key.public_key(), as_dict=True), "key_ops": None, **members}
     return {name: value for name, value in entry.items() if value is not None}
 
 
 def jwks(*entries: dict[str, Any]) -> bytes:
-    """A JWKS document."""
+    """Return a JWKS document."""
     return json.dumps({"keys": list(entries)}).encode()
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """What a good token says; a claim of None is left out."""
+    """Return the claims of a valid token. Claims that are None are left out."""
     good = {"sub": "anna", "aud": AUDIENCE, "iss": ISSUER, "exp": int(time.time()) + 600}
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
 def token(key: Any = RSA, alg: str = "RS256", headers: dict[str, Any] | None = None, **changes: Any) -> str:
-    """A token with a true signature."""
+    """Return a token with a valid signature."""
     return jwt.encode(claims(**changes), key, alg, headers)
 
 
 def b64(data: bytes) -> str:
-    """base64url without padding."""
+    """Encode as base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def raw(header: object, payload: object, sign: Callable[[bytes], bytes] = lambda _: b"signature") -> str:
-    """A token of any header and claims, signed by whatever is given: what a library would not write."""
+    """Return a token with any header, claims and signature, as no library would write it."""
     parts = [b64(one if isinstance(one, bytes) else json.dumps(one).encode()) for one in (header, payload)]
     signed = ".".join(parts)
     return f"{signed}.{b64(sign(signed.encode()))}"
 
 
 def hmac_by(secret: bytes) -> Callable[[bytes], bytes]:
-    """HS256 with any secret, also a public key."""
+    """Return a function that signs by HS256 with any secret, even a public key."""
     return lambda signed: hmac.digest(secret, signed, "sha256")
 
 
 class Publisher(ThreadingHTTPServer):
-    """Serves `body` with `status` at any path, and counts; `hang` holds answers back until closed."""
+    """Serves `body` with `status` at any path, and records the paths. `hang` delays responses until the end."""
 
     daemon_threads = True
 
@@ -85,7 +85,7 @@ class Publisher(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}/jwks.json"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that hang up are part of the tests."""
+        """Ignore clients that disconnect, which is part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def publishing(*entries: dict[str, Any]) -> Iterator[Publisher]:
-    """A server on this machine that publishes these keys, until the end of the block."""
+    """Run a server that publishes these keys, until the end of the block."""
     server = Publisher(jwks(*entries))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

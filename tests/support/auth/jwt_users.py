@@ -1,4 +1,4 @@
-"""Users that trust the test's issuer, and how a token is refused."""
+"""Verifiers that trust the test's issuer, and the message with which a token is refused."""
 
 import time
 
@@ -23,7 +23,7 @@ BY_SECRET = users_of(SECRET, jwt_algorithms=["HS256"])
 
 
 def refused(given_token: str, users: JwtUsers = USERS) -> str:
-    """The sentence that a token is refused with; it never repeats a part of the token."""
+    """Return the message with which a token is refused. It must not repeat a part of the token."""
     with pytest.raises(InvalidCredentialError) as raised:
         users.authenticate(given_token)
     said = str(raised.value)

@@ -12,7 +12,7 @@ from service.errors import InvalidInputError
 
 WRITABLE = st.characters(exclude_categories=("Cc", "Cs"))
 SUBS = st.text(st.sampled_from("ab~/.:-_%7E é\u202e😀") | WRITABLE, min_size=1, max_size=16)
-NEAR = st.text(st.sampled_from("~/2F7E"), min_size=1, max_size=4)  # where two could meet
+NEAR = st.text(st.sampled_from("~/2F7E"), min_size=1, max_size=4)
 
 
 @given(SUBS)

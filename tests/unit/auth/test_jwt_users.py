@@ -124,7 +124,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_verified_token_is_remembered_for_a_minute(clock, monkeypatch):
     users, true = users_of(), token()
     assert users.authenticate(true) == "user:anna"
-    users._keys = []  # as if its key had been taken away
+    # As if its key had been removed.
+    users._keys = []
     clock[0] = 59
     assert users.authenticate(true) == "user:anna"
     clock[0] = 61

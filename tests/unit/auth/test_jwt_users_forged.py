@@ -191,7 +191,7 @@ def test_rubbish_is_nobody(text):
 
 
 def test_a_long_token_is_refused_unread(monkeypatch):
-    monkeypatch.setattr(jwt, "get_unverified_header", None)  # nobody calls it
+    monkeypatch.setattr(jwt, "get_unverified_header", None)
     assert refused("a" * (MAX_TOKEN_CHARS - 3) + ".b.c") == "The token has more than 4096 characters"
 
 
