@@ -1,11 +1,11 @@
-// Likes with fetch alone, in Node 20 or a page: like, take back, read counts. The kept token makes a reader the same one.
+// Like, unlike and read counts with fetch alone, in Node 20 or in a page. The stored token identifies the visitor.
 // Run: LIKEWISE_URL=http://127.0.0.1:8080 node examples/fetch.js hello-world
-// In a page: likewise(URL, localStorage), and the page's origin in LIKEWISE_SITES.
+// In a page: likewise(URL, localStorage). LIKEWISE_SITES must list the page's origin.
 
 const KEY = "likewise-visitor";
 const TIMEOUT_MS = 5_000;
 
-/** A reader of a Likewise service; `store` keeps the token, as localStorage does. */
+/** A visitor of a Likewise service. `store` keeps the token, as localStorage does. */
 export function likewise(url, store = memory()) {
   const own = inTurn((method, post) => ask(new URL(`/v1/posts/${encodeURIComponent(post)}/like`, url), method, store));
   return {
@@ -16,7 +16,7 @@ export function likewise(url, store = memory()) {
   };
 }
 
-/** One request as the reader. A token that is no longer known is dropped, and asked once more without. */
+/** Send a request as the visitor. If the token is no longer valid, drop it and try once more without. */
 async function ask(address, method, store) {
   const visitor = store.getItem(KEY);
   const headers = visitor ? { "Likewise-Visitor": visitor } : {};
@@ -25,12 +25,13 @@ async function ask(address, method, store) {
     store.removeItem(KEY);
     return ask(address, method, store);
   }
-  const minted = answer.headers.get("Likewise-Visitor"); // also of an error: who tries again must be the same reader
+  // An error may bring a token too, so that a retry is by the same visitor.
+  const minted = answer.headers.get("Likewise-Visitor");
   if (minted) store.setItem(KEY, minted);
   return bodyOf(answer);
 }
 
-/** Counts of up to 100 posts, by post. Asked as nobody, so that caches may answer. */
+/** Return the counts of up to 100 posts, by post. The request has no identity, so that caches may answer. */
 async function readCounts(url, posts) {
   const query = new URLSearchParams(posts.map((post) => ["post", post]));
   const answer = await fetch(new URL(`/v1/counts?${query}`, url), { signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -44,7 +45,7 @@ async function bodyOf(answer) {
   return body;
 }
 
-/** One call after the other: two first likes at a moment would be two visitors, and the last click must win. */
+/** Run one call after the other. Two first likes at once would make two visitors, and the last click must win. */
 function inTurn(call) {
   let before = Promise.resolve();
   return (...args) => {

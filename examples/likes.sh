@@ -1,5 +1,5 @@
 #!/bin/sh
-# One reader's likes with curl: like, like again (counts once), take back, counts of many. The cookie file is the reader.
+# Like, like again (it counts once), unlike and read counts with curl. The cookie file identifies the visitor.
 # Run: LIKEWISE_URL=http://127.0.0.1:8080 sh examples/likes.sh hello-world
 set -eu
 

@@ -1,33 +1,39 @@
 /**
  * <like-button post="hello-world" src="https://likes.example"></like-button>
  *
- * Attributes, events and properties are in docs/reference/button.md. From above: memory, a service, a like, the element.
+ * docs/reference/button.md describes its attributes, events and properties.
+ * This file has four parts: storage, a service, a like, and the element.
  */
 const TEXTS = {
-  "label-like": "Like", // the name stays with the state in aria-pressed, unless `label-liked` is given
+  // The label does not change with the state, which is in aria-pressed, unless `label-liked` is given.
+  "label-like": "Like",
   "text-liked": "Liked",
   "text-unliked": "Like taken back",
   "text-refused": "That was not accepted.",
   "text-limited": "Too many likes at once. Please try again in a moment.",
   "text-unavailable": "Not saved, as the server does not answer. Please try again later.",
 };
-const MAX_POSTS = 100; // that the API answers at once
+// The API answers this many posts in one response.
+const MAX_POSTS = 100;
 const MAX_RECORDS = 300;
 const DAY_MS = 86_400_000;
 const TIMEOUT_MS = 8_000;
 const TOAST_MS = 6_000;
 const RETRY_MS = [400, 1_000, 2_000];
 const LONGEST_RETRY_MS = 5_000;
-const FOREIGN_WISH_MS = 10_000; // the tab that made a wish has this long to send it
-const STORED_MS = 150; // until then another tab may not see what was stored
+// Another tab has this long to send a like that was made there.
+const OTHER_TAB_MS = 10_000;
+// Until then, another tab may not see what was stored.
+const STORED_MS = 150;
 const LIVE_MS = 700;
 const FIRST_PAUSE_MS = 1_000;
 const LAST_PAUSE_MS = 15_000;
-const TOGETHER_MS = 300; // reads that are due this close to each other are one
+// Reads that are due this close to each other become one request.
+const BATCH_MS = 300;
 const VISITOR = "Likewise-Visitor";
 
-/** localStorage, or a page's own memory where that is forbidden or full. */
-const memory = {
+/** localStorage, or the page's own memory if that is forbidden or full. */
+const storage = {
   own: new Map(),
   get(key) {
     try {
@@ -36,7 +42,7 @@ const memory = {
       return null;
     }
   },
-  /** Keep a text; null to forget it. */
+  /** Store a text. null removes it. */
   set(key, text) {
     this.own.delete(key);
     try {
@@ -52,7 +58,7 @@ const memory = {
       return null;
     }
   },
-  /** The keys of records, of all sites and people or of one. */
+  /** Return the keys of records: of all sites and actors, or of one. */
   keys(prefix = "likewise|") {
     try {
       return Object.keys(localStorage).filter((key) => key.startsWith(prefix) && key.split("|").length > 3);
@@ -61,13 +67,14 @@ const memory = {
     }
   },
   prune() {
-    const age = ({ wish, as_of }) => (wish ? `~${wish.at}` : as_of); // "~" is after every date
+    // "~" sorts after every date, so unsent likes are removed last.
+    const age = ({ wish, as_of }) => (wish ? `~${wish.at}` : as_of);
     const aged = this.keys().map((key) => [age(this.record(key) ?? {}), key]);
     for (const [, key] of aged.sort().slice(0, -MAX_RECORDS)) this.set(key, null);
   },
 };
 
-/** One service as one person: who asks, reads in batches, and the likes of its posts. */
+/** One service, as one actor uses it: credentials, batched reads, and the likes of its posts. */
 class Site {
   static all = new Map();
   likes = new Map();
@@ -76,7 +83,7 @@ class Site {
   #isForeign;
   #unread = new Set();
   #timer;
-  #line = Promise.resolve();
+  #queue = Promise.resolve();
   #warned = false;
 
   static of(src, token) {
@@ -84,7 +91,8 @@ class Site {
     const prefix = `likewise|${src}|${who}|`;
     if (!Site.all.has(prefix)) Site.all.set(prefix, new Site(src, prefix));
     const site = Site.all.get(prefix);
-    if (site.#token !== token) for (const like of site.likes.values()) like.isAsked = false; // the last may have run out
+    // The last token may have expired, so likes are read again with the new one.
+    if (site.#token !== token) for (const like of site.likes.values()) like.isRead = false;
     site.#token = token;
     return site;
   }
@@ -97,9 +105,9 @@ class Site {
     queueMicrotask(() => this.#resume());
   }
 
-  /** Whether the service has met this person. Only then it knows likes of theirs, and wishes may go side by side. */
+  /** Whether the actor has an identity at the service. Only then it has likes, and requests may run in parallel. */
   get #isKnown() {
-    return Boolean(this.#token || memory.get(this.#key));
+    return Boolean(this.#token || storage.get(this.#key));
   }
 
   like(post) {
@@ -107,51 +115,52 @@ class Site {
     return this.likes.get(post);
   }
 
-  /** Send a wish. A first one mints the visitor, so until then they go one after the other, over all tabs. */
-  async wish(method, post) {
+  /** Send a like or an unlike. The first one makes the visitor, so until then they run in turn, across all tabs. */
+  async submit(method, post) {
     const path = `/v1/posts/${post.split("/").map(encodeURIComponent).join("/")}/like`;
     const send = () => this.#fetch(method, path, true);
     const inTurn = (done) =>
-      this.#alone(async () => {
+      this.#exclusive(async () => {
         if (this.#isKnown) return done();
         done(await send());
         await pause(STORED_MS);
       });
-    return this.#believed(async () => (!this.#isKnown && (await new Promise(inTurn))) || send());
+    return this.#withVisitor(async () => (!this.#isKnown && (await new Promise(inTurn))) || send());
   }
 
-  /** Read a like again, with all others that are asked for in this microtask. */
+  /** Read a like again, together with all others of this microtask. */
   read(like) {
     if (!this.#unread.size) queueMicrotask(() => this.#readAll());
     this.#unread.add(like);
   }
 
-  /** Set the clock for the next read of what is on screen. */
+  /** Set the timer for the next read of the buttons on screen. */
   plan() {
     clearTimeout(this.#timer);
     const due = Math.min(...[...this.likes.values()].filter((like) => like.isAwaited).map((like) => like.due));
     if (document.hidden || !navigator.onLine || due === Infinity) return;
-    this.#timer = setTimeout(() => this.catchUp(performance.now() + TOGETHER_MS), Math.max(0, due - performance.now()));
+    this.#timer = setTimeout(() => this.refresh(performance.now() + BATCH_MS), Math.max(0, due - performance.now()));
   }
 
-  /** Read what is on screen and due by then; by default all of it. */
-  catchUp(until = Infinity) {
+  /** Read the likes on screen that are due by then. By default, read all of them. */
+  refresh(until = Infinity) {
     for (const like of this.likes.values()) if (like.isAwaited && like.due <= until) this.read(like);
   }
 
-  /** Take over what an earlier page or a lost network left unsent. */
+  /** Send what an earlier page or a lost network left unsent. */
   #resume() {
-    for (const key of memory.keys(this.prefix)) {
-      if (memory.record(key)?.wish) this.like(key.slice(this.prefix.length)).send();
+    for (const key of storage.keys(this.prefix)) {
+      if (storage.record(key)?.wish) this.like(key.slice(this.prefix.length)).send();
     }
   }
 
   #readAll() {
     const unread = [...this.#unread];
     this.#unread.clear();
-    unread.sort((a, b) => (a.post < b.post ? -1 : 1)); // the same posts are the same URL for a cache
+    // The same posts have the same URL, so that caches can answer.
+    unread.sort((a, b) => (a.post < b.post ? -1 : 1));
     for (const isOwn of [true, false]) {
-      const group = unread.filter((like) => isOwn === (this.#isKnown && !like.isAsked));
+      const group = unread.filter((like) => isOwn === (this.#isKnown && !like.isRead));
       while (group.length) this.#readBatch(group.splice(0, MAX_POSTS), isOwn);
     }
   }
@@ -161,36 +170,40 @@ class Site {
     for (const like of likes) like.isReading = true;
     const query = likes.map((like) => "post=" + encodeURIComponent(like.post)).join("&");
     const counts = () => this.#fetch("GET", `/v1/counts?${query}`, false);
-    let answer = await (isOwn ? this.#believed(() => this.#fetch("GET", `/v1/likes?${query}`, true)) : counts());
-    if (answer.status === 401) answer = await counts(); // a user's token has run out
+    let answer = await (isOwn ? this.#withVisitor(() => this.#fetch("GET", `/v1/likes?${query}`, true)) : counts());
+    // The user's token has expired.
+    if (answer.status === 401) answer = await counts();
     const found = new Map((answer.body?.likes ?? answer.body?.counts)?.map((each) => [each.post, each]));
-    for (const like of likes) like.wasRead(found.get(like.post), began);
+    for (const like of likes) like.onRead(found.get(like.post), began);
     this.plan();
   }
 
-  /** Ask; where the service does not believe the visitor's token, forget that and ask once more. */
-  async #believed(ask) {
-    const sent = memory.get(this.#key);
-    const answer = await ask();
+  /** Send a request. If the service refuses the visitor's token, drop it and try once more. */
+  async #withVisitor(send) {
+    const sent = storage.get(this.#key);
+    const answer = await send();
     if (answer.status !== 401 || this.#token) return answer;
-    if (memory.get(this.#key) === sent) memory.set(this.#key, null); // else another answer has brought a new one
-    return ask();
+    // If it has changed, another response has brought a new one.
+    if (storage.get(this.#key) === sent) storage.set(this.#key, null);
+    return send();
   }
 
-  #alone(job) {
-    const inThisTab = () => (this.#line = this.#line.then(job));
-    return navigator.locks?.request(this.#key, job).catch(inThisTab) ?? inThisTab(); // no storage, no locks
+  #exclusive(job) {
+    const inThisTab = () => (this.#queue = this.#queue.then(job));
+    // Without storage there are no locks.
+    return navigator.locks?.request(this.#key, job).catch(inThisTab) ?? inThisTab();
   }
 
-  /** One answer as {status, body, wait in ms}; status 0 where none came. */
+  /** Return a response as {status, body, wait in ms}. The status is 0 if there is none. */
   async #fetch(method, path, isOwn) {
     const request = { method, cache: "no-cache", keepalive: method !== "GET", signal: AbortSignal.timeout(TIMEOUT_MS) };
     try {
-      const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#who(method) : { credentials: "omit" }) });
+      const response = await fetch(this.src + path, { ...request, ...(isOwn ? this.#credentials(method) : { credentials: "omit" }) });
       const body = await response.json().catch((reason) => {
-        if (response.ok) throw reason; // cut off: as good as none
+        // A truncated response is like none.
+        if (response.ok) throw reason;
       });
-      this.#met(response.headers.get(VISITOR), method === "PUT" && response.ok);
+      this.#storeVisitor(response.headers.get(VISITOR), method === "PUT" && response.ok);
       return { status: response.status, body, wait: 1_000 * response.headers.get("Retry-After") || 0 };
     } catch {
       this.#warn();
@@ -198,27 +211,27 @@ class Site {
     }
   }
 
-  /** A user by JWT, a visitor by the cookie of the own site, or by a stored token on others. */
-  #who(method) {
+  /** Return credentials: a user's JWT, on the own site the visitor's cookie, on other sites the stored token. */
+  #credentials(method) {
     if (this.#token) return { credentials: "omit", headers: { Authorization: `Bearer ${this.#token}` } };
-    const visitor = memory.get(this.#key);
+    const visitor = storage.get(this.#key);
     const headers = {};
     if (visitor && this.#isForeign) headers[VISITOR] = visitor;
     else if (!visitor && method === "PUT") headers["Idempotency-Key"] = this.#nonce();
     return { credentials: this.#isForeign ? "omit" : "same-origin", headers };
   }
 
-  /** The same for each try of a first like: a lost answer makes no second visitor. */
+  /** Return the same nonce for each attempt of a first like, so that a lost response makes no second visitor. */
   #nonce() {
     const key = this.#key + "|first";
-    if (!memory.get(key)) memory.set(key, crypto.getRandomValues(new BigUint64Array(2)).join("-"));
-    return memory.get(key);
+    if (!storage.get(key)) storage.set(key, crypto.getRandomValues(new BigUint64Array(2)).join("-"));
+    return storage.get(key);
   }
 
-  #met(visitor, isKnown) {
+  #storeVisitor(visitor, isKnown) {
     if (this.#token || !(this.#isForeign ? visitor : isKnown)) return;
-    memory.set(this.#key, this.#isForeign ? visitor : "cookie");
-    memory.set(this.#key + "|first", null);
+    storage.set(this.#key, this.#isForeign ? visitor : "cookie");
+    storage.set(this.#key + "|first", null);
   }
 
   #warn() {
@@ -228,15 +241,15 @@ class Site {
   }
 }
 
-/** One person's like of a post, shared by its buttons: what the server said last, and a wish it has not answered. */
+/** One actor's like of a post, shared by its buttons: the last known state, and a like or unlike that is pending. */
 class Like {
   views = new Set();
-  isAsked = false;
+  isRead = false;
   isReading = false;
   due = 0;
-  #said = { liked: false, count: null, as_of: "" };
-  #wish = null;
-  #by = null;
+  #state = { liked: false, count: null, as_of: "" };
+  #pending = null;
+  #tapped = null;
   #isSending = false;
   #pause = FIRST_PAUSE_MS;
 
@@ -244,49 +257,50 @@ class Like {
     this.site = site;
     this.post = post;
     this.key = site.prefix + post;
-    const { wish, ...said } = memory.record(this.key) ?? {};
-    Object.assign(this.#said, said);
-    if (wish && Date.now() - wish.at < DAY_MS) this.#wish = wish;
+    // Stored records keep the name `wish`.
+    const { wish, ...state } = storage.record(this.key) ?? {};
+    Object.assign(this.#state, state);
+    if (wish && Date.now() - wish.at < DAY_MS) this.#pending = wish;
     else if (wish) this.#save();
   }
 
   get liked() {
-    return (this.#wish ?? this.#said).liked;
+    return (this.#pending ?? this.#state).liked;
   }
 
   get count() {
-    const { count, liked } = this.#said;
+    const { count, liked } = this.#state;
     return count === null ? null : Math.max(0, count + this.liked - liked);
   }
 
-  /** Whether a reader would see a new count, and none is on its way. */
+  /** Whether a button is on screen and no read is under way. */
   get isAwaited() {
     return !this.isReading && [...this.views].some((view) => onScreen.has(view.element));
   }
 
-  /** What the page was rendered with, until the first answer; own likes are known better here. */
+  /** Use the state that the page was rendered with, until the first response. Stored likes take precedence. */
   seed(count, liked) {
-    if (this.isAsked) return;
-    if (count >= 0) this.#said.count = count;
-    if (!this.#said.as_of) this.#said.liked = liked;
+    if (this.isRead) return;
+    if (count >= 0) this.#state.count = count;
+    if (!this.#state.as_of) this.#state.liked = liked;
     this.#render();
   }
 
   toggle(view) {
-    this.#wish = { liked: !this.liked, at: Math.max(Date.now(), (this.#wish?.at ?? 0) + 1) };
-    this.#by = view;
+    this.#pending = { liked: !this.liked, at: Math.max(Date.now(), (this.#pending?.at ?? 0) + 1) };
+    this.#tapped = view;
     this.#save();
     this.#render();
     this.send();
   }
 
-  /** Send the wish until it is answered: one request at a time, and always the last wish. */
+  /** Send the pending like until it is answered: one request at a time, and always the last tap. */
   async send() {
     if (this.#isSending) return;
     this.#isSending = true;
-    for (let failed = 0; this.#wish && navigator.onLine; ) {
-      const { liked } = this.#wish;
-      const answer = await this.site.wish(liked ? "PUT" : "DELETE", this.post);
+    for (let failed = 0; this.#pending && navigator.onLine; ) {
+      const { liked } = this.#pending;
+      const answer = await this.site.submit(liked ? "PUT" : "DELETE", this.post);
       if (answer.status >= 200 && answer.status < 300) {
         this.#acknowledge(answer.body, liked);
         failed = 0;
@@ -297,69 +311,73 @@ class Like {
     this.#isSending = false;
   }
 
-  wasRead(answer, began) {
-    const before = this.#said.count;
+  onRead(answer, began) {
+    const before = this.#state.count;
     this.isReading = false;
     if (answer) {
-      this.isAsked = true;
-      if (answer.liked !== undefined || !this.#wish) this.#take(answer); // a bare count may hold the wish or not
+      this.isRead = true;
+      // A count without the actor's state may or may not include the pending like.
+      if (answer.liked !== undefined || !this.#pending) this.#take(answer);
     }
-    const isNews = this.#said.count !== before;
+    const isNews = this.#state.count !== before;
     this.#pause = isNews ? FIRST_PAUSE_MS : Math.min(this.#pause * 1.5, LAST_PAUSE_MS);
     const isLive = answer && [...this.views].some((view) => view.element.hasAttribute("live"));
     this.due = began + (isLive ? LIVE_MS : this.#pause);
   }
 
-  /** What another tab wrote; null where it took its first wish back. */
-  heard(record) {
-    const { wish, ...said } = record ?? {};
-    if (wish && !(this.#wish?.at >= wish.at)) {
-      this.#wish = wish;
-      setTimeout(() => this.send(), FOREIGN_WISH_MS); // that tab may be closed by then
-    } else if (!wish && !this.#isSending) this.#wish = null; // else our own answer is still to come
-    if (said.as_of > this.#said.as_of) this.#said = said;
+  /** Take over what another tab stored. null if it has taken its first like back. */
+  onStored(record) {
+    const { wish, ...state } = record ?? {};
+    if (wish && !(this.#pending?.at >= wish.at)) {
+      this.#pending = wish;
+      // The other tab may be closed by then.
+      setTimeout(() => this.send(), OTHER_TAB_MS);
+      // While this tab is sending, its own response is still to come.
+    } else if (!wish && !this.#isSending) this.#pending = null;
+    if (state.as_of > this.#state.as_of) this.#state = state;
     this.#render();
   }
 
   #acknowledge(answer, liked) {
-    if (this.#wish?.liked === liked) this.#wish = null;
+    if (this.#pending?.liked === liked) this.#pending = null;
     this.#pause = FIRST_PAUSE_MS;
     this.due = performance.now() + FIRST_PAUSE_MS;
     this.#take(answer, true);
-    this.#tell(liked ? "like" : "unlike", { liked, count: this.count }, true);
+    this.#dispatch(liked ? "like" : "unlike", { liked, count: this.count }, true);
     this.site.plan();
   }
 
   #giveUp(reason, { status, body }) {
-    this.#wish = null;
+    this.#pending = null;
     this.#save();
     this.#render();
     this.#view?.toast(status === 429 ? "limited" : reason);
-    this.#tell("error", { status, problem: body ?? null, reason }, false); // bubbling, it would reach window.onerror
+    // It does not bubble, or it would reach window.onerror.
+    this.#dispatch("error", { status, problem: body ?? null, reason }, false);
   }
 
-  #tell(type, about, bubbles) {
+  #dispatch(type, about, bubbles) {
     const detail = { post: this.post, ...about };
     this.#view?.element.dispatchEvent(new CustomEvent(type, { bubbles, composed: bubbles, detail }));
   }
 
-  /** Believe an answer unless a later one is known. */
-  #take({ liked = this.#said.liked, count, as_of }, isOwn = false) {
-    const isNews = as_of >= this.#said.as_of;
-    const isKept = isOwn || (isNews && liked !== this.#said.liked);
-    if (isNews) this.#said = { liked, count, as_of };
+  /** Take over a response, unless a later one is known. */
+  #take({ liked = this.#state.liked, count, as_of }, isOwn = false) {
+    const isNews = as_of >= this.#state.as_of;
+    const isKept = isOwn || (isNews && liked !== this.#state.liked);
+    if (isNews) this.#state = { liked, count, as_of };
     if (isKept) this.#save();
     if (isNews || isOwn) this.#render();
   }
 
   get #view() {
-    return this.views.has(this.#by) ? this.#by : [...this.views][0];
+    return this.views.has(this.#tapped) ? this.#tapped : [...this.views][0];
   }
 
   #save() {
-    const wish = this.#wish ?? undefined;
-    memory.set(this.key, wish || this.#said.as_of ? JSON.stringify({ ...this.#said, wish }) : null);
-    memory.prune();
+    const wish = this.#pending ?? undefined;
+    storage.set(this.key, wish || this.#state.as_of ? JSON.stringify({ ...this.#state, wish }) : null);
+    storage.prune();
   }
 
   #render() {
@@ -370,7 +388,7 @@ class Like {
 const pause = (own, asked = 0) =>
   new Promise((done) => setTimeout(done, Math.min(LONGEST_RETRY_MS, Math.max(own * (1 + Math.random() / 2), asked))));
 
-/** Whom a JWT is about. The server checks it; here it only keeps people of one browser apart. */
+/** Return the subject of a JWT. The server verifies it; here it only separates the users of one browser. */
 function subject(token) {
   try {
     return JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub ?? "?";
@@ -379,12 +397,13 @@ function subject(token) {
   }
 }
 
-/** 2199 as "2.1K": cut off, never rounded up past the truth. */
+/** Format 2199 as "2.1K". It is cut off, never rounded up. */
 function compact(count, lang) {
   try {
     return new Intl.NumberFormat(lang || undefined, { notation: "compact", roundingMode: "trunc" }).format(count);
   } catch {
-    return compact(count); // `lang` is no language
+    // `lang` is not a language.
+    return compact(count);
   }
 }
 
@@ -422,7 +441,7 @@ svg {
 @media (forced-colors: active) { [aria-pressed=true] svg { fill: Highlight; stroke: Highlight } }
 `);
 
-/** An element. No markup and no inline style: a strict CSP forbids both. */
+/** Make an element. A strict content security policy forbids markup and inline styles. */
 function make(name, attributes, ...children) {
   const element = document.createElementNS(`http://www.w3.org/${/svg|path/.test(name) ? "2000/svg" : "1999/xhtml"}`, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -452,9 +471,10 @@ export class LikeButton extends HTMLElement {
   #button = make("button", { type: "button", part: "button" }, this.#heart, this.#label, " ", this.#count);
   #status = make("span", { class: "unseen", role: "status" });
   #toast = make("div", { class: "toast", part: "toast", role: "alert", popover: "manual", hidden: "" });
-  #view = { element: this, render: () => this.#render(), toast: (why) => this.#say(why) };
+  #view = { element: this, render: () => this.#render(), toast: (reason) => this.#showToast(reason) };
   #like = null;
-  #isRendered = true; // whether `count` and `liked` are about this post
+  // Whether the attributes `count` and `liked` belong to this post.
+  #isRendered = true;
   #isBinding = false;
   #timer;
 
@@ -474,7 +494,7 @@ export class LikeButton extends HTMLElement {
   disconnectedCallback() {
     watcher.unobserve(this);
     onScreen.delete(this);
-    this.#hush();
+    this.#hideToast();
     this.#bindSoon();
   }
 
@@ -483,7 +503,7 @@ export class LikeButton extends HTMLElement {
     this.#bindSoon();
   }
 
-  /** Attributes change one by one: look at them once all are there. */
+  /** Attributes change one by one, so they are read once all are there. */
   #bindSoon() {
     if (this.#isBinding) return;
     this.#isBinding = true;
@@ -515,7 +535,7 @@ export class LikeButton extends HTMLElement {
 
   #tap() {
     if (!this.#like) return;
-    this.#hush();
+    this.#hideToast();
     this.#like.toggle(this.#view);
     this.#status.textContent = this.#text(this.#like.liked ? "text-liked" : "text-unliked");
     if (this.#like.liked) move(this.#heart, { transform: ["scale(.7)", "scale(1.25)", "none"] }, 300);
@@ -534,17 +554,18 @@ export class LikeButton extends HTMLElement {
     return this.getAttribute(name) ?? TEXTS[name];
   }
 
-  #say(why) {
-    this.#hush();
+  #showToast(reason) {
+    this.#hideToast();
     this.#status.textContent = "";
     this.#toast.hidden = false;
     this.#toast.showPopover?.();
-    this.#toast.textContent = this.#text(`text-${why}`); // once it is there, or it is not read out
+    // Once the element is shown, or screen readers do not read it.
+    this.#toast.textContent = this.#text(`text-${reason}`);
     move(this.#toast, { opacity: [0, 1], transform: ["translateY(1rem)", "none"] }, 200);
-    this.#timer = setTimeout(() => this.#hush(), TOAST_MS);
+    this.#timer = setTimeout(() => this.#hideToast(), TOAST_MS);
   }
 
-  #hush() {
+  #hideToast() {
     clearTimeout(this.#timer);
     if (this.#toast.hidden) return;
     if (this.isConnected) this.#toast.hidePopover?.();
@@ -556,16 +577,16 @@ export class LikeButton extends HTMLElement {
 addEventListener("storage", ({ key, newValue }) => {
   for (const { prefix, likes } of Site.all.values()) {
     const like = key?.startsWith(prefix) && likes.get(key.slice(prefix.length));
-    if (like) like.heard(newValue && memory.record(key));
+    if (like) like.onStored(newValue && storage.record(key));
   }
 });
 addEventListener("online", () => {
   for (const site of Site.all.values()) {
     for (const like of site.likes.values()) like.send();
-    site.catchUp();
+    site.refresh();
   }
 });
 document.addEventListener("visibilitychange", () => {
-  for (const site of Site.all.values()) document.hidden ? site.plan() : site.catchUp();
+  for (const site of Site.all.values()) document.hidden ? site.plan() : site.refresh();
 });
 if (!customElements.get("like-button")) customElements.define("like-button", LikeButton);

@@ -1,14 +1,15 @@
 "use client";
 
-// A like button for one post: shows the click at once, and takes it back where the blog's route refuses it.
+// A like button for one post. It shows the click at once, and reverts it if the blog's route refuses it.
 // Use: <LikeButton slug="hello-world" />
 import { startTransition, useActionState, useEffect, useOptimistic } from "react";
 
 type Wish = "like" | "unlike" | "read";
-type Shown = { likes: number | null; liked: boolean; error: string }; // likes is null until the first answer
+// `likes` is null until the first response.
+type Shown = { likes: number | null; liked: boolean; error: string };
 
 export function LikeButton({ slug }: { slug: string }) {
-  // An action state runs its actions one after the other, so quick clicks arrive in the order they were made.
+  // An action state runs its actions one after the other, so quick clicks arrive in order.
   const [said, send] = useActionState((before: Shown, wish: Wish) => ask(slug, wish, before), UNKNOWN);
   const [shown, show] = useOptimistic(said, wished);
 

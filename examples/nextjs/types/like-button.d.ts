@@ -1,13 +1,16 @@
-// Lets TypeScript know <like-button> in JSX.
+// Declares <like-button> for JSX.
 import type { DetailedHTMLProps, HTMLAttributes } from "react";
 
 interface LikeButtonProps extends DetailedHTMLProps<HTMLAttributes<HTMLElement>, HTMLElement> {
   post: string;
   src: string;
-  count?: number; // as the server rendered it
+  /** The count that the server rendered. */
+  count?: number;
   liked?: boolean;
-  token?: string; // a user's JWT
-  live?: boolean; // follow others' likes
+  /** A user's JWT. */
+  token?: string;
+  /** Whether the count follows others' likes. */
+  live?: boolean;
 }
 
 declare module "react" {

@@ -1,12 +1,14 @@
-// A blog's like route: GET ?slug= and POST {slug, action: "like" | "unlike"} answer {likes, liked}.
-// It asks Likewise (LIKEWISE_URL) for the reader, whose token stays in an HttpOnly cookie of the blog.
-// Likewise must list this server in LIKEWISE_TRUSTED_PROXIES: X-Forwarded-For says whose new visitor it is.
+// The blog's like route: GET ?slug= and POST {slug, action: "like" | "unlike"} return {likes, liked}.
+// It calls Likewise (LIKEWISE_URL) for the visitor, whose token stays in an HttpOnly cookie of the blog.
+// Likewise must list this server in LIKEWISE_TRUSTED_PROXIES, because X-Forwarded-For has the visitor's address.
 import { NextResponse, type NextRequest } from "next/server";
 
 const LIKES = new URL("/api/likes", process.env.LIKEWISE_URL ?? "http://127.0.0.1:8080");
 const COOKIE = "likewise_visitor";
-const COOKIE_AGE_S = 400 * 86_400; // the longest a browser keeps one
-const TIMEOUT_MS = 3_000; // for both tries together
+// The longest time that browsers keep a cookie.
+const COOKIE_AGE_S = 400 * 86_400;
+// For both attempts together.
+const TIMEOUT_MS = 3_000;
 const SLUG = /^(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,200}$/;
 const NO_STORE = { "Cache-Control": "no-store" };
 const AWAY = "Likes are away for a moment; try again.";
@@ -18,7 +20,7 @@ export async function GET(request: NextRequest) {
 }
 
 export async function POST(request: NextRequest) {
-  // JSON alone: a form on a foreign page can send anything else without asking
+  // Only JSON: a form on another site's page can send every other type without a preflight.
   if (!request.headers.get("content-type")?.startsWith("application/json")) return problem(415, "Send application/json.");
   const { slug, action } = await bodyOf(request);
   if (!isSlug(slug)) return noSlug();
@@ -32,7 +34,8 @@ async function answer(request: NextRequest, query: string, body?: string) {
     const { said, visitor } = await ask(request, query, body);
     return keep(request, visitor, await shaped(said));
   } catch {
-    return problem(503, AWAY); // no connection, no answer in time, or no JSON
+    // No connection, no response in time, or not JSON.
+    return problem(503, AWAY);
   }
 }
 
@@ -65,7 +68,8 @@ async function ask(request: NextRequest, query: string, body?: string) {
 
 function headersFor(request: NextRequest, visitor?: string) {
   const headers = new Headers({ "Content-Type": "application/json" });
-  const from = request.headers.get("x-forwarded-for"); // as the proxy in front set it: Next.js keeps what it is sent
+  // The proxy in front sets it. Next.js passes it on.
+  const from = request.headers.get("x-forwarded-for");
   if (from) headers.set("X-Forwarded-For", from);
   if (visitor) headers.set("Likewise-Visitor", visitor);
   return headers;

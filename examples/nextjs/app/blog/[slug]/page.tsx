@@ -1,4 +1,4 @@
-// A post with the blog's own button: components/LikeButton.tsx, which talks to app/api/likes/route.ts.
+// A post with the blog's own button, components/LikeButton.tsx, which calls app/api/likes/route.ts.
 import { LikeButton } from "@/components/LikeButton";
 
 export default async function Post({ params }: { params: Promise<{ slug: string }> }) {

@@ -1,4 +1,4 @@
-// A post with Likewise's own element instead: no route needed, the browser asks Likewise (LIKEWISE_SITES lists the blog).
+// A post with Likewise's own element. It needs no route: the browser calls Likewise (LIKEWISE_SITES must list the blog).
 const LIKEWISE_URL = process.env.LIKEWISE_URL ?? "http://127.0.0.1:8080"; // as readers' browsers reach it
 
 export default async function Post({ params }: { params: Promise<{ slug: string }> }) {
