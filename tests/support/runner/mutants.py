@@ -9,16 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _EXPLANATIONS = Path(__file__).parents[2] / "mutants.md"
+_MUTMUT = (sys.executable, "-m", "mutmut")
 _SURVIVORS = ("survived", "no tests", "suspicious")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 if every mutant was killed or is explained, else 1."""
-    _mutmut("run", *arguments)
+    """Return 0 if every mutant was killed or is explained, else 1. Raises if the tests fail without a mutant."""
+    subprocess.run([*_MUTMUT, "run", *arguments], check=True)
     explanations = _EXPLANATIONS.read_text()
     unexplained = 0
-    for name in survivors(_mutmut("results", capture=True)):
-        diff = _mutmut("show", name, capture=True)
+    for name in survivors(_output("results")):
+        diff = _output("show", name)
         if not is_explained(diff, explanations):
             unexplained += 1
             print(diff)
@@ -40,9 +41,8 @@ def is_explained(diff: str, explanations: str) -> bool:
     return bool(added) and all(f"`{line}`" in explanations for line in added)
 
 
-def _mutmut(*arguments: str, capture: bool = False) -> str:
-    command = [sys.executable, "-m", "mutmut", *arguments]
-    return subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE if capture else None).stdout or ""
+def _output(*arguments: str) -> str:
+    return subprocess.run([*_MUTMUT, *arguments], check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
 if __name__ == "__main__":
