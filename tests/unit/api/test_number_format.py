@@ -1,4 +1,4 @@
-"""Counts as people read them: never more than there are."""
+"""Counts for readers, which are never more than the real count."""
 
 import pytest
 from babel import Locale, localedata
@@ -47,7 +47,7 @@ def test_other_languages(tag, shown):
 
 
 @given(st.integers(0, 10**15 - 1))
-def test_never_more_than_the_truth_and_within_a_tenth(count):
+def test_it_is_never_more_than_the_count_and_within_a_tenth(count):
     text = display(count, ENGLISH)
     number, unit = (text[:-1], UNITS[text[-1]]) if text[-1] in UNITS else (text, 1)
     shown = round(float(number) * 10) * unit / 10
@@ -73,10 +73,10 @@ def test_every_locale_shows_something(identifier, count):
         ("de," * 10_000, "en"),
     ],
 )
-def test_the_first_known_language_is_spoken(header, language):
+def test_the_first_known_language_is_used(header, language):
     assert preferred_locale(header).language == language
 
 
 @pytest.mark.parametrize("tag", ["", "nowhere", "..", "a\0", "x" * 10_000, "_", "-"])
-def test_unknown_tags_are_none(tag):
+def test_unknown_tags_have_no_locale(tag):
     assert locale_of(tag) is None

@@ -1,4 +1,4 @@
-"""A user's actor: never another's, and always a valid id."""
+"""The actor id of a user is valid, and differs from every other user's."""
 
 from urllib.parse import unquote
 
@@ -21,7 +21,7 @@ NEAR = st.text(st.sampled_from("~/2F7E"), min_size=1, max_size=4)
 @example("a/../b")
 @example("~7E")
 @settings(deadline=None)
-def test_an_actor_is_a_valid_id_that_tells_the_user(sub):
+def test_an_actor_is_a_valid_id_and_can_be_decoded(sub):
     actor = actor_of_user(sub)
     assert validate_id(actor, "actor") == actor
     assert unquote(actor.removeprefix("user:").replace("~", "%"), errors="strict") == sub
@@ -32,7 +32,7 @@ def test_an_actor_is_a_valid_id_that_tells_the_user(sub):
 @example("é", "e\u0301")
 @example("Anna", "anna")
 @settings(deadline=None)
-def test_two_users_are_two_actors(one, other):
+def test_two_users_have_two_actors(one, other):
     assert (actor_of_user(one) == actor_of_user(other)) == (one == other)
 
 
@@ -65,13 +65,13 @@ def test_the_form_is_frozen(sub, actor):
         ("a" * 500 + "\ud800", "too long"),
     ],
 )
-def test_there_is_no_actor_for_these(sub, why):
+def test_some_ids_have_no_actor(sub, why):
     with pytest.raises(ValueError, match=why) as raised:
         actor_of_user(sub)
     assert not isinstance(raised.value, InvalidInputError | UnicodeError)
 
 
-def test_the_bound_is_that_of_ids():
+def test_the_length_limit_is_that_of_ids():
     longest = "x" * MAX_ACTOR_CHARS
     assert validate_id(longest, "actor") == longest
     with pytest.raises(InvalidInputError):

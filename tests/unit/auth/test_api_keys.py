@@ -1,4 +1,4 @@
-"""Servers' keys: what was made is known again, and what is wrong is named without saying what it holds."""
+"""API keys of servers are recognised, and a wrong entry is named without its content."""
 
 from hashlib import sha256
 
@@ -14,7 +14,7 @@ OTHER = sha256(b"b").hexdigest()
 THIRD = sha256(b"c").hexdigest()
 
 
-def test_what_is_made_is_known_again():
+def test_a_new_key_is_recognised():
     key, entry = new_key("blog-2", ["seed", "like"])
     assert ApiKeys([entry]).find(key) == ApiKey("blog-2", frozenset({"like", "seed"}))
     assert entry == f"blog-2:like+seed:{sha256(key.encode()).hexdigest()}"
@@ -26,13 +26,13 @@ def test_keys_differ():
     assert len({new_key("blog", ["like"])[0] for _ in range(100)}) == 100
 
 
-def test_what_a_key_may():
+def test_scopes():
     plain, admin = ApiKey("blog", frozenset({"like"})), ApiKey("ops", frozenset({"admin"}))
     assert [plain.has_scope(scope) for scope in ("like", "seed", "admin", "")] == [True, False, False, False]
     assert [admin.has_scope(scope) for scope in ("like", "seed", "admin")] == [True] * 3
 
 
-def test_two_keys_of_a_name_count_while_one_is_changed():
+def test_a_name_may_have_two_keys_during_a_rotation():
     (old, first), (new, second) = new_key("blog", ["like"]), new_key("blog", ["like", "seed"])
     keys = ApiKeys([first, second])
     assert [keys.find(key).name for key in (old, new)] == ["blog", "blog"]
@@ -49,14 +49,14 @@ KEYS = ApiKeys([ENTRY])
 
 @given(st.text() | st.text(alphabet="lk_blog0", max_size=200))
 @settings(deadline=None)
-def test_rubbish_is_nobodys_key(text):
+def test_arbitrary_text_is_not_a_key(text):
     with pytest.raises(InvalidCredentialError, match="unknown"):
         KEYS.find(text)
 
 
 @given(st.integers(0, len(KEY) - 1), st.characters())
 @settings(deadline=None)
-def test_one_changed_character_is_nobodys_key(place, char):
+def test_a_changed_character_makes_a_key_invalid(place, char):
     changed = KEY[:place] + char + KEY[place + 1 :]
     if changed == KEY:
         return
@@ -82,20 +82,20 @@ NOT_KEYS = {
 
 # The ids are stable, as the keys are random.
 @pytest.mark.parametrize("key", NOT_KEYS.values(), ids=NOT_KEYS.keys())
-def test_nearly_a_key_is_none(key):
+def test_almost_a_key_is_not_a_key(key):
     with pytest.raises(InvalidCredentialError) as raised:
         KEYS.find(key)
     assert KEY not in str(raised.value)
 
 
-def test_a_long_key_is_refused_unread():
+def test_a_long_key_is_refused_without_hashing():
     long = "lk_blog_" + "a" * MAX_KEY_CHARS
     with pytest.raises(InvalidCredentialError):
         ApiKeys([f"blog:like:{sha256(long.encode()).hexdigest()}"]).find(long)
 
 
 @pytest.mark.parametrize("text", ["", "eyJhbGciOi.eyJz.c2ln", "LK_blog_x", "1.Ae_SD96VRrk894tnedts0g.KsUN"])
-def test_other_credentials_are_no_keys(text):
+def test_other_credentials_are_not_keys(text):
     assert not is_api_key(text)
 
 
@@ -120,7 +120,7 @@ def test_other_credentials_are_no_keys(text):
         ([f"b:like:{HASH}", f"b:like:{OTHER}", f"b:like:{THIRD}"], "b has 3 keys"),
     ],
 )
-def test_a_wrong_entry_is_named_and_not_shown(entries, what):
+def test_a_wrong_entry_is_named_but_not_shown(entries, what):
     with pytest.raises(ConfigurationError, match="LIKEWISE_API_KEYS: ") as raised:
         ApiKeys(entries)
     said = str(raised.value)
@@ -139,6 +139,6 @@ def test_a_wrong_entry_is_named_and_not_shown(entries, what):
         ("blog", ["root"], "scopes"),
     ],
 )
-def test_no_key_of_a_wrong_name_or_scope(name, scopes, what):
+def test_a_wrong_name_or_scope_makes_no_key(name, scopes, what):
     with pytest.raises(ValueError, match=what):
         new_key(name, iter(scopes))

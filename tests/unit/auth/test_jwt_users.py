@@ -1,4 +1,4 @@
-"""A true token names its user; one that does not count is refused with a sentence that says why."""
+"""A valid JWT gives its user, and an invalid one is refused with the reason."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ from tests.support.waiting import wait_for
 
 
 @pytest.mark.parametrize(("key", "alg"), [(RSA, "RS256"), (EC, "ES256"), (ED, "EdDSA")])
-def test_a_true_token_names_its_user(key, alg):
+def test_a_valid_token_gives_its_user(key, alg):
     assert USERS.is_enabled
     assert USERS.authenticate(token(key, alg)) == "user:anna"
     assert USERS.authenticate(token(key, alg, aud=["shop", AUDIENCE], sub="a|b", jti=5)) == "user:a~7Cb"
@@ -42,14 +42,14 @@ def test_a_true_token_names_its_user(key, alg):
 
 
 @pytest.mark.parametrize(("alg", "secret"), [("HS256", SECRET), ("HS384", SECRET * 2), ("HS512", SECRET * 2)])
-def test_a_token_by_a_secret(alg, secret):
+def test_a_token_signed_with_a_secret(alg, secret):
     users = users_of(secret, jwt_algorithms=[alg])
     assert users.authenticate(token(secret, alg)) == "user:anna"
     assert refused(token(secret[::-1], alg), users) == "The token's signature is not valid"
     assert "algorithm" in refused(token(RSA), users)
 
 
-def test_two_keys_count_while_one_is_changed():
+def test_two_keys_are_accepted_during_a_rotation():
     both = users_of(pem(RSA) + pem(OTHER_RSA))
     assert [both.authenticate(token(key)) for key in (RSA, OTHER_RSA)] == ["user:anna"] * 2
     assert refused(token(RSA), users_of(pem(OTHER_RSA))) == "The token's signature is not valid"
@@ -95,7 +95,7 @@ def test_two_keys_count_while_one_is_changed():
         ({"iat": {}}, "The token's claims cannot be read"),
     ],
 )
-def test_a_truly_signed_token_that_does_not_count(changes, sentence):
+def test_a_signed_token_with_invalid_claims_is_refused(changes, sentence):
     payload = {**claims(), **changes}
     payload = {name: value for name, value in payload.items() if value is not None}
     signed = raw({"alg": "HS256"}, payload, hmac_by(SECRET.encode()))
@@ -110,7 +110,7 @@ def test_clocks_may_differ_by_half_a_minute():
     assert refused(token(ED, "EdDSA", iat=now() + far)) == "The token is not valid yet"
 
 
-def test_an_issuer_is_checked_only_where_one_is_set():
+def test_the_issuer_is_checked_only_if_one_is_set():
     assert users_of(jwt_issuer="").authenticate(token(iss=None)) == "user:anna"
 
 
@@ -121,7 +121,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return ahead
 
 
-def test_a_verified_token_is_remembered_for_a_minute(clock, monkeypatch):
+def test_a_verified_token_is_cached_for_a_minute(clock, monkeypatch):
     users, true = users_of(), token()
     assert users.authenticate(true) == "user:anna"
     # As if its key had been removed.
@@ -132,7 +132,7 @@ def test_a_verified_token_is_remembered_for_a_minute(clock, monkeypatch):
     assert refused(true, users) == "The token is signed by an unknown key"
 
 
-def test_a_token_is_not_remembered_beyond_its_expiry(clock):
+def test_a_token_is_not_cached_beyond_its_expiry(clock):
     users, true = users_of(), token(exp=now() + 20)
     assert users.authenticate(true) == "user:anna"
     users._keys = []
@@ -140,13 +140,13 @@ def test_a_token_is_not_remembered_beyond_its_expiry(clock):
     refused(true, users)
 
 
-def test_what_is_refused_is_not_remembered():
+def test_refused_tokens_are_not_cached():
     users = users_of(pem(OTHER_RSA))
     refused(token(), users)
     assert not users._cache._actors
 
 
-def test_the_longest_unused_is_forgotten_first():
+def test_the_least_recently_used_token_is_evicted_first():
     remembered = TokenCache(2)
     for name in (b"a", b"b"):
         remembered.put(name, name.decode(), 60)
@@ -157,7 +157,7 @@ def test_the_longest_unused_is_forgotten_first():
     assert remembered.get(b"d") is None
 
 
-def test_threads_share_it():
+def test_threads_share_the_verifier():
     users = users_of()
     tokens = [(token(ED, "EdDSA", sub=f"u{at}"), f"user:u{at}") for at in range(50)]
     with ThreadPoolExecutor(8) as pool:
@@ -176,13 +176,13 @@ print({job.get() for job in [gevent.spawn(users.authenticate, sys.argv[2]) for _
 """
 
 
-def test_greenlets_share_it():
+def test_greenlets_share_the_verifier():
     args = [sys.executable, "-c", _GEVENT, ALL_KEYS, TRUE]
     done = subprocess.run(args, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("{'user:anna'}\n", "")
 
 
-def test_published_keys_are_waited_for_and_followed():
+def test_published_keys_are_awaited_and_refreshed():
     with publishing() as server:
         server.status = 503
         users = users_of("", jwks_url=server.url, jwks_refresh_s=1)
@@ -201,7 +201,7 @@ def test_published_keys_are_waited_for_and_followed():
         users.close()
 
 
-def test_own_keys_count_while_published_ones_are_away():
+def test_configured_keys_are_accepted_while_published_ones_are_unavailable():
     with publishing() as server:
         users = users_of(pem(RSA), jwks_url=server.url)
         assert users.authenticate(token()) == "user:anna"

@@ -1,4 +1,4 @@
-"""Keys and settings of users that can not hold are named before the first request."""
+"""Contradictory keys and settings of users are named at the start."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -54,7 +54,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("changes", "what"), WRONG, ids=[what for _, what in WRONG])
-def test_settings_that_can_not_hold_are_named(changes, what):
+def test_contradictory_settings_are_named(changes, what):
     with pytest.raises(ConfigurationError) as raised:
         users_of(**{"jwt_keys": ALL_KEYS, **changes})
     said = str(raised.value)
@@ -62,5 +62,5 @@ def test_settings_that_can_not_hold_are_named(changes, what):
     assert not [secret for secret in (SECRET, SECRET[:31], SAMPLE, private_pem(RSA)[50:90], "kP3vX9") if secret in said]
 
 
-def test_a_key_may_come_on_one_line():
+def test_a_key_may_be_on_one_line():
     assert users_of(pem(RSA).replace("\n", "\\n")).authenticate(token()) == "user:anna"

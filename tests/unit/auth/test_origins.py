@@ -1,4 +1,4 @@
-"""Trusted origins: what is listed is trusted, and nothing that merely looks like it."""
+"""Allowed origins: those that are listed, and none that looks alike."""
 
 import pytest
 from hypothesis import given
@@ -46,24 +46,24 @@ LOOK_ALIKES = [
         "https://xn--bcher-kva.site",
     ],
 )
-def test_what_is_listed_is_trusted(origin):
+def test_listed_origins_are_allowed(origin):
     assert SITES.is_allowed(origin)
 
 
 @pytest.mark.parametrize("origin", LOOK_ALIKES)
-def test_what_looks_alike_is_not(origin):
+def test_similar_origins_are_not_allowed(origin):
     assert not SITES.is_allowed(origin)
     with pytest.raises(ForeignSiteError, match="origin"):
         SITES.request_origin({"REQUEST_METHOD": "PUT", "HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_ORIGIN": origin})
 
 
 @given(st.text())
-def test_no_text_is_trusted_but_what_is_listed(origin):
+def test_no_other_text_is_allowed(origin):
     assert not AllowedOrigins(["https://blog.site"]).is_allowed(origin) or origin == "https://blog.site"
 
 
 @pytest.mark.parametrize("site", ["https://blog.site:443", "https://blog.site", "https://BLOG.site"])
-def test_a_setting_may_be_spelled_as_people_do(site):
+def test_a_setting_may_have_usual_spellings(site):
     assert AllowedOrigins([site]).is_allowed("https://blog.site")
 
 
@@ -81,7 +81,7 @@ def test_a_setting_may_be_spelled_as_people_do(site):
         *("https://blog.site:99999", "https://[::1", "http://localhost.evil.site:*", "https://" + "a" * 70 + ".site"),
     ],
 )
-def test_a_setting_that_is_no_origin_is_named(site):
+def test_an_invalid_origin_is_named(site):
     with pytest.raises(ConfigurationError, match="LIKEWISE_SITES"):
         AllowedOrigins([site])
 
@@ -97,7 +97,7 @@ def test_a_setting_that_is_no_origin_is_named(site):
         ({"HTTP_SEC_FETCH_SITE": "same-site", "HTTP_ORIGIN": "https://blog.site"}, "https://blog.site"),
     ],
 )
-def test_where_a_change_comes_from(headers, site):
+def test_the_origin_of_a_request(headers, site):
     assert SITES.request_origin({"REQUEST_METHOD": "PUT", **headers}) == site
 
 
@@ -115,6 +115,6 @@ def test_where_a_change_comes_from(headers, site):
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "BREW"])
-def test_a_change_from_elsewhere_is_refused(headers, method):
+def test_an_unsafe_request_of_another_origin_is_refused(headers, method):
     with pytest.raises(ForeignSiteError):
         SITES.request_origin({"REQUEST_METHOD": method, **headers})

@@ -1,4 +1,4 @@
-"""Tokens: what is ours is known again, and nothing else is."""
+"""Visitor tokens: a valid token gives its actor, and nothing else does."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 @given(st.binary(min_size=16, max_size=16))
-def test_what_is_minted_is_known_again(raw):
+def test_a_minted_token_gives_its_actor(raw):
     token = mint(SECRET, raw)
     actor = actor_of(SECRET, token)
     assert actor == urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -38,18 +38,18 @@ def test_tokens_differ():
 
 
 @given(st.integers(0, TOKEN_CHARS - 1), st.sampled_from(ALPHABET + "."))
-def test_one_changed_character_is_a_forgery(place, char):
+def test_a_changed_character_makes_a_token_invalid(place, char):
     token = mint(SECRET, b"0123456789abcdef")
     forged = token[:place] + char + token[place + 1 :]
     assert actor_of(SECRET, forged) == (None if forged != token else actor_of(SECRET, token))
 
 
 @pytest.mark.parametrize("token", ["", ".", "..", "1..", "1." * 34, "x" * 68, "\xff" * 68, "1" * 100_000])
-def test_rubbish_is_nobody(token):
+def test_arbitrary_text_is_not_a_token(token):
     assert actor_of(SECRET, token) is None
 
 
-def test_another_secret_or_a_longer_token_is_nobody():
+def test_another_secret_or_a_longer_token_is_not_valid():
     token = mint(SECRET)
     assert actor_of(SECRET[::-1], token) is None
     assert [actor_of(SECRET, changed) for changed in (token + "A", token[:-1], f" {token}")] == [None] * 3
@@ -60,7 +60,7 @@ def test_an_id_has_16_bytes():
         mint(SECRET, b"short")
 
 
-def test_a_short_secret_is_refused_with_a_sentence():
+def test_a_short_secret_is_refused():
     with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET has 31 characters; give 32 or more"):
         signing_secret(Settings(secret="x" * 31))
     assert signing_secret(Settings(secret=SECRET.decode())) == SECRET
