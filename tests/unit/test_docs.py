@@ -23,7 +23,7 @@ SCRIPT = (ROOT / "service/static/like-button.js").read_text()
 
 
 def default_of(name: str) -> str:
-    """A setting's default, as the docs write it."""
+    """Return a setting's default, as the docs write it."""
     value = Settings.model_fields[name].default
     value = value.get_secret_value() if isinstance(value, SecretStr) else value
     text = ",".join(value) if isinstance(value, list) else str(value)
@@ -68,7 +68,7 @@ def test_every_setting_stands_in_the_docs_with_its_default_and_what_it_is():
 
 
 def metrics() -> dict[str, set[str]]:
-    """The metrics that pods and flushers serve, by their names in PromQL, with their kinds and results."""
+    """Return the metrics of pods and flushers: each name in PromQL, with its kinds and results."""
     registered = [*REGISTRY.collect(), *FlusherMetrics(1).registry.collect()]
     suffix = {"counter": "_total"}
     return {

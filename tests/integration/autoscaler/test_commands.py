@@ -16,7 +16,7 @@ from tests.support.stack.servers import Servers
 
 @pytest.fixture
 def kubernetes(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesServer]:
-    """A cluster with an installation of the chart, which KUBECONFIG names."""
+    """Serve a cluster with an installation of the chart, and name it in KUBECONFIG."""
     with serve(tmp_path) as (running, config):
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
         monkeypatch.setenv("KUBECONFIG", str(config))
