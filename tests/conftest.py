@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 
 from service.bootstrap.stores import Stores, open_stores
+from service.devstack import processes
 from tests.support.runner import scheduling, skip_summary
 from tests.support.runner.requirements import is_ci, program
 from tests.support.stack.servers import Servers, emptied, running
@@ -26,6 +27,9 @@ hypothesis_settings.register_profile(
     "likewise", deadline=None, derandomize=is_ci(), print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("likewise")
+
+# Servers of two workers must not choose the same port.
+processes._CANDIDATES = scheduling.share_of(processes._CANDIDATES)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> scheduling.FileScheduling:

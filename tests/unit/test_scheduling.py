@@ -24,3 +24,16 @@ def test_a_group_has_one_name_and_every_other_file_its_own() -> None:
 def test_groups_start_first_then_long_files_then_the_rest() -> None:
     paths = ["tests/unit/test_cli.py", scheduling.LONG[0], "tests/faults/test_pods.py"]
     assert sorted(paths, key=scheduling.position) == paths[::-1]
+
+
+def test_workers_share_the_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = range(10_000, 10_010)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    shares = []
+    for worker in ("gw0", "gw1", "gw2"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        shares += [*scheduling.share_of(ports)]
+    assert sorted(shares) == list(ports)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT")
+    assert scheduling.share_of(ports) == ports

@@ -5,6 +5,9 @@ are a group: one worker runs them one after another. What takes longest starts f
 long file at the end.
 """
 
+import os
+from collections.abc import Sequence
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -64,3 +67,12 @@ def position(path: str) -> int:
     order = [*GROUPS, *LONG]
     group = group_of(path)
     return order.index(group) if group in order else len(order)
+
+
+def share_of(ports: Sequence[int]) -> Sequence[int]:
+    """Return this worker's share of the ports, or all without xdist.
+
+    A port that is free is not taken at once. Without shares, two workers may choose the same one.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return ports[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
