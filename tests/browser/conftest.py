@@ -27,7 +27,8 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+# No longer than this folder: its load reports would be in the Redis of other tests.
+@pytest.fixture(scope="package")
 def _api(_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     with api_on(_servers, tmp_path_factory.mktemp("api") / "api.log") as api:
         yield api
