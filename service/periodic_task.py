@@ -1,4 +1,4 @@
-"""Run a piece of work again and again in the background, until it is closed."""
+"""Run work periodically in the background, until the task is closed."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class PeriodicTask:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin, once a process. A thread does not survive a fork, so a forked worker may start its own."""
+        """Start, once per process. A thread does not survive a fork, so a forked worker may start its own."""
         with self._starting:
             if not self._closed and not self.is_running:
                 # A daemon: work that hangs must not keep the process from ending.
@@ -53,7 +53,7 @@ class PeriodicTask:
         self._wake.set()
 
     def close(self) -> None:
-        """End after the call under way, waiting `close_s` seconds at most. There is no second start."""
+        """End after the call under way, waiting `close_s` seconds at most. The task cannot be started again."""
         self._closed = True
         self._wake.set()
         with self._starting:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 from autoscaler.policy.decision import State
 from autoscaler.policy.forecast.arrivals import LEVEL_AGE_S, ArrivalHistory
-from autoscaler.policy.forecast.backlog import backlog_rate, future_queue
-from autoscaler.policy.forecast.capacity import update_capacity
-from autoscaler.policy.forecast.demand import Demand, growth_within
-from autoscaler.policy.forecast.load import Load
+from autoscaler.policy.forecast.demand import Demand, backlog_rate, future_queue, growth_within
+from autoscaler.policy.forecast.load import Load, update_capacity
 from autoscaler.policy.forecast.saturation import censored_demand, is_saturated, update_censored, update_excess
 from autoscaler.policy.forecast.virality import update_trends
 from autoscaler.policy.observation import Observation

@@ -6,7 +6,7 @@ from bench.figures import Costs
 from bench.measurements.comparison import Comparison
 from bench.measurements.memory import like_all, new_actors
 
-# Number of likers of the post that all is compared with.
+# Number of likers of the post that the others are compared with.
 FEW = 1_000
 
 

@@ -26,7 +26,7 @@ def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
     counter = stores.counter
     requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
     for first in range(0, len(requests), _BATCH):
-        # The counter's public method takes one request. To call it from many threads is not faster.
+        # The counter's public method takes one request. Calling it from many threads is not faster.
         counter._complete([counter._command(request) for request in requests[first : first + _BATCH]])
 
 

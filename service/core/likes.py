@@ -36,7 +36,7 @@ class LikeState:
     """The state of a post, as one actor sees it.
 
     `liked` is the actor's own state, False without an actor. `changed` is True if this request changed it.
-    `count` is never negative. `approximate` is True while the count may still be corrected (Postgres is away).
+    `count` is never negative. `approximate` is True while the count may still be corrected (Postgres is unavailable).
     `as_of_us` is the counter's clock in µs since 1970; it never goes back for a post within an epoch.
     """
 
@@ -137,7 +137,7 @@ class Likes:
     def counts(self, posts: Sequence[str]) -> list[LikeState]:
         """Return the counts of 1 to 100 posts, in order. A count may be as old as the cache allows."""
         _check_posts(posts)
-        # A request for many posts is a page of them, not a rush on each.
+        # A request for many posts comes from a page that lists them. It does not show that each post is popular.
         if len(posts) == 1:
             self._on_request(posts[0])
         now = time.monotonic()

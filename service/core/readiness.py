@@ -2,8 +2,8 @@
 
 Both are checked in the background, so a readiness probe costs nothing and waits for nothing. A pod is not ready while
 no Redis primary answers, while a database is incompatible with its image, and once it is stopping. A pod stays ready
-while Postgres is away, because the streams in Redis hold what Postgres misses. The exception is a new installation:
-Redis cannot count there until Postgres has answered once.
+while Postgres is unavailable, because the streams in Redis hold what is not in Postgres yet. The exception is a new
+installation: Redis cannot count there until Postgres has answered once.
 """
 
 import time

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from service.core.queue import ShardStatus, pending
 
-# Likes that come in between two reads look like a difference once, but not every time.
-_DRIFT_LOOKS = 3
+# A like that arrives between two reads looks like a difference, but not in every comparison.
+_DRIFT_COMPARISONS = 3
 
 
 class PostgresState(Protocol):
@@ -63,7 +63,7 @@ def verify(redis: RedisState, postgres: PostgresState, shards: int) -> Consisten
 def drift(redis: RedisState, postgres: PostgresState, shard: int) -> list[str]:
     """Return the differences of a shard that receives likes: only those that several comparisons in a row find."""
     found: set[str] | None = None
-    for _ in range(_DRIFT_LOOKS):
+    for _ in range(_DRIFT_COMPARISONS):
         report = ConsistencyReport()
         _compare_shard(report, redis, postgres, shard, next(iter(redis.poll("", 0, [shard])), None))
         found = set(report.problems) if found is None else found.intersection(report.problems)

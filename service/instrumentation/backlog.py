@@ -74,7 +74,7 @@ class Backlog:
     def unreachable_shards(self) -> int:
         """Return the number of shards that did not answer the last poll.
 
-        Their Redis node is away, or starts a new epoch.
+        Their Redis node does not answer, or starts a new epoch.
         """
         return len(self._unreachable)
 

@@ -70,7 +70,7 @@ def stdlib_config(stream: TextIO | None = None) -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": gunicorn,
             "gunicorn.access": gunicorn,
-            # Our own lines say why a database is away. The pool would repeat it each second.
+            # Our own lines say why a database is unavailable. The pool would repeat the reason each second.
             "psycopg.pool": {"level": "ERROR"},
         },
     }

@@ -70,7 +70,7 @@ def serve_metrics(
 
 def _bind(host: str, port: int, app: "WSGIApplication") -> WSGIServer:
     if host == "::" and not socket.has_dualstack_ipv6():
-        # The kernel has no IPv6: IPv4 alone is all there is.
+        # The kernel has no IPv6, so listen on IPv4 only.
         host = "0.0.0.0"  # noqa: S104
     return make_server(host, port, app, _IPv6Server if ":" in host else _Server, _RequestHandler)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 MAX_CLOCK_STEP_BACK_S = 1.0
 # A key is exchanged in this many rounds after a hit. In the first round, some peers may not have published theirs yet.
 SYNC_ROUNDS = 2
-# More than a double loses of the seconds since 1970.
+# Larger than the rounding error of seconds since 1970 in a double.
 _ROUNDING_S = 1e-6
 
 

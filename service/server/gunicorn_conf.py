@@ -45,7 +45,7 @@ bind = "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY") or _cores())
 # gevent, with a fast path for likes and counts.
 worker_class = "service.server.worker.Worker"
-# Each live stream holds one.
+# Maximum number of open connections of a worker, idle ones included.
 worker_connections = 4_000
 backlog = 2_048
 # Seconds. It must be above the upstream idle time of any NGINX in front, or NGINX answers 502.

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.requires("node", "npm")]
 # Of one address per minute.
 NEW_READERS = 20
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1"}
-AWAY = "Likes are away for a moment; try again."
+UNAVAILABLE = "Likes are temporarily unavailable; try again."
 FORGED = "1.AAAAAAAAAAAAAAAAAAAAAA." + "A" * 43
 BUTTON = "button[aria-pressed]"
 
@@ -188,8 +188,8 @@ def test_new_readers_are_limited_by_their_own_address(blog: Server, post: str) -
 def test_without_likewise_the_route_answers_503(blog: Server, pod: Server, post: str) -> None:
     reader = Reader(blog, "203.0.113.9")
     with pod.stopped():
-        assert reader.send(post, "like") == (503, {"error": AWAY})
-        assert reader.read(post) == (503, {"error": AWAY})
+        assert reader.send(post, "like") == (503, {"error": UNAVAILABLE})
+        assert reader.read(post) == (503, {"error": UNAVAILABLE})
     assert reader.send(post, "like") == (200, {"likes": 1, "liked": True})
 
 
@@ -227,7 +227,7 @@ def test_the_button_takes_back_a_like_that_was_not_counted(pod: Server, page: Pa
         # Before the route gives up.
         expect(button).to_contain_text("Like 1", timeout=2_500)
         expect(button).to_have_attribute("aria-pressed", "true")
-        expect(page.get_by_role("status")).to_have_text(AWAY)
+        expect(page.get_by_role("status")).to_have_text(UNAVAILABLE)
         expect(button).to_contain_text("Like 0")
         expect(button).to_have_attribute("aria-pressed", "false")
 

@@ -243,7 +243,7 @@ class Budget:
     """How often each event may still happen. It keeps an exhaustive exploration finite.
 
     `external_changes` are changes in Postgres outside the stream, `refusals` rows that Postgres refuses, `degraded`
-    requests answered while Postgres is away, and `zombie_likes` requests that reach the demoted primary.
+    requests answered while Postgres is unavailable, and `zombie_likes` requests that reach the demoted primary.
     """
 
     likes: int = 0

@@ -22,7 +22,7 @@ class ClusterModel:
     creation_burst: int = 30
     # Longest queue of a pod in seconds of work. gunicorn's 1,000 connections are of this order.
     max_queue_s: float = 10.0
-    # Time after which a client gives up, as the like button does. Its request is then served for nobody.
+    # Time after which a client gives up, as the like button does. A pod still serves its request afterwards.
     timeout_s: float = 8.0
     retry_delay_s: float = 2.0
     # Longest acceptable wait of a request: the load test's target for its p99. A refused request violates it, too.

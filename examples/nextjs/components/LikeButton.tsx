@@ -4,22 +4,22 @@
 // Use: <LikeButton slug="hello-world" />
 import { startTransition, useActionState, useEffect, useOptimistic } from "react";
 
-type Wish = "like" | "unlike" | "read";
+type Action = "like" | "unlike" | "read";
 // `likes` is null until the first response.
 type Shown = { likes: number | null; liked: boolean; error: string };
 
 export function LikeButton({ slug }: { slug: string }) {
   // An action state runs its actions one after the other, so quick clicks arrive in order.
-  const [said, send] = useActionState((before: Shown, wish: Wish) => ask(slug, wish, before), UNKNOWN);
-  const [shown, show] = useOptimistic(said, wished);
+  const [confirmed, send] = useActionState((before: Shown, action: Action) => ask(slug, action, before), UNKNOWN);
+  const [shown, show] = useOptimistic(confirmed, withAction);
 
   useEffect(() => startTransition(() => send("read")), [slug, send]);
 
   function toggle() {
-    const wish = shown.liked ? "unlike" : "like";
+    const action = shown.liked ? "unlike" : "like";
     startTransition(() => {
-      show(wish);
-      send(wish);
+      show(action);
+      send(action);
     });
   }
 
@@ -35,19 +35,19 @@ export function LikeButton({ slug }: { slug: string }) {
 
 const UNKNOWN: Shown = { likes: null, liked: false, error: "" };
 
-/** What to show before the answer is there. */
-function wished(before: Shown, wish: Wish): Shown {
-  const liked = wish === "like";
+/** Return what to show until the response arrives. */
+function withAction(before: Shown, action: Action): Shown {
+  const liked = action === "like";
   const change = Number(liked) - Number(before.liked);
   return { likes: before.likes === null ? null : before.likes + change, liked, error: "" };
 }
 
-/** The route's answer; `before` where it refused, which takes back what was shown. */
-async function ask(slug: string, wish: Wish, before: Shown): Promise<Shown> {
+/** Return the state of the route's response, or `before` with an error if it refused: this reverts what was shown. */
+async function ask(slug: string, action: Action, before: Shown): Promise<Shown> {
   try {
-    const answer = await (wish === "read" ? read(slug) : change(slug, wish));
-    const said = await answer.json();
-    return answer.ok ? { ...said, error: "" } : { ...before, error: said.error };
+    const answer = await (action === "read" ? read(slug) : change(slug, action));
+    const confirmed = await answer.json();
+    return answer.ok ? { ...confirmed, error: "" } : { ...before, error: confirmed.error };
   } catch {
     return { ...before, error: "The blog does not answer; try again." };
   }

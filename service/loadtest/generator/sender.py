@@ -138,7 +138,7 @@ class Sender:
             data = b""
         self.recorder.bytes_received += len(data)
         if connection.like == IDLE:
-            # The server closed an idle connection, or sent what nobody asked for.
+            # The server closed an idle connection, or sent data without a request.
             self._pool.close(connection)
         else:
             self._read(connection, data)

@@ -16,7 +16,7 @@ from service.storage.postgres.schema import incompatibility
 from service.storage.postgres.shard_map import ShardRange
 
 # Calls fail at once for this time after a failure, instead of waiting for a timeout each.
-_AWAY_S = 0.5
+_FAIL_FAST_S = 0.5
 # A batch may take this many times as long as a lookup.
 _BATCH_TIMEOUT_FACTOR = 5
 # Every statement finds its rows by key. A plan that was made and kept while a table was small would read all of it.
@@ -58,7 +58,8 @@ def _with_timeout(gen: PQGen[RV], timeout_s: float) -> PQGen[RV]:
 class Database:
     """One Postgres database behind a pool, which opens on first use.
 
-    While the database is away, calls fail at once. `incompatibility` says why its tables do not fit; empty if they do.
+    While the database is unavailable, calls fail at once. `incompatibility` says why its tables do not fit. It is
+    empty if they do.
     """
 
     def __init__(self, shard_range: ShardRange, settings: Settings) -> None:
@@ -66,7 +67,7 @@ class Database:
         self.incompatibility = ""
         self._shards = settings.shards
         self._timeout_s = settings.postgres_timeout_ms / 1000
-        self._away_until = 0.0
+        self._fail_fast_until = 0.0
         self._is_compatible = False
         self._pool = _create_pool(shard_range, settings)
 
@@ -74,9 +75,9 @@ class Database:
     def connection(self, *, interactive: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Yield a connection in autocommit mode. `interactive` has the short timeout of a call that a request awaits.
 
-        Raises LikeStoreUnavailableError, at once while the database was just seen away.
+        Raises LikeStoreUnavailableError, and without a wait if a call has failed just before.
         """
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._fail_fast_until:
             raise LikeStoreUnavailableError(self.incompatibility or f"Postgres {self.range.name} does not answer")
         try:
             self._pool.open()
@@ -90,7 +91,7 @@ class Database:
             raise
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
             count_postgres_error(error)
-            self._away_until = time.monotonic() + _AWAY_S
+            self._fail_fast_until = time.monotonic() + _FAIL_FAST_S
             reason = str(error).strip() or type(error).__name__
             raise LikeStoreUnavailableError(f"Postgres {self.range.name}: {reason}") from error
 
@@ -98,7 +99,7 @@ class Database:
         """Check once, before the first use, that the tables are of this version and of these shards."""
         self.incompatibility = incompatibility(connection, self.range, self._shards)
         if self.incompatibility:
-            self._away_until = time.monotonic() + _AWAY_S
+            self._fail_fast_until = time.monotonic() + _FAIL_FAST_S
             raise LikeStoreUnavailableError(self.incompatibility)
         self._is_compatible = True
 

@@ -12,7 +12,7 @@ LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
 # Lua can unpack a few thousand values in one call.
 _MAX_REQUESTS = 1_000
 _OPERATORS = {True: "+", False: "-", None: "?"}
-# Sent in place of a snapshot while Postgres is away: Redis then answers from what it has.
+# Sent in place of a snapshot while Postgres is unavailable: Redis then answers from what it has.
 DEGRADED = ("degraded",)
 _NO_SNAPSHOT = ("",)
 

@@ -1,4 +1,4 @@
-"""Health checks of the Redis primaries. Each is asked on a thread of its own, so one that hangs delays no other."""
+"""Health checks of the Redis primaries. Each ping has its own thread, so a primary that hangs delays no other."""
 
 import math
 import time

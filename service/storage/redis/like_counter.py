@@ -131,7 +131,7 @@ class RedisLikeCounter:
             except CounterUnavailableError:
                 return True
         if isinstance(outcome, CacheMiss) and command.snapshot == DEGRADED:
-            raise LikeStoreUnavailableError("Postgres is away, and Redis does not hold this post")
+            raise LikeStoreUnavailableError("Postgres does not answer, and Redis does not hold this post")
         return isinstance(outcome, Redirect) or outcome is None
 
     def _load(self, misses: list[tuple[LikeCommand, CacheMiss]]) -> None:

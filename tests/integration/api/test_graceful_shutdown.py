@@ -50,10 +50,10 @@ def test_requests_after_the_signal_are_answered_and_the_worker_ends_soon(tmp_pat
 def test_an_idle_connection_is_not_closed_at_once(tmp_path):
     with pod(tmp_path / "gate") as (server, port), closing(connect(port)) as idle:
         assert send_request(idle, *FAST_PATH)[0] == 200
-        told = time.monotonic()
+        terminated_at = time.monotonic()
         server.terminate()
         assert ended(idle)
-        assert time.monotonic() - told >= LINGER_S
+        assert time.monotonic() - terminated_at >= LINGER_S
 
 
 def test_a_request_under_way_is_finished(tmp_path):

@@ -63,25 +63,25 @@ def test_the_two_hashes_are_on_different_primaries(servers, stores, reader):
     stores[1].publish("api:two:1", REPORT)
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
-        held = [set(node.call([("KEYS", "signals:*")])[0]) for node in cluster.primaries()]
+        reports_by_primary = [set(node.call([("KEYS", "signals:*")])[0]) for node in cluster.primaries()]
     finally:
         cluster.close()
-    assert sorted(map(len, held)) == [0, 1, 1]
-    assert {told.pod for told in reader.read()} == {"one", "two"}
+    assert sorted(map(len, reports_by_primary)) == [0, 1, 1]
+    assert {report.pod for report in reader.read()} == {"one", "two"}
 
 
 def test_a_report_is_read_with_its_age(stores, reader):
     stores[0].publish("api:pod-a:7", REPORT)
-    (told,) = reader.read()
-    assert (told.role, told.pod, told.process, told.load) == ("api", "pod-a", "7", REPORT)
-    assert 0 <= told.age_s < 5
+    (report,) = reader.read()
+    assert (report.role, report.pod, report.process, report.load) == ("api", "pod-a", "7", REPORT)
+    assert 0 <= report.age_s < 5
 
 
 def test_the_newest_report_of_both_hashes_is_used(stores, reader):
     stores[0].publish("api:pod-a:7", REPORT)
     wait_for(lambda: reader.read()[0].age_s > 0.1)
     stores[1].publish("api:pod-a:7", REPORT | {"arrivals": 91})
-    assert [told.load["arrivals"] for told in reader.read()] == [91]
+    assert [report.load["arrivals"] for report in reader.read()] == [91]
 
 
 def test_invalid_fields_are_ignored(servers, stores, reader):
@@ -93,7 +93,7 @@ def test_invalid_fields_are_ignored(servers, stores, reader):
         node.call([("HSET", KEYS[0], "api:pod-b:1", "12 {not json"), ("HSET", KEYS[0], "api:pod-c:1", b"\xff\xfe")])
     finally:
         cluster.close()
-    assert [told.pod for told in reader.read()] == ["pod-a"]
+    assert [report.pod for report in reader.read()] == ["pod-a"]
 
 
 def test_reports_of_dead_processes_are_removed_by_others(servers, stores, monkeypatch, reader):
@@ -102,7 +102,7 @@ def test_reports_of_dead_processes_are_removed_by_others(servers, stores, monkey
 
     def only_the_living_is_left() -> bool:
         stores[0].publish("api:alive:1", REPORT)
-        return {told.pod for told in reader.read()} == {"alive"}
+        return {report.pod for report in reader.read()} == {"alive"}
 
     wait_for(only_the_living_is_left)
     # Nothing is written any more, so the hash expires.
@@ -137,7 +137,7 @@ def test_a_full_redis_takes_reports(servers, stores, reader):
         for node in cluster.primaries():
             node.call([("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory-policy", "noeviction")])
         stores[0].publish("api:pod-a:7", REPORT)
-        assert [told.pod for told in reader.read()] == ["pod-a"]
+        assert [report.pod for report in reader.read()] == ["pod-a"]
     finally:
         for node in cluster.primaries():
             node.call([("CONFIG", "SET", "maxmemory", before), ("CONFIG", "SET", "maxmemory-policy", "volatile-lru")])
@@ -155,7 +155,7 @@ def test_a_process_publishes_and_removes_its_report(stores, reader, monkeypatch)
     monkeypatch.setenv("HOSTNAME", "likewise-api-x1")
     reporter = LoadReporter("api", lambda: REPORT, stores, every_s=0.05)
     reporter.start()
-    wait_for(lambda: [told.pod for told in reader.read()] == ["likewise-api-x1"])
+    wait_for(lambda: [report.pod for report in reader.read()] == ["likewise-api-x1"])
     reporter.close()
     assert reader.read() == []
 
@@ -186,40 +186,42 @@ def test_a_flusher_reports_the_backlog(servers, reader):
         wait_for(lambda: combine(reader.read(), 100.0).backlog)
 
 
-def told(pod: str, process: str = "1", age_s: float = 0.2, role: str = "api", **changes: object) -> Report:
+def make_report(pod: str, process: str = "1", age_s: float = 0.2, role: str = "api", **changes: object) -> Report:
     return Report(role, pod, process, age_s, (REPORT if role == "api" else FLUSHED) | changes)
 
 
 def test_workers_of_a_pod_are_one_sample():
-    (pod,) = combine([told("a"), told("a", "2", 0.4, busy=0.9, ready_s=5)], 1_000.0).pods
+    (pod,) = combine([make_report("a"), make_report("a", "2", 0.4, busy=0.9, ready_s=5)], 1_000.0).pods
     assert (pod.pod, pod.at, pod.arrivals, pod.queue) == ("a", 999.8, 180, 6)
     assert (pod.busy, pod.ready_s) == (0.7, 5)
 
 
 def test_a_replaced_worker_does_not_count_twice():
-    (pod,) = combine([told("a"), told("a", "2", 9.0)], 1_000.0).pods
+    (pod,) = combine([make_report("a"), make_report("a", "2", 9.0)], 1_000.0).pods
     assert pod.arrivals == 90
 
 
 def test_a_dead_worker_ahead_of_the_clock_does_not_hide_others():
-    (pod,) = combine([told("a"), told("a", "2", -300.0)], 1_000.0).pods
+    (pod,) = combine([make_report("a"), make_report("a", "2", -300.0)], 1_000.0).pods
     assert (pod.at, pod.arrivals) == (999.8, 90)
-    flushed = [told("f", role="flusher"), told("g", age_s=-300, role="flusher", pending=9_000)]
+    flushed = [make_report("f", role="flusher"), make_report("g", age_s=-300, role="flusher", pending=9_000)]
     backlog = combine(flushed, 1_000.0).backlog
     assert backlog
     assert (backlog.at, backlog.pending) == (999.8, 500)
 
 
 def test_posts_are_added_up_over_live_pods():
-    posts = combine([told("a"), told("b", posts=[["b", 50], ["a", 20]]), told("c", age_s=9)], 1_000.0).posts
+    posts = combine(
+        [make_report("a"), make_report("b", posts=[["b", 50], ["a", 20]]), make_report("c", age_s=9)], 1_000.0
+    ).posts
     assert posts == (PostRate("a", 60.0), PostRate("b", 50.0))
 
 
 def test_the_backlog_is_the_largest_that_a_flusher_reports():
     flushed = [
-        told("f", role="flusher"),
-        told("g", role="flusher", pending=700, age_s=0.5),
-        told("h", "1", 60, "flusher"),
+        make_report("f", role="flusher"),
+        make_report("g", role="flusher", pending=700, age_s=0.5),
+        make_report("h", "1", 60, "flusher"),
     ]
     backlog = combine(flushed, 1_000.0).backlog
     assert backlog
@@ -228,14 +230,14 @@ def test_the_backlog_is_the_largest_that_a_flusher_reports():
 
 
 def test_a_clock_that_went_back_gives_reports_from_the_future():
-    (pod,) = combine([told("a", age_s=-30)], 1_000.0).pods
+    (pod,) = combine([make_report("a", age_s=-30)], 1_000.0).pods
     # The policy refuses such a report.
     assert pod.at == 1_030
 
 
 @pytest.mark.parametrize("wrong", [{"arrivals": "many"}, {"arrivals": None}, {"ready_s": []}])
 def test_invalid_figures_are_ignored(wrong):
-    assert combine([told("a", **wrong)], 1_000.0).pods == ()
+    assert combine([make_report("a", **wrong)], 1_000.0).pods == ()
 
 
 def test_a_meter_measures_the_time_since_its_last_call():

@@ -113,16 +113,16 @@ def test_what_is_wrong_is_said_with_the_node(settings: Settings, change: dict[st
             create_likes(stores).like("a-post", "user:ann")
 
 
-def test_the_autoscaler_reads_there_what_processes_tell(settings: Settings) -> None:
+def test_the_autoscaler_reads_the_load_reports_of_processes(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
-    boards, signals = (
+    reader, signals = (
         ReportReader(RedisSettings(**given)),
         create_load_reporter(settings, "api", lambda: {"arrivals": 5}),
     )
     signals.start()
-    wait_for(lambda: [told.load for told in boards.read()] == [{"arrivals": 5}])
+    wait_for(lambda: [report.load for report in reader.read()] == [{"arrivals": 5}])
     signals.close()
-    boards.close()
+    reader.close()
     wrong = ReportReader(RedisSettings(**given | {"redis_password": SecretStr("another")}))
     with pytest.raises(SignalsUnavailableError, match=r"load reports cannot be read: .*username-password"):
         wrong.read()

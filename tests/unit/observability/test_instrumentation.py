@@ -236,7 +236,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_metrics_and_life_are_served():
+def test_metrics_and_liveness_are_served():
     registry = CollectorRegistry()
     Gauge("likewise_answer", "Text.", registry=registry).set(42)
     [port] = free_ports(1)

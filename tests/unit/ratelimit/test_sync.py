@@ -160,7 +160,7 @@ def test_a_store_that_lost_everything_is_filled_again(pods, store):
     assert sum(allowed_hits(pods, [[3] * PODS, [0] * PODS])) == 12
     store.counts.clear()
     assert list(allowed_hits(pods, [[1] * PODS] * 3)) == [0, 0, 0]
-    assert max(sum(told.values()) for told in store.counts.values()) == 12
+    assert max(sum(shared.values()) for shared in store.counts.values()) == 12
 
 
 def test_an_exception_only_fails_its_round(pods):
@@ -194,9 +194,9 @@ def test_many_keys_are_exchanged_in_batches(pods, store):
     assert len(store.exchanges) == 7
     store.failing = lambda name: False
     pods[0].sync()
-    assert {told[next(iter(told))] for name, told in store.counts.items() if name.split(":")[1] == str(30_000_000)} == {
-        3
-    }
+    assert {
+        shared[next(iter(shared))] for name, shared in store.counts.items() if name.split(":")[1] == str(30_000_000)
+    } == {3}
 
 
 def test_the_thread_starts_with_the_first_hit_and_ends_with_close(store):

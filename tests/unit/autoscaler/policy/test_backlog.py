@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoscaler.policy.forecast.backlog import backlog_rate, future_queue
+from autoscaler.policy.forecast.demand import backlog_rate, future_queue
 from autoscaler.policy.policy import decide
 from tests.support.autoscaler.observations import CALM, TUNING, decide_each_second, observe
 

@@ -7,11 +7,11 @@ const LIKES = new URL("/api/likes", process.env.LIKEWISE_URL ?? "http://127.0.0.
 const COOKIE = "likewise_visitor";
 // The longest time that browsers keep a cookie.
 const COOKIE_AGE_S = 400 * 86_400;
-// For both attempts together.
+// Timeout of both attempts together.
 const TIMEOUT_MS = 3_000;
 const SLUG = /^(?!\.{1,2}$)[A-Za-z0-9._:~-]{1,200}$/;
 const NO_STORE = { "Cache-Control": "no-store" };
-const AWAY = "Likes are away for a moment; try again.";
+const UNAVAILABLE = "Likes are temporarily unavailable; try again.";
 
 export async function GET(request: NextRequest) {
   const slug = request.nextUrl.searchParams.get("slug");
@@ -28,25 +28,25 @@ export async function POST(request: NextRequest) {
   return answer(request, "", JSON.stringify({ slug, action }));
 }
 
-/** Likewise's answer in this route's shape. The cookie is kept with an error too: who tries again is the same reader. */
+/** Return Likewise's response in the format of this route. An error keeps the cookie, so that a retry is by the same visitor. */
 async function answer(request: NextRequest, query: string, body?: string) {
   try {
-    const { said, visitor } = await ask(request, query, body);
-    return keep(request, visitor, await shaped(said));
+    const { response, visitor } = await ask(request, query, body);
+    return keep(request, visitor, await toRouteResponse(response));
   } catch {
     // No connection, no response in time, or not JSON.
-    return problem(503, AWAY);
+    return problem(503, UNAVAILABLE);
   }
 }
 
-async function shaped(said: Response) {
-  if (said.status === 429) return problem(429, "Too many likes from here; try again later.", said);
-  if (!said.ok) return problem(503, AWAY, said);
-  const { likes, liked } = await said.json();
+async function toRouteResponse(response: Response) {
+  if (response.status === 429) return problem(429, "Too many likes from here; try again later.", response);
+  if (!response.ok) return problem(503, UNAVAILABLE, response);
+  const { likes, liked } = await response.json();
   return NextResponse.json({ likes, liked }, { headers: NO_STORE });
 }
 
-/** Ask as the reader, and once more as nobody where the token is no longer known. Says who the reader is now. */
+/** Send the request as the visitor, once more without the token if it is no longer valid. Return the present token too. */
 async function ask(request: NextRequest, query: string, body?: string) {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const send = (visitor?: string) =>
@@ -58,24 +58,24 @@ async function ask(request: NextRequest, query: string, body?: string) {
       signal,
     });
   let visitor = request.cookies.get(COOKIE)?.value;
-  let said = await send(visitor);
-  if (said.status === 401 && visitor) {
+  let response = await send(visitor);
+  if (response.status === 401 && visitor) {
     visitor = undefined;
-    said = await send();
+    response = await send();
   }
-  return { said, visitor: said.headers.get("Likewise-Visitor") ?? visitor };
+  return { response, visitor: response.headers.get("Likewise-Visitor") ?? visitor };
 }
 
 function headersFor(request: NextRequest, visitor?: string) {
   const headers = new Headers({ "Content-Type": "application/json" });
-  // The proxy in front sets it. Next.js passes it on.
+  // The proxy in front of the blog sets this header, and Next.js passes it on.
   const from = request.headers.get("x-forwarded-for");
   if (from) headers.set("X-Forwarded-For", from);
   if (visitor) headers.set("Likewise-Visitor", visitor);
   return headers;
 }
 
-/** The cookie follows who the reader is: a first like gives a token, one that is no longer known goes. */
+/** Store the visitor's token in the cookie: set a new one after a first like, delete one that is no longer valid. */
 function keep(request: NextRequest, visitor: string | undefined, response: NextResponse) {
   const before = request.cookies.get(COOKIE)?.value;
   const secure = request.nextUrl.protocol === "https:";
@@ -99,7 +99,7 @@ function noSlug() {
   return problem(400, "slug is not 1 to 200 of A-Z a-z 0-9 . _ : ~ -");
 }
 
-function problem(status: number, error: string, said?: Response) {
-  const retry = said?.headers.get("Retry-After");
+function problem(status: number, error: string, response?: Response) {
+  const retry = response?.headers.get("Retry-After");
   return NextResponse.json({ error }, { status, headers: { ...NO_STORE, ...(retry && { "Retry-After": retry }) } });
 }

@@ -1,5 +1,6 @@
 // A post with Likewise's own element. It needs no route: the browser calls Likewise (LIKEWISE_SITES must list the blog).
-const LIKEWISE_URL = process.env.LIKEWISE_URL ?? "http://127.0.0.1:8080"; // as readers' browsers reach it
+// The address at which readers' browsers reach Likewise.
+const LIKEWISE_URL = process.env.LIKEWISE_URL ?? "http://127.0.0.1:8080";
 
 export default async function Post({ params }: { params: Promise<{ slug: string }> }) {
   const { slug } = await params;
