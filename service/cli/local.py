@@ -67,7 +67,7 @@ _DRILL_OPTIONS = (
 @click.option(
     "--replicas", is_flag=True, help="Run a replica of each Valkey primary. The stack then survives the death of one."
 )
-@click.option("--workers", type=click.IntRange(1), help="Number of API workers.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1), help="Number of API workers.  [default: one per core]")
 def up(port: int, replicas: bool, workers: int | None) -> None:
     """Run the whole service on this machine until Ctrl-C.
 

@@ -27,7 +27,7 @@ class _StopRequested(BaseException):
 
 @dataclass(frozen=True)
 class UpOptions:
-    """Options of `likewise up`. `port` 0: any free port. `workers` None: one a core."""
+    """Options of `likewise up`. `port` 0: any free port. `workers` None: one per core."""
 
     port: int = 8080
     replicas: bool = False

@@ -34,7 +34,11 @@ FIGURES: Final[tuple[Figure, ...]] = get_args(Figure)
 
 
 class FlusherLoad(TypedDict):
-    """Load of one flusher process: likes pending, the age of the oldest in seconds, and likes/s stored in Postgres."""
+    """Load of one flusher process.
+
+    `pending` likes are not in Postgres yet, the oldest of them for `age_s` seconds. `settled` likes/s are stored in
+    Postgres; the name is that of release 0.1.
+    """
 
     pending: int
     age_s: float

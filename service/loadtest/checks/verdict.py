@@ -101,7 +101,7 @@ def judge(
     *,
     interrupted: bool = False,
 ) -> Verdict:
-    """Return the verdict of a run. `expected` has one item a post."""
+    """Return the verdict of a run. `expected` has one item per post."""
     counts = [_counts(post, one, observed) for post, one in zip(posts, expected, strict=True)]
     return Verdict(
         sums=_sum(counts),

@@ -1,6 +1,6 @@
 """Record the outcome of each like while a run goes on. Pure.
 
-Times are seconds since the start. Each list grows by one item a like; the figures are computed after the run.
+Times are seconds since the start. Each list grows by one item per like. The figures are computed after the run.
 """
 
 from array import array
