@@ -12,8 +12,8 @@ from autoscaler.simulator.report.panels import Line, Panel, draw
 # The order in which the runs are recorded.
 RUNS = ("likewise+hpa", "hpa alone")
 _ROOT = Path(__file__).parents[2]
-_COLOURS = dict(zip(RUNS, ("#c2183f", "#3d7ea6"), strict=True))
-_DUE_COLOUR = "#2b2823"
+_COLORS = dict(zip(RUNS, ("#c2183f", "#3d7ea6"), strict=True))
+_DUE_COLOR = "#2b2823"
 # The axis of the latency goes from 1 ms to 100 s.
 _LATENCY_DECADES = (0, 5)
 # The load test's target for its p99.
@@ -26,9 +26,9 @@ def plot_runs(results: dict[str, Any]) -> str:
     start = float(runs[RUNS[0]]["from_s"])
     end = start + len(runs[RUNS[0]]["pods"]["ready"])
     step_s = runs[RUNS[0]]["drill"]["series"]["step_s"]
-    due = Line("due", _DUE_COLOUR, _series(runs[RUNS[0]], "due", step_s))
-    likes = [Line(name, _COLOURS[name], _series(runs[name], "acknowledged", step_s)) for name in RUNS]
-    waits = [Line(name, _COLOURS[name], _series(runs[name], "p99_ms", 1.0)) for name in RUNS]
+    due = Line("due", _DUE_COLOR, _series(runs[RUNS[0]], "due", step_s))
+    likes = [Line(name, _COLORS[name], _series(runs[name], "acknowledged", step_s)) for name in RUNS]
+    waits = [Line(name, _COLORS[name], _series(runs[name], "p99_ms", 1.0)) for name in RUNS]
     panels = [
         Panel("likes/s that were due, and acknowledged", [due, *likes]),
         Panel("ready pods; dashed: asked for", [line for name in RUNS for line in _pods(runs[name], name)], steps=True),
@@ -41,7 +41,7 @@ def plot_runs(results: dict[str, Any]) -> str:
 def _pods(run: dict[str, Any], name: str) -> list[Line]:
     def line(kind: str, dashed: bool) -> Line:
         points = [(float(run["from_s"] + second), float(pods)) for second, pods in enumerate(run["pods"][kind])]
-        return Line(name, _COLOURS[name], points, dashed)
+        return Line(name, _COLORS[name], points, dashed)
 
     return [line("asked", True), line("ready", False)]
 

@@ -1,4 +1,4 @@
-"""The HTTP API: parse the request, call `service.core.likes`, serialise the result. One module per resource."""
+"""The HTTP API: parse the request, call `service.core.likes`, serialize the result. One module per resource."""
 
 from flask import Flask
 

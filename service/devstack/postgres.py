@@ -96,7 +96,7 @@ class PostgresServer:
             make_reachable(self._binaries / "postgres")
             os.chown(self.directory, self._account.uid, self._account.gid)
         if not (self.data / "PG_VERSION").exists():
-            self._initialise()
+            self._initialize()
         self._clear_stale_pid()
         self.process = self._spawn()
 
@@ -125,7 +125,7 @@ class PostgresServer:
         self.stop()
         self.start()
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         # Into another directory first, so that an interrupted initdb is not taken for a database.
         unfinished = self.directory / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -15,7 +15,7 @@ STUCK_S = 30.0
 
 @dataclass(slots=True)
 class FlusherMonitor:
-    """Instruments flushers. Each is labelled with its shards."""
+    """Instruments flushers. Each is labeled with its shards."""
 
     metrics: FlusherMetrics
     _queues: list[InstrumentedQueue] = field(default_factory=list)

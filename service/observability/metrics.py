@@ -1,7 +1,7 @@
 """The metrics of each process; docs/reference/monitoring.md explains each.
 
 In a pod several workers count, and gunicorn's first process serves the sum. A flusher is one process. The children of
-a labelled metric are bound once, so that counting is an addition.
+a labeled metric are bound once, so that counting is an addition.
 """
 
 import os
@@ -45,7 +45,7 @@ REDIS_BATCH_COMMANDS = Histogram(
 RATE_LIMITED = Counter("likewise_rate_limited_total", "Requests refused by a rate limit, by its name.", ["limit"])
 RATE_LIMIT_SYNC_FAILURES = Counter(
     "likewise_rate_limit_sync_failures_total",
-    "Rounds in which the rate limits could not be synchronised with other processes.",
+    "Rounds in which the rate limits could not be synchronized with other processes.",
 )
 REDIS_ERRORS = Counter("likewise_redis_errors_total", "Calls to Redis that failed, by kind.", ["kind"])
 POSTGRES_ERRORS = Counter("likewise_postgres_errors_total", "Uses of Postgres that failed, by kind.", ["kind"])

@@ -1,1 +1,1 @@
-"""Rate limits: sliding windows, decided in the process and synchronised between pods."""
+"""Rate limits: sliding windows, decided in the process and synchronized between pods."""

@@ -97,14 +97,14 @@ class PeerSync:
             return self._store.exchange(counts, ttl_s)
         except Exception as error:
             # The batch is requeued, whatever went wrong.
-            log.exception("rate limits not synchronised")
+            log.exception("rate limits not synchronized")
             return PeerCounts({}, repr(error))
 
     def _report(self, error: str) -> None:
         if error:
             RATE_LIMIT_SYNC_FAILURES.inc()
         if error and not self._is_failing:
-            log.warning("rate limits not synchronised: each process decides by its own counts", reason=error)
+            log.warning("rate limits not synchronized: each process decides by its own counts", reason=error)
         elif self._is_failing and not error:
-            log.info("rate limits synchronised again")
+            log.info("rate limits synchronized again")
         self._is_failing = bool(error)

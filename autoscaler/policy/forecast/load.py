@@ -7,7 +7,7 @@ from autoscaler.policy.observation import PodSample
 
 # Below this mean busy share, a pod's fixed costs distort the ratio.
 _MIN_BUSY_SHARE = 0.3
-# A neighbour's burst passes in less time. A new release of the service shows within minutes.
+# A neighbor's burst passes in less time. A new release of the service shows within minutes.
 _MEMORY_S = 60.0
 
 

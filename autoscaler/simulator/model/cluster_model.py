@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ClusterModel:
-    """The behaviour of the pods, the clients and the cluster. Times are in s, rates in requests/s."""
+    """The behavior of the pods, the clients and the cluster. Times are in s, rates in requests/s."""
 
     # Rate of a busy pod: 600 such pods serve the viral post of the examples.
     pod_capacity: float = 30.0

@@ -35,7 +35,7 @@ class Measurement:
 
 
 class Traffic:
-    """The traffic of all pods, modelled with one queue, as a load balancer spreads requests evenly."""
+    """The traffic of all pods, modeled with one queue, as a load balancer spreads requests evenly."""
 
     def __init__(self, cluster: ClusterModel, retry_share: float) -> None:
         self._cluster = cluster

@@ -24,7 +24,7 @@ class Line:
     """A line through points of (time in s, value)."""
 
     name: str
-    colour: str
+    color: str
     points: Points
     dashed: bool = False
 
@@ -61,7 +61,7 @@ def _draw_legend(title: str, lines: Sequence[Line]) -> Iterator[str]:
     yield f'<text class="title" x="{_LEFT}" y="22">{escape(title)}</text>'
     left = _LEFT
     for line in lines:
-        yield f'<path d="M{left} 40h22" stroke="{line.colour}" stroke-width="3"{_dash(line)}/>'
+        yield f'<path d="M{left} 40h22" stroke="{line.color}" stroke-width="3"{_dash(line)}/>'
         yield f'<text x="{left + 28}" y="44">{escape(line.name)}</text>'
         left += 52 + 8 * len(line.name)
 
@@ -80,7 +80,7 @@ def _draw_panel(panel: Panel, span: tuple[float, float], row: int) -> Iterator[s
     yield from _draw_times(span, row)
     for line in panel.lines:
         path = _path(line.points, span, row, scale, panel.steps)
-        yield f'<path class="line {escape(line.name)}" stroke="{line.colour}"{_dash(line)} d="{path}"/>'
+        yield f'<path class="line {escape(line.name)}" stroke="{line.color}"{_dash(line)} d="{path}"/>'
     if panel.limit is not None:
         yield f'<path class="slo" d="M{_LEFT} {_y(row, scale(panel.limit)):.1f}h{_WIDTH}"/>'
 

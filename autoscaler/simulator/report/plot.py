@@ -8,7 +8,7 @@ from autoscaler.simulator.model.simulation import Step
 from autoscaler.simulator.report.comparison import Comparison
 from autoscaler.simulator.report.panels import Line, Panel, Points, draw
 
-COLOURS = {
+COLORS = {
     "ideal": "#8b8578", "bound": "#c9c2b5", "hpa": "#3d7ea6", "kpa": "#e8853d", "likewise": "#c2183f",
     "likewise+hpa": "#8a63b8", "likewise+hpa30": "#3f8f6b", "demand": "#2b2823",
 }  # fmt: skip
@@ -27,14 +27,14 @@ def plot(comparison: Comparison, cluster: ClusterModel, start: float = 0.0, end:
 
     def lines(value: Callable[[Step], float]) -> list[Line]:
         return [
-            Line(name, COLOURS[name], _points(steps, value), name in _WITH_FORESIGHT) for name, steps in runs.items()
+            Line(name, COLORS[name], _points(steps, value), name in _WITH_FORESIGHT) for name, steps in runs.items()
         ]
 
     demand = _points(next(iter(runs.values())), lambda step: step.measurement.demand)
     pods = lines(lambda step: float(step.existing))
     wait = f"queue: wait, s; a violation above {cluster.slo_s:g}"
     panels = [
-        Panel("demand, requests/s", [Line("demand", COLOURS["demand"], demand)]),
+        Panel("demand, requests/s", [Line("demand", COLORS["demand"], demand)]),
         Panel("pods that exist", pods, steps=True),
         Panel(wait, lines(lambda step: step.measurement.wait_s), decades=_WAIT_DECADES, limit=cluster.slo_s),
     ]

@@ -116,27 +116,27 @@ class StoreReader:
 
 
 def observe(
-    posts: Sequence[str], sources: Sources, limit_s: float, is_cancelled: Callable[[], bool] = lambda: False
+    posts: Sequence[str], sources: Sources, limit_s: float, is_canceled: Callable[[], bool] = lambda: False
 ) -> ObservedState:
     """Wait up to `limit_s` until nothing is pending, then until all sources agree, and return what they say.
 
-    `is_cancelled` ends the waiting. What could not be read is in the problems of the state.
+    `is_canceled` ends the waiting. What could not be read is in the problems of the state.
     """
-    return _Observation(posts, sources, is_cancelled).run(limit_s)
+    return _Observation(posts, sources, is_canceled).run(limit_s)
 
 
 @dataclass
 class _Observation:
     posts: Sequence[str]
     sources: Sources
-    is_cancelled: Callable[[], bool]
+    is_canceled: Callable[[], bool]
     problems: list[str] = field(default_factory=list)
 
     def run(self, limit_s: float) -> ObservedState:
         pending = self._wait_for_queue(limit_s)
         state = self._read_all(pending)
         give_up = time.monotonic() + _STALE_S
-        while not (self.problems or state.agree or self.is_cancelled()) and time.monotonic() < give_up:
+        while not (self.problems or state.agree or self.is_canceled()) and time.monotonic() < give_up:
             time.sleep(_INTERVAL_S)
             state = self._read_all(pending)
         return state
@@ -151,7 +151,7 @@ class _Observation:
                 pending, reason = None, str(error)
             if pending == 0:
                 return 0
-            if time.monotonic() >= give_up or self.is_cancelled():
+            if time.monotonic() >= give_up or self.is_canceled():
                 self.problems += [f"the number of pending likes could not be read: {reason}"] if reason else []
                 return pending
             time.sleep(_INTERVAL_S)

@@ -38,7 +38,7 @@ class _Connection(psycopg.Connection[Any]):
 
 
 class _NoAnswerError(psycopg.errors.QueryCanceled):
-    """The server did not answer in time, so the client cancelled the statement."""
+    """The server did not answer in time, so the client canceled the statement."""
 
 
 def _with_timeout(gen: PQGen[RV], timeout_s: float) -> PQGen[RV]:

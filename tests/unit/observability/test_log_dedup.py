@@ -1,4 +1,4 @@
-"""Deduplication of warnings: one in ten seconds, with the number of dedup."""
+"""Deduplication of warnings: one in ten seconds, with the number of repeats."""
 
 import pytest
 import structlog

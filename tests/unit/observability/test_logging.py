@@ -34,7 +34,7 @@ def logged():
 
 
 def failing(**settings):
-    """Return a client of an app whose counter is away."""
+    """Return a client of an app whose counter is unavailable."""
     world = memory(**settings)
     world.counter.error = CounterUnavailableError("Redis redis-3:6379: Connection refused")
     return world.app.test_client()

@@ -172,7 +172,7 @@ def test_an_exception_only_fails_its_round(pods):
     pod.hits(3)
     with capture_logs() as logs:
         pod.sync()
-    assert logs[0]["event"] == "rate limits not synchronised"
+    assert logs[0]["event"] == "rate limits not synchronized"
     assert pod.hits(10) == 7
 
 
