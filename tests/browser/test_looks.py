@@ -17,7 +17,7 @@ new PerformanceObserver((list) => shifts.push(...list.getEntries().map((entry) =
 """
 
 
-def test_it_is_small() -> None:
+def test_the_script_is_small() -> None:
     assert len(gzip.compress(SCRIPT.read_bytes(), 9)) <= 8 * 1024
 
 
@@ -65,7 +65,9 @@ def test_the_button_keeps_its_size_for_any_count(own: Open, api: Api, post: str)
     ("lang", "count", "shown"),
     [("en", 2_199, "2.1K"), ("en", 21_999, "21K"), ("en", 999, "999"), ("de", 2_199_999, "2,1\N{NO-BREAK SPACE}Mio.")],
 )
-def test_a_count_is_cut_off_and_in_the_pages_language(own: Open, lang: str, count: int, shown: str, post: str) -> None:
+def test_a_count_is_truncated_and_in_the_language_of_the_page(
+    own: Open, lang: str, count: int, shown: str, post: str
+) -> None:
     page = own(f'<div lang="{lang}">{button(post, f"count={count}")}</div>', lang="fr")
     answer = {"post": post, "count": count, "display": "", "approximate": False, "as_of": "2026-01-01T00:00:00.000000Z"}
     page.route("**/v1/counts?*", lambda route: route.fulfill(body=json.dumps({"counts": [answer]})))
@@ -111,7 +113,7 @@ def test_forced_colours_still_show_what_is_liked(own: Open, new_context: NewCont
     )
 
 
-def test_a_site_may_theme_and_rename_it(own: Open, post: str) -> None:
+def test_a_site_may_set_the_style_and_the_label(own: Open, post: str) -> None:
     style = "<style>like-button { --likewise-color: rgb(0, 128, 0) } ::part(button) { border-radius: 3px }</style>"
     page = own(style + button(post, 'label-like="Mag ich" label-liked="Mag ich nicht mehr"'))
     named = page.get_by_role("button", name="Mag ich", exact=False)
@@ -122,7 +124,7 @@ def test_a_site_may_theme_and_rename_it(own: Open, post: str) -> None:
     wait_for_events(page, "like")
 
 
-def test_it_works_under_a_strict_content_security_policy(
+def test_the_button_works_under_a_strict_content_security_policy(
     own: Open, api: Api, new_context: NewContext, post: str
 ) -> None:
     policy = (

@@ -40,7 +40,7 @@ def test_a_tap_likes_and_a_second_one_unlikes(opened: Open, api: Api, post: str)
     assert api.count(post) == 2
 
 
-def test_it_fills_before_the_server_answers(own: Open, api: Api, post: str) -> None:
+def test_the_heart_fills_before_the_server_answers(own: Open, api: Api, post: str) -> None:
     page = own(button(post, 'count="7"'))
     heart(page, post).shows(liked=False, count=0)
     shown = page.evaluate(
@@ -55,7 +55,7 @@ def test_it_fills_before_the_server_answers(own: Open, api: Api, post: str) -> N
     wait_for_events(page, "like")
 
 
-def test_a_reload_remembers(opened: Open, api: Api, post: str) -> None:
+def test_a_like_is_remembered_after_a_reload(opened: Open, api: Api, post: str) -> None:
     page = opened(button(post))
     heart(page, post).tap()
     wait_for_events(page, "like")
@@ -65,7 +65,7 @@ def test_a_reload_remembers(opened: Open, api: Api, post: str) -> None:
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_the_keyboard_is_enough(own: Open, api: Api, post: str) -> None:
+def test_the_button_works_with_the_keyboard_alone(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     heart(page, post).shows(liked=False, count=0)
     page.keyboard.press("Tab")
@@ -116,7 +116,7 @@ def test_a_post_id_may_hold_all_allowed_characters(other: Open, api: Api, post: 
     assert api.count(odd) == 1
 
 
-def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+def test_a_user_is_the_same_actor_in_every_browser(other: Open, api: Api, post: str, new_context: NewContext) -> None:
     token = _token("user|1", 300)
     first = other(button(post, f'token="{token}"'))
     heart(first, post).tap()
@@ -126,7 +126,7 @@ def test_a_user_is_the_same_one_in_every_browser(other: Open, api: Api, post: st
     assert first.evaluate("Object.keys(localStorage)") == [f"likewise|{api.url}|user%7C1|{post}"]
 
 
-def test_a_users_new_token_is_asked_with(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+def test_a_new_token_of_a_user_is_used(other: Open, api: Api, post: str, new_context: NewContext) -> None:
     good, old = _token("user|2", 300), _token("user|2", -300)
     first = other(button(post, f'token="{good}"'), new_context())
     heart(first, post).tap()
@@ -137,7 +137,7 @@ def test_a_users_new_token_is_asked_with(other: Open, api: Api, post: str, new_c
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_on_the_own_origin_only_the_cookie_holds_the_token(
+def test_on_the_services_own_origin_only_the_cookie_holds_the_token(
     own: Open, context: BrowserContext, api: Api, post: str
 ) -> None:
     page = own(button(post))
@@ -157,7 +157,7 @@ def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
     heart(page, post).shows(liked=False, count=0)
 
 
-def test_a_visitors_bad_token_is_forgotten(other: Open, api: Api, post: str) -> None:
+def test_a_visitors_bad_token_is_discarded(other: Open, api: Api, post: str) -> None:
     page = other(button(post))
     key = f"likewise|{api.url}"
     page.evaluate("(key) => localStorage.setItem(key, '1.forged')", key)

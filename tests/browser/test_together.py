@@ -7,7 +7,7 @@ from tests.browser.conftest import NewContext, Open
 from tests.support.browser_pages import Api, Heart, button, heart, reads, requests_of, wait_for_events
 
 
-def test_fifty_buttons_are_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:
+def test_fifty_buttons_share_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:
     page = own("")
     seen = requests_of(page)
     _add_buttons(page, post, 50)
@@ -16,7 +16,7 @@ def test_fifty_buttons_are_one_read(own: Open, api: Api, context: BrowserContext
     assert reads(seen)[0].count("post=") == 50
 
 
-def test_more_than_a_hundred_are_split(own: Open, api: Api, post: str) -> None:
+def test_reads_of_more_than_a_hundred_posts_are_split(own: Open, api: Api, post: str) -> None:
     page = own("")
     seen = requests_of(page)
     _add_buttons(page, post, 130)
@@ -25,7 +25,7 @@ def test_more_than_a_hundred_are_split(own: Open, api: Api, post: str) -> None:
     assert sorted(address.count("post=") for address in reads(seen)[:2]) == [30, 100]
 
 
-def test_two_buttons_of_a_post_show_the_same(own: Open, api: Api, post: str) -> None:
+def test_two_buttons_of_a_post_show_the_same_state(own: Open, api: Api, post: str) -> None:
     page = own(button(post) + button(post))
     second = Heart(page.locator("like-button").nth(1))
     heart(page, post).tap()
@@ -68,7 +68,7 @@ def test_a_button_without_a_post_logs_an_error(own: Open, api: Api, post: str) -
     wait_for_events(page, "like")
 
 
-def test_people_see_each_other_within_a_second(own: Open, new_context: NewContext, api: Api, post: str) -> None:
+def test_readers_see_each_others_likes_within_a_second(own: Open, new_context: NewContext, api: Api, post: str) -> None:
     here, there = own(button(post, "live")), own(button(post, "live"), new_context())
     heart(there, post).shows(liked=False, count=0)
     heart(here, post).tap()
@@ -139,7 +139,7 @@ def test_tabs_of_a_browser_share_their_state(own: Open, api: Api, post: str) -> 
 
 # Plain HTTP has no locks.
 @pytest.mark.parametrize("locks", ["navigator.locks", "undefined"])
-def test_first_taps_on_many_posts_are_one_visitor(
+def test_first_taps_on_many_posts_create_one_visitor(
     locks: str, other: Open, context: BrowserContext, api: Api, post: str
 ) -> None:
     context.add_init_script(f"Object.defineProperty(navigator, 'locks', {{value: {locks}}})")
@@ -154,7 +154,7 @@ def test_first_taps_on_many_posts_are_one_visitor(
     assert len([token for token in visitors if token]) == 1
 
 
-def test_first_taps_in_two_tabs_are_one_visitor(other: Open, api: Api, post: str) -> None:
+def test_first_taps_in_two_tabs_create_one_visitor(other: Open, api: Api, post: str) -> None:
     tabs = [other(button(f"{post}/{at}")) for at in range(2)]
     for at, tab in enumerate(tabs):
         heart(tab, f"{post}/{at}").shows(liked=False, count=0)
@@ -188,7 +188,7 @@ def test_the_number_of_stored_records_is_limited(own: Open, api: Api, post: str)
     assert f"likewise|{api.url}||old/0" not in kept
 
 
-def test_a_browser_that_stores_nothing_still_likes(own: Open, context: BrowserContext, api: Api, post: str) -> None:
+def test_the_button_works_without_storage(own: Open, context: BrowserContext, api: Api, post: str) -> None:
     context.add_init_script(
         """Object.defineProperty(window, "localStorage", {get() { throw new Error("forbidden") }})"""
     )

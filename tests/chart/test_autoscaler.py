@@ -16,7 +16,7 @@ FROM_OTHER_VALUES = {
 }  # fmt: skip
 
 
-def test_it_is_enabled_by_default_and_can_be_disabled():
+def test_the_autoscaler_is_enabled_by_default_and_can_be_disabled():
     assert find_object(render(), "Deployment", NAME)["spec"]["replicas"] == 2
     assert not [one for one in render(**{"autoscaler.enabled": False}) if "autoscaler" in one["metadata"]["name"]]
 
@@ -27,7 +27,7 @@ def test_the_hpa_has_min_replicas_only_without_the_autoscaler():
     assert find_object(without, "HorizontalPodAutoscaler", "likewise-api")["spec"]["minReplicas"] == 2
 
 
-def test_it_gets_the_names_and_bounds_of_what_it_scales():
+def test_the_autoscaler_gets_the_names_and_bounds_of_its_targets():
     values = {"hpa.minReplicas": 3, "hpa.maxReplicas": 40, "autoscaler.settings.target_utilization": 0.6}
     env = environment(pod_spec(find_object(render(**values), "Deployment", NAME))["containers"][0])
     expected = {
@@ -38,7 +38,7 @@ def test_it_gets_the_names_and_bounds_of_what_it_scales():
     assert {"LIKEWISE_REDIS_URLS", "LIKEWISE_REDIS_PASSWORD"} <= env.keys()
 
 
-def test_without_an_hpa_it_scales_the_deployment_only():
+def test_without_an_hpa_the_autoscaler_scales_the_deployment_only():
     objects = render(**{"hpa.enabled": False})
     env = environment(pod_spec(find_object(objects, "Deployment", NAME))["containers"][0])
     assert env["LIKEWISE_AUTOSCALER_HPA"] == ""
@@ -48,7 +48,7 @@ def test_without_an_hpa_it_scales_the_deployment_only():
     assert "horizontalpodautoscalers" not in resources
 
 
-def test_it_may_change_only_the_replicas_of_named_objects():
+def test_the_autoscaler_may_change_only_the_replicas_of_named_objects():
     rules = find_object(render(), "Role", NAME)["rules"]
     unnamed = {(*rule["resources"], *rule["verbs"]) for rule in rules if "resourceNames" not in rule}
     assert unnamed == {("events", "create"), ("pods", "list")}

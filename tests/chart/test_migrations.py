@@ -21,7 +21,7 @@ def command(job: Object) -> list[str]:
     return list(container["command"])
 
 
-def test_the_first_install_migrates_own_postgres_in_a_plain_job() -> None:
+def test_the_first_install_migrates_the_charts_postgres_in_a_plain_job() -> None:
     objects = render()
     [job] = plain_jobs(objects)
     assert not hooks(job)

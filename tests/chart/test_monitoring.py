@@ -9,7 +9,7 @@ import yaml
 from tests.support.kubernetes.chart import CHART, Object, find_object, render
 
 
-def test_it_is_disabled_by_default() -> None:
+def test_monitoring_is_disabled_by_default() -> None:
     assert not {one["kind"] for one in render()} & {"ServiceMonitor", "PrometheusRule"}
 
 
@@ -62,7 +62,7 @@ def rules_of_the_file() -> list[Any]:
     return [rule for one in groups for rule in one["rules"]]
 
 
-def test_the_dashboard_is_that_of_the_file() -> None:
+def test_the_dashboard_is_rendered_from_its_file() -> None:
     config = find_object(render(**{"metrics.dashboard.enabled": True}), "ConfigMap", "likewise-dashboard")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(config["data"]["likewise.json"]) == json.loads((CHART / "files/dashboard.json").read_text())

@@ -16,7 +16,7 @@ def notes(**values: str) -> str:
     return done.stdout.partition("\nNOTES:\n")[2]
 
 
-def test_they_say_how_to_reach_the_api() -> None:
+def test_notes_say_how_to_reach_the_api() -> None:
     text = notes()
     assert "port-forward service/likewise 8080:80" in text
     assert "helm --namespace default test likewise --logs" in text
@@ -24,7 +24,7 @@ def test_they_say_how_to_reach_the_api() -> None:
     assert "curl -i -X PUT https://likes.example/v1/posts/hello-world/like" in with_host
 
 
-def test_they_mention_the_autoscaler_if_it_is_enabled() -> None:
+def test_notes_mention_the_autoscaler_if_it_is_enabled() -> None:
     assert "exec deployment/likewise-autoscaler -- likewise-autoscaler explain" in notes()
     assert "likewise-autoscaler" not in notes(**{"autoscaler.enabled": "false"})
 

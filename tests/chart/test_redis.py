@@ -23,7 +23,7 @@ def test_six_nodes_find_each_other_before_they_are_ready() -> None:
     assert find_object(objects, "PodDisruptionBudget", NAME)["spec"]["maxUnavailable"] == 1
 
 
-def test_the_join_job_is_no_hook_and_its_name_depends_on_its_spec() -> None:
+def test_the_join_job_is_not_a_hook_and_its_name_depends_on_its_spec() -> None:
     def job(**values: object) -> Any:
         [found] = [one for one in of_component(render(**values), "redis-join") if one["kind"] == "Job"]
         return found

@@ -16,7 +16,7 @@ def test_the_schema_describes_each_setting() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SECRET | FROM_OTHER_VALUES | DEVSTACK_ONLY))
-def test_secrets_and_settings_with_values_of_their_own_are_refused(name: str) -> None:
+def test_secrets_and_settings_that_other_values_set_are_refused(name: str) -> None:
     with pytest.raises(RefusedError, match=f"additional properties '{name}' not allowed"):
         render(**{f"settings.{name}": "x"})
 

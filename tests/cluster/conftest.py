@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 # Two groups run at the same time, each in this order. Other modules are in the group `load`, whose tests send load or
 # use an Ingress for all hosts.
 _GROUPS = {
-    "load": ("test_going", "test_drills", "test_installation"),
+    "load": ("test_pod_replacement", "test_drills", "test_installation"),
     "quiet": ("test_autoscaler", "test_postgres_in_chart", "test_redis_in_chart", "test_upgrade"),
     "last": ("test_hundreds",),
 }

@@ -62,7 +62,7 @@ def refused(world: Memory, method: str, path: str, status: int = 400, **sent: ob
 
 @pytest.mark.parametrize(("method", "path", "field"), ROUTES)
 @pytest.mark.parametrize("post", BAD_IDS)
-def test_bad_ids_are_named(world, method, path, field, post):
+def test_the_error_names_a_bad_id(world, method, path, field, post):
     if "?" in path and post == "a;b":
         post = "a%3Bb"
     said = refused(world, method, path.format(post), headers=KEY)
@@ -110,14 +110,14 @@ def test_a_batch_has_1_to_100_posts(world, count):
         (b'{"slug": "a", "action": "like", "likes": true}', "likes"),
     ],
 )
-def test_bad_bodies_are_named(world, body, field):
+def test_the_error_names_a_bad_body(world, body, field):
     said = refused(world, "POST", "/api/likes", data=body, content_type="application/json", headers=KEY)
     assert said["field"] == field
     assert field in said["detail"]
 
 
 @pytest.mark.parametrize("likes", ["", "-1", "1.5", "x", "9007199254740992", "9" * 5000, "\u0661", "\xb2"])
-def test_bad_first_counts_are_named(world, likes):
+def test_the_error_names_a_bad_first_count(world, likes):
     sent = {"slug": "a", "likes": likes}
     assert refused(world, "GET", "/api/likes", query_string=sent, headers=KEY)["field"] == "likes"
 
@@ -151,7 +151,7 @@ def test_a_body_of_16_kib_is_read(world):
 
 
 @pytest.mark.parametrize("host", ["\xff", "a b", "", "a:b:c", "x" * 5000])
-def test_odd_hosts_cause_no_server_error(world, host):
+def test_unusual_hosts_cause_no_server_error(world, host):
     before = world.snapshot()
     answer = world.app.test_client().get("/v1/posts/liked/count", environ_overrides={"HTTP_HOST": host})
     assert answer.status_code in {200, 400}

@@ -108,7 +108,7 @@ def test_a_body_is_never_parsed_as_a_request(port, method, path, status, body, c
         (b"\x00\x01\x02\r\n\r\n", b"400"),
     ],
 )
-def test_odd_bytes_are_a_4xx_and_change_nothing(port, sent, status):
+def test_malformed_bytes_get_a_4xx_and_change_nothing(port, sent, status):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(sent)
         line.shutdown(socket.SHUT_WR)
@@ -116,7 +116,7 @@ def test_odd_bytes_are_a_4xx_and_change_nothing(port, sent, status):
     assert count(port) == b"0"
 
 
-def test_an_encoded_slash_reaches_the_id_under_gunicorn(port):
+def test_an_encoded_slash_is_part_of_the_id_under_gunicorn(port):
     liked = exchange(port, request("PUT", "/v1/posts/x%2Flike/like", "Connection: close"))
     assert b'"post":"x/like"' in liked
     assert b"404" in exchange(port, request("PUT", "/v1/posts/x%2Flike", "Connection: close")).split(b"\r\n")[0]

@@ -26,7 +26,7 @@ from tests.support.app_factory import LIKE_KEY, SEED_KEY, memory, problem
         (NotDurableError(retry_after_s=3), "postgres", "not-durable"),
     ],
 )
-def test_a_failing_part_is_named(error, part, name):
+def test_the_problem_names_the_failing_part(error, part, name):
     world = memory()
     world.counter.error = error
     answer = world.app.test_client().put("/v1/posts/a/like")
@@ -37,7 +37,7 @@ def test_a_failing_part_is_named(error, part, name):
     assert world.snapshot() == ({}, {})
 
 
-def test_a_retry_after_an_error_is_by_the_same_visitor():
+def test_a_retry_after_an_error_counts_for_the_same_visitor():
     world = memory()
     client = world.app.test_client()
     world.counter.error = NotDurableError()

@@ -37,7 +37,7 @@ def test_a_form_likes_unlikes_and_redirects_back(world):
     assert world.snapshot()[0] == {}
 
 
-def test_it_may_redirect_to_an_allowed_origin(world):
+def test_a_form_may_redirect_to_an_allowed_origin(world):
     client = world.app.test_client()
     shown = client.get(f"{FORM}?return={SITE}/post")
     assert f'href="{SITE}/post"' in shown.text
@@ -53,7 +53,7 @@ def test_it_may_redirect_to_an_allowed_origin(world):
         *("https://blog.site:443@evil.site", "http://[", " /a", "ftp://localhost/"),
     ],
 )
-def test_it_never_redirects_elsewhere(world, back):
+def test_a_form_never_redirects_elsewhere(world, back):
     client = world.app.test_client()
     csrf = token_in(client.get(FORM))
     for answer in (
@@ -104,7 +104,7 @@ def test_errors_are_pages(world):
     assert (away.status_code, away.headers["Retry-After"], away.mimetype) == (503, "3", "text/html")
 
 
-def test_pages_are_neither_framed_nor_cached(world):
+def test_pages_can_be_neither_framed_nor_cached(world):
     for path in ("/", "/blog/bread-on-the-third-day", FORM):
         answer = world.app.test_client().get(path)
         assert answer.status_code == 200

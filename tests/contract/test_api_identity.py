@@ -65,14 +65,14 @@ def test_a_server_must_name_a_user(world):
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(SEED_KEY), bearer(user())], ids=["nobody", "seed key", "user"])
-def test_only_a_like_key_likes_for_others(world, headers):
+def test_only_a_key_with_the_scope_like_can_like_for_users(world, headers):
     answer = world.app.test_client().put(LIKE, headers={**headers, "Likewise-Actor": "42"})
     assert (answer.status_code, problem(answer)["type"].rpartition(":")[2]) == (403, "forbidden")
     assert world.snapshot()[0] == {}
 
 
 @pytest.mark.parametrize("name", ["", "a\x7fb", "x" * 300])
-def test_an_invalid_user_id_is_named(world, name):
+def test_the_error_names_an_invalid_user_id(world, name):
     answer = world.app.test_client().put(LIKE, headers=bearer(LIKE_KEY, **{"Likewise-Actor": name}))
     assert (answer.status_code, problem(answer)["field"]) == (400, "Likewise-Actor")
     assert world.snapshot()[0] == {}
@@ -184,14 +184,14 @@ def test_a_page_of_the_service_cannot_read_the_token(world):
     assert "Likewise-Visitor" not in minted.headers
 
 
-def test_a_cookie_is_used_on_pages_of_the_service_only(world):
+def test_only_pages_of_the_service_use_the_cookie(world):
     client = world.app.test_client()
     client.put(LIKE)
     client.put(LIKE, headers={"Origin": SITE})
     assert len(world.counter.likers["a"]) == 2
 
 
-def test_a_repeated_first_like_is_by_the_same_visitor(world):
+def test_a_repeated_first_like_counts_for_the_same_visitor(world):
     nonce = {"Idempotency-Key": "0123456789abcdef", "Origin": SITE}
     first, again = (world.app.test_client().put(LIKE, headers=nonce) for _ in range(2))
     assert [first.status_code, again.status_code, again.json["count"]] == [201, 200, 1]
@@ -224,7 +224,7 @@ def test_a_rotated_secret_keeps_visitors():
     assert gone.put(LIKE, headers={"Likewise-Visitor": token}).status_code == 401
 
 
-def test_an_address_identifies_nobody(world):
+def test_an_address_does_not_identify_a_person(world):
     answers = [world.app.test_client().put(LIKE) for _ in range(3)]
     assert [answer.json["count"] for answer in answers] == [1, 2, 3]
     assert world.app.test_client().get(LIKE).json["liked"] is False

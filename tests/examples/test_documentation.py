@@ -48,7 +48,7 @@ def fixed(text: str) -> dict[str, Any]:
 
 @pytest.mark.requires("curl")
 @pytest.mark.parametrize("page", PAGES)
-def test_the_requests_of_a_page_are_answered_as_it_shows(page: str, likewise: Server) -> None:
+def test_the_requests_of_a_page_get_the_answers_it_shows(page: str, likewise: Server) -> None:
     token = ""
     for block in (block for block in REQUESTS if block.page == page):
         command, _, shown = block.text.removeprefix("$ ").partition("\n")
@@ -90,7 +90,7 @@ def test_the_page_of_the_tutorial_shows_the_like_of_the_command_line(
 
 
 @pytest.mark.parametrize("block", COMMANDS, ids=str)
-def test_the_commands_of_a_page_end_well(block: CodeBlock, empty_servers: Servers) -> None:
+def test_the_commands_of_a_page_succeed(block: CodeBlock, empty_servers: Servers) -> None:
     command = block.text.splitlines()[0].removeprefix("$ ").removeprefix(".venv/bin/")
     settings = empty_servers.settings
     with open_stores(settings) as stores:

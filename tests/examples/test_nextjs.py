@@ -232,6 +232,6 @@ def test_the_button_takes_back_a_like_that_was_not_counted(pod: Server, page: Pa
         expect(button).to_have_attribute("aria-pressed", "false")
 
 
-def test_the_element_in_react(page: Page, blog: Server, post: str) -> None:
+def test_the_element_works_in_react(page: Page, blog: Server, post: str) -> None:
     page.goto(f"{blog.url}/element/{post}")
     the_element_likes_and_remembers(page)

@@ -94,7 +94,7 @@ def test_fetch_in_a_page_of_another_origin(likewise: Server, site: str, page: Pa
         pytest.param("fetch.js", marks=pytest.mark.requires("node")),
     ],
 )
-def test_each_fails_if_nothing_answers(example: str, unused_url: str) -> None:
+def test_each_program_fails_if_the_service_does_not_answer(example: str, unused_url: str) -> None:
     programs = {".sh": "sh", ".py": sys.executable, ".js": "node"}
     env = {"LIKEWISE_URL": unused_url, "LIKEWISE_KEY": "lk_blog_x"}
     argv = [programs[example[-3:]], EXAMPLES / example, "hello-world", "alice"]

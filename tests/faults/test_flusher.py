@@ -40,7 +40,7 @@ def test_a_flusher_killed_under_load_is_replaced(servers: Servers, stores: Store
     tracked.assert_consistent()
 
 
-def test_a_flusher_that_dies_between_commit_and_acknowledgement(
+def test_a_flusher_may_die_between_commit_and_acknowledgement(
     servers: Servers, stores: Stores, tracked: TrackedLikes
 ) -> None:
     tracked.like_all(POSTS, ["anna", "ben", "cleo"])
@@ -87,7 +87,7 @@ class LeaselessQueue:
         return acknowledged
 
 
-def test_two_flushers_without_leases(servers: Servers, tracked: TrackedLikes) -> None:
+def test_two_flushers_without_leases_stay_consistent(servers: Servers, tracked: TrackedLikes) -> None:
     stop = threading.Event()
 
     def flush(batch: int) -> int:

@@ -30,7 +30,7 @@ def assert_refused(tracked: TrackedLikes, post: str, actor: str) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_posts_in_redis_take_likes_without_postgres(servers: Servers, stores: Stores, tracked: TrackedLikes) -> None:
+def test_posts_in_redis_accept_likes_without_postgres(servers: Servers, stores: Stores, tracked: TrackedLikes) -> None:
     tracked.like_all(FIRST_HALF + SECOND_HALF, ["anna", "ben"])
     drain(stores)
     for server in servers.postgres:
@@ -80,7 +80,7 @@ def test_counts_are_approximate_if_only_postgres_knows_the_actor(
     assert len(tracked.expected[post]) == 300
 
 
-def test_a_database_that_is_away_does_not_affect_the_others_shards(
+def test_a_stopped_database_does_not_affect_the_shards_of_another(
     servers: Servers, stores: Stores, tracked: TrackedLikes
 ) -> None:
     tracked.like_all(FIRST_HALF + SECOND_HALF, ["anna"])
@@ -119,7 +119,7 @@ def hanging(server: PostgresServer) -> Iterator[None]:
                 process.resume()
 
 
-def test_a_hanging_database_does_not_affect_the_others_shards(
+def test_a_hanging_database_does_not_affect_the_shards_of_another(
     servers: Servers, stores: Stores, tracked: TrackedLikes
 ) -> None:
     tracked.like_all(FIRST_HALF + SECOND_HALF, ["anna"])

@@ -42,7 +42,7 @@ def split(stores: Stores, port: int) -> tuple[list[int], list[int]]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
-def test_only_the_shards_of_a_lost_node_are_refused(
+def test_only_requests_for_the_shards_of_a_lost_node_are_refused(
     servers: Servers, stores: Stores, tracked: TrackedLikes, how: signal.Signals
 ) -> None:
     tracked.like_all(POSTS, ["anna", "ben"])

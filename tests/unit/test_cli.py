@@ -91,7 +91,7 @@ def test_the_old_name_of_allow_errors_still_works_with_a_warning(tmp_path: Path)
     assert "--expect-trouble" not in help_of("drill")
 
 
-def test_a_wrong_option_names_the_option_and_what_is_right(tmp_path: Path) -> None:
+def test_the_error_names_a_wrong_option_and_the_valid_values(tmp_path: Path) -> None:
     for option, value, reason in (
         ("--likes", "0", "--likes must be from 1 to 10,000,000, not 0"),
         ("--in", "soon", "--in: 'soon' is not a duration. Write 30s, 4m or 500ms"),

@@ -19,14 +19,14 @@ def test_an_old_name_is_reported_once():
     assert environment == {"LIKEWISE_NEW": "7"}
 
 
-def test_a_new_name_wins_and_the_old_one_is_reported():
+def test_a_new_name_takes_precedence_and_the_old_one_is_reported():
     environment = {"LIKEWISE_OLD": "7", "LIKEWISE_NEW": "8"}
     [warning] = accept_old_names(RENAMED, environment)
     assert environment["LIKEWISE_NEW"] == "8"
     assert "LIKEWISE_OLD is ignored" in warning
 
 
-def test_nothing_is_said_where_only_new_names_are_used(capsys):
+def test_there_is_no_warning_if_only_new_names_are_used(capsys):
     warn(accept_old_names(RENAMED, {"LIKEWISE_NEW": "8"}))
     assert capsys.readouterr().err == ""
 

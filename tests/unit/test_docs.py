@@ -30,21 +30,21 @@ def default_of(name: str) -> str:
     return f"`{text}`" if text else "none"
 
 
-def test_identity_has_each_setting_with_its_default():
+def test_the_identity_page_lists_each_setting_with_its_default():
     rows = dict(re.findall(r"^\| `LIKEWISE_(\w+)` \| (.+?) \|", IDENTITY, re.MULTILINE))
     about = r"secret|sites|api_keys|jw|limit|proxies"
     expected = {name.upper(): default_of(name) for name in Settings.model_fields if re.search(about, name)}
     assert rows == expected
 
 
-def test_what_identity_shows_of_a_user_is_so():
+def test_the_identity_page_shows_a_correct_actor_id():
     from service.auth.actor_id import actor_of_user
 
     shown, actor = re.search(r"`([^`]+)` is `(user:[^`]+)`", IDENTITY).groups()
     assert actor_of_user(shown) == actor
 
 
-def test_the_buttons_page_has_each_attribute_part_property_and_event():
+def test_the_button_page_lists_each_attribute_part_property_and_event():
     attributes = set(re.findall(r'(?:get|has)Attribute\("([a-z-]+)"', SCRIPT)) | set(
         re.findall(r'^  "([a-z-]+)":', SCRIPT, re.M)
     )
@@ -55,13 +55,13 @@ def test_the_buttons_page_has_each_attribute_part_property_and_event():
     assert not {name for name in named if f"`{name}`" not in BUTTON}
 
 
-def test_the_buttons_texts_are_those_it_has():
+def test_the_button_page_lists_the_texts_of_the_button():
     texts = dict(re.findall(r'^  "([a-z-]+)": "([^"]+)"', SCRIPT, re.MULTILINE))
     shown = dict(re.findall(r"^\| `([a-z-]+)` \| `([^`]+)` \|", BUTTON, re.MULTILINE))
     assert texts == {name: shown.get(name) for name in texts}
 
 
-def test_every_setting_stands_in_the_docs_with_its_default_and_what_it_is():
+def test_the_docs_list_every_setting_with_its_default_and_description():
     rows = re.findall(r"^\| `LIKEWISE_(\w+)` \| (.+?) \| (.+) \|$", SETTINGS, re.MULTILINE)
     fields = Settings.model_fields
     assert rows == [(name.upper(), default_of(name), field.description) for name, field in fields.items()]
@@ -80,7 +80,7 @@ def metrics() -> dict[str, set[str]]:
     }
 
 
-def test_every_metric_stands_in_the_docs_and_no_other():
+def test_the_docs_list_every_metric_and_no_other():
     import service.bootstrap.app  # noqa: F401 - where all that counts is imported
 
     named = set(re.findall(r"^\| `(likewise_\w+)` \|", WATCHING, re.MULTILINE))
@@ -88,13 +88,13 @@ def test_every_metric_stands_in_the_docs_and_no_other():
     assert len(named) > 20
 
 
-def test_the_kinds_of_each_metric_stand_beside_it():
+def test_the_docs_list_the_kinds_of_each_metric():
     rows = dict(re.findall(r"^\| `(likewise_\w+)` \| (.+) \|$", WATCHING, re.MULTILINE))
     missing = {(name, kind) for name, kinds in metrics().items() for kind in kinds if f"`{kind}`" not in rows[name]}
     assert not missing
 
 
-def test_every_alert_stands_in_the_docs_with_its_time_and_has_a_runbook():
+def test_the_docs_list_every_alert_with_its_duration_and_runbook():
     rules = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
     rows = re.findall(r"^\| \[`(\w+)`\]\(../runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", WATCHING, re.MULTILINE)
     assert {alert: time for alert, _, time in rows} == {
@@ -107,7 +107,7 @@ def test_every_alert_stands_in_the_docs_with_its_time_and_has_a_runbook():
 
 
 @pytest.mark.parametrize("runbook", sorted(RUNBOOKS.glob("Likewise*.md")), ids=lambda path: path.stem)
-def test_each_runbook_says_what_it_means_and_what_to_do_and_names_only_what_there_is(runbook):
+def test_each_runbook_has_all_parts_and_names_only_what_exists(runbook):
     text = runbook.read_text()
     parts = re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE)
     assert parts == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
@@ -117,7 +117,7 @@ def test_each_runbook_says_what_it_means_and_what_to_do_and_names_only_what_ther
         assert (runbook.parent / link).exists(), link
 
 
-def test_every_field_of_the_logs_stands_in_the_docs():
+def test_the_docs_list_every_field_of_the_logs():
     trees = [ast.parse(path.read_text()) for path in (ROOT / "service").rglob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and is_log(node.func)]
     fields = {keyword.arg for call in calls for keyword in call.keywords} - {None, "exc_info"}

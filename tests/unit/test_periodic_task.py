@@ -32,7 +32,7 @@ def test_a_failing_call_does_not_end_the_task():
     task.close()
 
 
-def test_the_work_says_when_it_is_called_next_and_wake_ends_the_pause():
+def test_the_work_sets_the_next_call_and_wake_ends_the_pause():
     called = Event()
 
     def work() -> float:
@@ -49,7 +49,7 @@ def test_the_work_says_when_it_is_called_next_and_wake_ends_the_pause():
     assert not task.is_running
 
 
-def test_a_second_start_begins_no_second_thread():
+def test_a_second_start_does_not_start_a_second_thread():
     begun: list[int] = []
     release = Event()
 

@@ -14,5 +14,5 @@ schema = schemathesis.openapi.from_wsgi("/openapi.json", API)
 
 @schema.parametrize()
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_the_api_is_what_its_document_says(case):
+def test_the_api_matches_its_openapi_document(case):
     case.call_and_validate()

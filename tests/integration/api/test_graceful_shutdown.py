@@ -56,7 +56,7 @@ def test_an_idle_connection_is_not_closed_at_once(tmp_path):
         assert time.monotonic() - terminated_at >= LINGER_S
 
 
-def test_a_request_under_way_is_finished(tmp_path):
+def test_a_request_in_progress_is_finished(tmp_path):
     gate = tmp_path / "gate"
     with pod(gate) as (server, port), ThreadPoolExecutor(1) as pool:
         slow = pool.submit(request_once, port, "PUT", "/v1/posts/slow/like")

@@ -120,7 +120,7 @@ def test_a_slot_that_moved_is_found(world: World) -> None:
     assert [pod.limiter.window.get("actor-7", NOON).others for pod in world.pods] == [0, 10, 20]
 
 
-def test_while_redis_is_full_pods_go_on_and_sync_later(world: World) -> None:
+def test_while_redis_is_full_pods_continue_and_sync_later(world: World) -> None:
     pods = world.pods
     with full(world), structlog.testing.capture_logs() as logs:
         assert list(allowed_hits(pods, [[4] * PODS] * 2)) == [12, 12]
@@ -130,7 +130,7 @@ def test_while_redis_is_full_pods_go_on_and_sync_later(world: World) -> None:
     assert [pod.hits(5) for pod in pods] == [0] * PODS
 
 
-def test_while_redis_is_unavailable_pods_go_on_without_delay() -> None:
+def test_while_redis_is_unavailable_pods_continue_without_delay() -> None:
     nowhere = Cluster(["redis://127.0.0.1:1"], timeout_s=1)
     pod = Pod(RedisPeerStore(nowhere), Clock())
     for at in range(300):
@@ -154,7 +154,7 @@ def test_background_threads_sync(world: World) -> None:
     assert all(limiter.window.get("a", NOON).others >= 200 for limiter in limiters[1:])
 
 
-def test_applications_know_of_each_others_likes(servers):
+def test_applications_share_the_limit_of_an_actor(servers):
     limits = {"actor_limit": "100/hour", "limit_sync_ms": 20}
     with running_app(servers.with_settings(**limits)) as first, running_app(servers.with_settings(**limits)) as second:
         token = mint(servers.settings.secret.get_secret_value().encode())

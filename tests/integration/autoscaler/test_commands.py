@@ -48,7 +48,7 @@ def test_a_dry_run_writes_nothing(kubernetes: KubernetesServer) -> None:
     assert kubernetes.lease() is None
 
 
-def test_a_run_takes_the_lease_and_gives_it_back(kubernetes: KubernetesServer) -> None:
+def test_a_run_acquires_the_lease_and_releases_it(kubernetes: KubernetesServer) -> None:
     done = command("run", "--rounds", "3")
     assert done.exit_code == 0, done.output
     lease = kubernetes.lease()
@@ -58,13 +58,13 @@ def test_a_run_takes_the_lease_and_gives_it_back(kubernetes: KubernetesServer) -
     assert kubernetes.deployment()["spec"]["replicas"] == 2
 
 
-def test_a_deployment_that_is_not_there_is_named(kubernetes: KubernetesServer) -> None:
+def test_the_error_names_a_missing_deployment(kubernetes: KubernetesServer) -> None:
     done = command("run", "--dry-run", "--rounds", "1", "--release", "shop")
     assert done.exit_code == 1
     assert f"Deployment shop-likewise-api in namespace {NAMESPACE}" in done.output
 
 
-def test_prometheus_as_the_source_needs_an_age_of_its_own(
+def test_prometheus_as_the_source_needs_a_larger_maximum_age(
     kubernetes: KubernetesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIKEWISE_AUTOSCALER_SOURCE", "prometheus")
@@ -76,7 +76,7 @@ def test_prometheus_as_the_source_needs_an_age_of_its_own(
     assert "STALE_S" not in command("run", "--dry-run", "--rounds", "1").output
 
 
-def test_status_shows_the_pods_and_fails_if_nobody_leads(
+def test_status_shows_the_pods_and_fails_without_a_leader(
     kubernetes: KubernetesServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIKEWISE_AUTOSCALER_RENEW_S", "0.01")
@@ -98,7 +98,7 @@ def test_a_prewarm_is_an_annotation_within_the_hpas_limit(kubernetes: Kubernetes
     assert command("prewarm", "5", "--for", "soon").exit_code == 2
 
 
-def test_explain_says_if_nothing_was_decided(kubernetes: KubernetesServer) -> None:
+def test_explain_reports_that_there_are_no_decisions(kubernetes: KubernetesServer) -> None:
     done = command("explain")
     assert done.exit_code == 1
     assert "holds no decisions" in done.output

@@ -44,14 +44,14 @@ def test_verify_finds_a_count_that_was_changed(servers: Servers, stores: Stores)
     assert "post: Redis shows 1 likes, Postgres has 2" in bad.stdout
 
 
-def test_an_invalid_setting_is_named(servers: Servers) -> None:
+def test_the_error_names_an_invalid_setting(servers: Servers) -> None:
     result = likewise(servers, "verify", LIKEWISE_SHARDS="17", LIKEWISE_FLUSH_BATCH="many")
     assert result.returncode == 1
     assert "LIKEWISE_FLUSH_BATCH: Input should be a valid integer" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_servers_that_do_not_answer_are_named(servers: Servers) -> None:
+def test_the_error_names_servers_that_do_not_answer(servers: Servers) -> None:
     result = likewise(servers, "migrate", LIKEWISE_SHARD_MAP=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/nowhere")
     assert result.returncode == 1
     assert result.stderr.startswith("Error: Postgres 127.0.0.1:1/nowhere:")

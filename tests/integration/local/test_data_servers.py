@@ -80,7 +80,7 @@ def test_postgres_keeps_its_rows_after_a_kill_and_a_stop(tmp_path: Path) -> None
         server.stop()
 
 
-def test_valkey_does_not_talk_to_another_server_on_its_port(tmp_path: Path) -> None:
+def test_nothing_is_sent_to_another_server_on_a_valkey_port(tmp_path: Path) -> None:
     cluster = ValkeyCluster(tmp_path / "valkey")
     with socket.create_server((HOST, cluster.ports[0])) as other:
         with pytest.raises(StartError, match=f"Valkey did not start on port {cluster.ports[0]}"):

@@ -117,7 +117,7 @@ def test_unlikes_and_repeats_leave_an_exact_count(service: Service) -> None:
 
 
 @pytest.mark.parametrize("with_counts", [True, False])
-def test_deleted_rows_are_noticed(service: Service, with_counts: bool) -> None:
+def test_deleted_rows_are_detected(service: Service, with_counts: bool) -> None:
     reader = StoreReader(service.stores)
     deleted: list[int] = []
 
@@ -152,7 +152,7 @@ def delete_three_likes(servers: Servers, post: str, *, with_counts: bool) -> int
     return deleted
 
 
-def test_a_wrong_secret_is_noticed_before_the_load(service: Service) -> None:
+def test_a_wrong_secret_is_detected_before_the_load(service: Service) -> None:
     settings = service.servers.with_settings(secret=SecretStr("another secret of more than 32 characters"))
     with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET"):
         run(Options(likes=10, seconds=1, url=service.url), settings, CONSOLE)

@@ -27,12 +27,12 @@ from tests.support.stack.loadtest_target import (
 )
 
 
-def test_an_address_that_does_not_answer() -> None:
+def test_an_address_that_does_not_answer_is_an_error() -> None:
     with pytest.raises(DrillUsageError, match="does not answer: Connection refused"):
         run(Options(likes=10, seconds=1, url=f"http://{HOST}:{free_ports(1)[0]}"), SETTINGS, CONSOLE)
 
 
-def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DrillUsageError, match=r"--json: .* cannot be written"):
         run(Options(likes=10, seconds=1, json_file=tmp_path / "no" / "file"), SETTINGS, CONSOLE)
 
@@ -56,14 +56,14 @@ def test_rate_limits_of_the_target_are_reported_with_their_setting() -> None:
     assert "LIKEWISE_UNLIMITED_NETWORKS" in results.verdict.reasons[1]
 
 
-def test_a_target_that_counts_twice_is_noticed() -> None:
+def test_a_target_that_counts_twice_is_detected() -> None:
     with fake_target(lambda number: COUNT_TWICE if number == 7 else 201) as target:
         results = target.run_load_test(40)
     assert results.verdict.sums.acknowledged == 40
     assert "40 likes acknowledged, 41 counted by Redis, 41 rows in Postgres, 41 shown" in results.verdict.reasons[0]
 
 
-def test_a_target_that_does_not_speak_http_is_noticed() -> None:
+def test_a_target_that_does_not_speak_http_is_detected() -> None:
     with fake_target(lambda number: 201, garbage=b"SSH-2.0-OpenSSH\r\n") as target:
         results = target.run_load_test(5)
     errors = results.errors
@@ -92,7 +92,7 @@ def test_refused_unlikes_still_count_as_likes() -> None:
     assert results.verdict.reasons == ["10 unlikes were answered 400 Bad Request, the first: No"]
 
 
-def test_lost_unlikes_make_a_range() -> None:
+def test_lost_unlikes_give_a_range_of_counts() -> None:
     with fake_target(lambda number: 201, unlike=DROP) as target:
         results = target.run_load_test(40, unlikes=0.25)
     assert results.errors["lost"] == 10
@@ -102,7 +102,7 @@ def test_lost_unlikes_make_a_range() -> None:
     ]
 
 
-def test_a_target_that_goes_away_is_reported() -> None:
+def test_a_target_that_stops_during_the_load_is_reported() -> None:
     with fake_target(lambda number: 201 if number < 20 else DROP, dies_at=20) as target:
         results = target.run_load_test(2_000, seconds=0.5, drain_s=0.3)
     assert results.errors["connections_refused"] > 0
@@ -112,7 +112,7 @@ def test_a_target_that_goes_away_is_reported() -> None:
     )
 
 
-def test_a_reader_that_cannot_read_says_why() -> None:
+def test_a_failed_read_is_reported_with_its_reason() -> None:
     where = Target("127.0.0.1", free_ports(1)[0])
     with pytest.raises(RefusedError, match="Connection refused"):
         CountReader(where, (socket.AF_INET, (where.host, where.port))).count("post")

@@ -130,7 +130,7 @@ def test_api_and_flusher_serve_their_metrics(stacks: Stacks) -> None:
         assert stack.request("GET", "/livez", flusher) == b"200 OK\n"
 
 
-def test_nginx_gives_each_request_an_id_whatever_the_client_says(stacks: Stacks) -> None:
+def test_nginx_replaces_the_request_id_of_a_client(stacks: Stacks) -> None:
     chosen = "chosen-by-the-client"
     stacks.plain.request("PUT", "/v1/posts/never-liked-before/like", headers={"X-Request-ID": chosen})
     log = (stacks.plain.state / "logs" / "api.log").read_text()
@@ -149,7 +149,7 @@ def test_a_service_that_is_killed_is_restarted(stacks: Stacks, name: str) -> Non
     wait_until(lambda: stack.succeeds("GET", "/readyz"), timeout_s=30, what="an answer")
 
 
-def test_with_replicas_likes_go_on_when_a_valkey_is_killed_and_it_is_restarted(stacks: Stacks) -> None:
+def test_with_replicas_likes_continue_while_a_killed_valkey_is_restarted(stacks: Stacks) -> None:
     stack = stacks.replicated
     before = stack.pid("valkey-1")
     os.kill(before, signal.SIGKILL)
@@ -180,7 +180,7 @@ def test_a_privileged_metrics_port_is_refused(tmp_path: Path, monkeypatch: pytes
     assert reason == ("Only root may listen on port 81. Choose a port from 1024 on with LIKEWISE_METRICS_PORT.")
 
 
-def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     reason = refusal(Settings(state_dir=tmp_path / "file", metrics_port=0), UpOptions(port=0))
     assert reason.startswith(f"The state directory {tmp_path}/file cannot be used: it is not a directory.")
@@ -188,7 +188,7 @@ def test_a_state_directory_that_cannot_be_used(tmp_path: Path) -> None:
     assert "cannot be used: Not a directory. Choose another directory with LIKEWISE_STATE_DIR." in reason
 
 
-def test_a_disk_with_too_little_space(tmp_path: Path) -> None:
+def test_a_disk_with_too_little_space_is_an_error(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state", metrics_port=0)
     reason = refusal(settings, UpOptions(port=0, min_free_bytes=2**60))
     assert "MB free. At least 1099511627776 MB are needed." in reason

@@ -50,7 +50,7 @@ def test_a_selector_chooses_series(stack):
     assert source(stack, 'job="nothing"').read(1_000.0) == Signals()
 
 
-def test_what_it_refuses_and_its_absence_are_one_sentence(stack):
+def test_refusals_and_outages_are_reported_in_one_sentence(stack):
     with pytest.raises(SignalsUnavailableError, match="Prometheus refuses: HTTP Error 400"):
         source(stack, "job=").read(0)
     away = PrometheusSource("http://127.0.0.1:1", selector="", pod_label="pod", timeout_s=1)

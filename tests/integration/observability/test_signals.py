@@ -130,7 +130,7 @@ def test_fields_from_the_future_or_without_a_number_are_removed(servers, stores,
         cluster.close()
 
 
-def test_a_full_redis_takes_reports(servers, stores, reader):
+def test_a_full_redis_accepts_reports(servers, stores, reader):
     cluster = Cluster(servers.settings.redis_urls, timeout_s=1)
     try:
         before = cluster.primaries()[0].call([("CONFIG", "GET", "maxmemory")])[0][1]
@@ -144,7 +144,7 @@ def test_a_full_redis_takes_reports(servers, stores, reader):
         cluster.close()
 
 
-def test_an_absent_redis_is_an_error_in_one_sentence():
+def test_an_unreachable_redis_is_an_error_in_one_sentence():
     stores = ReportReader(RedisSettings(redis_urls="redis://127.0.0.1:1", redis_timeout_ms=200))
     with pytest.raises(SignalsUnavailableError, match=r"load reports cannot be read: .*127\.0\.0\.1:1"):
         stores.read()
@@ -210,7 +210,7 @@ def test_a_dead_worker_ahead_of_the_clock_does_not_hide_others():
     assert (backlog.at, backlog.pending) == (999.8, 500)
 
 
-def test_posts_are_added_up_over_live_pods():
+def test_rates_of_posts_are_summed_over_live_pods():
     posts = combine(
         [make_report("a"), make_report("b", posts=[["b", 50], ["a", 20]]), make_report("c", age_s=9)], 1_000.0
     ).posts

@@ -118,7 +118,7 @@ def test_a_like_is_traced_from_the_ingress_to_the_commit(servers: Servers, colle
     assert {span.trace_id for _, span in collector.spans} == {request.trace_id, commit.trace_id}
 
 
-def test_an_absent_collector_delays_neither_likes_nor_the_end(servers: Servers) -> None:
+def test_an_unreachable_collector_delays_neither_likes_nor_the_shutdown(servers: Servers) -> None:
     [nobody] = free_ports(1)
     with stack(servers, f"http://{HOST}:{nobody}", ratio="1") as (port, processes):
         assert [ask(port, "PUT", f"/v1/posts/a-{at}/like") for at in range(20)] == [201] * 20

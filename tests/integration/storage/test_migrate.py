@@ -100,7 +100,7 @@ def test_another_number_of_shards_is_refused(empty: Servers) -> None:
         migrate(other)
 
 
-def test_a_database_that_is_away_is_named(servers: Servers) -> None:
+def test_the_error_names_a_database_that_does_not_answer(servers: Servers) -> None:
     away = servers.with_settings(shard_map=f"0-{SHARDS - 1}=postgresql://127.0.0.1:1/x")
     with pytest.raises(LikeStoreUnavailableError, match=r"127\.0\.0\.1:1/x"):
         migrate(away)
@@ -133,7 +133,7 @@ def test_a_post_migration_of_a_newer_image_is_refused(empty: Servers) -> None:
         _like(empty)
 
 
-def test_a_database_without_tables_is_named_and_waited_for(empty: Servers) -> None:
+def test_a_database_without_tables_is_reported_and_used_once_migrated(empty: Servers) -> None:
     with open_stores(empty.settings) as stores:
         likes = create_likes(stores)
         with pytest.raises(LikeStoreUnavailableError, match=r"/fresh is not prepared: run `likewise migrate`"):

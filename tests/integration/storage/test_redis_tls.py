@@ -106,14 +106,14 @@ def test_a_like_counts_and_lasts(settings: Settings) -> None:
         ({"redis_ca_file": ""}, "certificate verify failed"),
     ],
 )
-def test_what_is_wrong_is_said_with_the_node(settings: Settings, change: dict[str, object], said: str) -> None:
+def test_an_error_names_the_node_and_the_reason(settings: Settings, change: dict[str, object], said: str) -> None:
     with open_stores(settings.model_copy(update=change)) as stores:
         assert stores.counter.check()[0].startswith(f"Redis {HOST}:")
         with pytest.raises(CounterUnavailableError, match=said):
             create_likes(stores).like("a-post", "user:ann")
 
 
-def test_the_autoscaler_reads_the_load_reports_of_processes(settings: Settings) -> None:
+def test_the_autoscaler_reads_load_reports_over_tls(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
     reader, signals = (
         ReportReader(RedisSettings(**given)),

@@ -22,7 +22,7 @@ GROUPS = {
         "tests/integration/local/test_drill.py",
         "tests/integration/api/test_rolling_update.py",
         "tests/integration/local/test_up.py",
-        "tests/integration/observability/test_watching.py",
+        "tests/integration/observability/test_monitoring.py",
     ),
 }
 # The longest of all other files. They start before the rest.

@@ -67,7 +67,7 @@ def test_as_of_moves_forward_in_utc_with_microseconds(client, post):
     assert all(moment.endswith("Z") for moment in moments)
 
 
-def test_a_first_like_mints_a_token_which_works_as_a_header(client, stranger, post):
+def test_a_first_like_issues_a_token_that_works_as_a_header(client, stranger, post):
     minted = client.put(f"/v1/posts/{post}/like")
     token = minted.headers["Likewise-Visitor"]
     cookie = minted.headers["Set-Cookie"]
@@ -92,7 +92,7 @@ def test_over_https_the_cookie_is_secure(client, stranger, post):
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
-def test_reading_and_unliking_make_no_visitor(client, post, method):
+def test_reading_and_unliking_create_no_visitor(client, post, method):
     answer = getattr(client, method)(f"/v1/posts/{post}/like")
     assert answer.json["liked"] is False
     assert "Likewise-Visitor" not in answer.headers
@@ -111,7 +111,7 @@ def test_counts_are_cacheable_and_answer_304(client, post):
     assert kept.headers["ETag"] == answer.headers["ETag"]
 
 
-def test_a_changed_count_has_another_etag(client, stranger, post):
+def test_a_changed_count_has_a_new_etag(client, stranger, post):
     before = stranger().get(f"/v1/posts/{post}/count").headers["ETag"]
     client.put(f"/v1/posts/{post}/like")
     answers = stranger().get(f"/v1/counts?post={post}"), stranger().get(f"/v1/posts/{post}/count")
@@ -165,7 +165,7 @@ def test_every_allowed_character_passes_unchanged(client, post):
     assert client.put(f"/v1/posts/{longest}/like").json["post"] == longest
 
 
-def test_the_legacy_toggle(client, post):
+def test_the_legacy_toggle_likes_and_unlikes(client, post):
     answers = [client.post(f"/api/like/{post}") for _ in range(3)]
     assert [a.status_code for a in answers] == [200] * 3
     assert [(a.json["liked"], a.json["count"], a.json["likes"]) for a in answers] == [
@@ -194,7 +194,7 @@ def test_a_seed_key_sets_a_first_count_once(client, post):
     assert [first.json["likes"], later.json["likes"], liked.json["likes"]] == [120, 120, 121]
 
 
-def test_a_first_count_is_any_spelling_of_a_whole_number(client: FlaskClient) -> None:
+def test_a_first_count_accepts_any_spelling_of_a_whole_number(client: FlaskClient) -> None:
     for post, likes in (("whole-a", 7), ("whole-b", 7.0), ("whole-c", 7e0)):
         answer = client.post("/api/likes", json={"slug": post, "action": "unlike", "likes": likes}, headers=KEY)
         assert (answer.status_code, answer.json["likes"]) == (200, 7)

@@ -16,7 +16,7 @@ def rows(stores: Stores, post: str) -> int:
     return stores.like_store.all_counts(shard).get(post, (0, 0))[0]
 
 
-def test_a_like_counts_once_and_lasts(stores: Stores) -> None:
+def test_a_like_counts_once_and_is_stored(stores: Stores) -> None:
     likes = create_likes(stores)
     first = likes.like("post", "anna")
     assert (first.liked, first.changed, first.count) == (True, True, 1)
@@ -33,7 +33,7 @@ def test_a_like_counts_once_and_lasts(stores: Stores) -> None:
     assert likes.state("post", "ben").liked is True
 
 
-def test_many_at_once_count_one(stores: Stores) -> None:
+def test_concurrent_requests_of_one_actor_count_once(stores: Stores) -> None:
     likes = create_likes(stores)
     barrier = threading.Barrier(32)
     changed = []
@@ -66,7 +66,7 @@ def test_likes_survive_an_emptied_redis(stores: Stores) -> None:
     assert rows(stores, "post") == 4
 
 
-def test_a_seed_is_where_a_count_starts(stores: Stores) -> None:
+def test_a_count_starts_at_its_seed(stores: Stores) -> None:
     likes = create_likes(stores)
     likes.seed("old-post", 41)
     assert likes.like("old-post", "anna").count == 42
@@ -76,7 +76,7 @@ def test_a_seed_is_where_a_count_starts(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("ack", ["memory", "replicated", "postgres"])
-def test_each_acknowledgement(stores: Stores, ack: str) -> None:
+def test_a_like_counts_once_with_each_acknowledgement(stores: Stores, ack: str) -> None:
     likes = create_likes(stores)
     likes._ack = ack
     flusher = create_flusher(stores)

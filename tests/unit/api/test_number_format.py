@@ -28,7 +28,7 @@ UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
         (1_999_999_999, "1.9B"),
     ],
 )
-def test_english(count, shown):
+def test_display_in_english(count, shown):
     assert display(count, ENGLISH) == shown
 
 
@@ -42,12 +42,12 @@ def test_english(count, shown):
         ("ar-EG", "1\u066b9\xa0مليون"),
     ],
 )
-def test_other_languages(tag, shown):
+def test_display_in_other_languages(tag, shown):
     assert display(1_999_999, locale_of(tag)) == shown
 
 
 @given(st.integers(0, 10**15 - 1))
-def test_it_is_never_more_than_the_count_and_within_a_tenth(count):
+def test_the_display_is_never_above_the_count_and_within_a_tenth(count):
     text = display(count, ENGLISH)
     number, unit = (text[:-1], UNITS[text[-1]]) if text[-1] in UNITS else (text, 1)
     shown = round(float(number) * 10) * unit / 10

@@ -32,7 +32,7 @@ def test_an_actor_is_a_valid_id_and_can_be_decoded(sub):
 @example("é", "e\u0301")
 @example("Anna", "anna")
 @settings(deadline=None)
-def test_two_users_have_two_actors(one, other):
+def test_two_users_never_share_an_actor(one, other):
     assert (actor_of_user(one) == actor_of_user(other)) == (one == other)
 
 
@@ -65,7 +65,7 @@ def test_the_form_is_frozen(sub, actor):
         ("a" * 500 + "\ud800", "too long"),
     ],
 )
-def test_some_ids_have_no_actor(sub, why):
+def test_invalid_user_ids_are_refused(sub, why):
     with pytest.raises(ValueError, match=why) as raised:
         actor_of_user(sub)
     assert not isinstance(raised.value, InvalidInputError | UnicodeError)

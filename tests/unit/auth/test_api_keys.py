@@ -120,7 +120,7 @@ def test_other_credentials_are_not_keys(text):
         ([f"b:like:{HASH}", f"b:like:{OTHER}", f"b:like:{THIRD}"], "b has 3 keys"),
     ],
 )
-def test_a_wrong_entry_is_named_but_not_shown(entries, what):
+def test_the_error_names_a_wrong_entry_without_its_content(entries, what):
     with pytest.raises(ConfigurationError, match="LIKEWISE_API_KEYS: ") as raised:
         ApiKeys(entries)
     said = str(raised.value)
@@ -139,6 +139,6 @@ def test_a_wrong_entry_is_named_but_not_shown(entries, what):
         ("blog", ["root"], "scopes"),
     ],
 )
-def test_a_wrong_name_or_scope_makes_no_key(name, scopes, what):
+def test_no_key_is_created_for_a_wrong_name_or_scope(name, scopes, what):
     with pytest.raises(ValueError, match=what):
         new_key(name, iter(scopes))

@@ -65,6 +65,6 @@ def test_an_ipv4_mapped_address_is_treated_as_ipv4():
     assert not clients.is_trusted_proxy("::ffff:11.0.0.1")
 
 
-def test_an_invalid_network_is_named():
+def test_the_error_names_an_invalid_network():
     with pytest.raises(ConfigurationError, match=r"LIKEWISE_TRUSTED_PROXIES.*10\.0\.0\.0/33"):
         NetworkSet(["10.0.0.0/33"], "trusted_proxies")

@@ -39,7 +39,7 @@ from tests.support.auth.jwt_issuer import EC, RSA, jwk, jwks, private_pem, publi
         "javascript:alert(1)",
     ],
 )
-def test_only_https_or_this_machine(url):
+def test_other_urls_are_refused(url):
     with pytest.raises(ConfigurationError, match="LIKEWISE_JWKS_URL must be https") as raised:
         HttpsDocument(url)
     assert "geheim" not in str(raised.value)

@@ -42,7 +42,7 @@ def found(keys: Jwks, kid: str | None = "a", alg: str = "RS256") -> bool:
     return bool(keys.find(kid, alg))
 
 
-def test_keys_are_read_with_the_first_use_and_not_before():
+def test_keys_are_read_on_first_use_and_not_before():
     with publishing(jwk(RSA, "a"), jwk(EC, "b"), jwk(ED, "c")) as server, reading(server.url) as keys:
         before = threading.active_count()
         assert (keys.ready, keys._task.is_running) == (False, False)
@@ -56,7 +56,7 @@ def test_keys_are_read_with_the_first_use_and_not_before():
         assert keys.find(None, "ES256") == [EC.public_key()]
 
 
-def test_start_makes_one_thread_and_none_after_close():
+def test_start_creates_one_thread_and_none_after_close():
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
         keys.start()
         thread = keys._task._thread
@@ -122,7 +122,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
-def test_rubbish_keeps_the_old_keys(body):
+def test_an_invalid_document_keeps_the_old_keys(body):
     check_outage(lambda server: setattr(server, "body", body))
 
 

@@ -246,12 +246,12 @@ def test_any_signed_payload_gives_a_valid_actor_or_is_refused(header, payload):
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 @settings(deadline=None)
-def test_signed_bytes_are_refused(header, payload):
+def test_a_signed_header_or_payload_that_is_malformed_is_refused(header, payload):
     refused(raw(header, claims(), hmac_by(SECRET.encode())), BY_SECRET)
     refused(raw({"alg": "HS256"}, payload, hmac_by(SECRET.encode())), BY_SECRET)
 
 
-def test_of_a_repeated_claim_the_last_one_is_used():
+def test_the_last_of_repeated_claims_is_used():
     twice = json.dumps(claims()).encode().replace(b"{", b'{"sub": "root", ', 1)
     assert BY_SECRET.authenticate(raw({"alg": "HS256"}, twice, hmac_by(SECRET.encode()))) == "user:anna"
     refused(raw(b'{"alg": "none", "alg": "HS256"}', twice), BY_SECRET)

@@ -54,7 +54,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("changes", "what"), WRONG, ids=[what for _, what in WRONG])
-def test_contradictory_settings_are_named(changes, what):
+def test_the_error_names_contradictory_settings(changes, what):
     with pytest.raises(ConfigurationError) as raised:
         users_of(**{"jwt_keys": ALL_KEYS, **changes})
     said = str(raised.value)

@@ -81,7 +81,7 @@ def test_a_setting_may_have_usual_spellings(site):
         *("https://blog.site:99999", "https://[::1", "http://localhost.evil.site:*", "https://" + "a" * 70 + ".site"),
     ],
 )
-def test_an_invalid_origin_is_named(site):
+def test_the_error_names_an_invalid_origin(site):
     with pytest.raises(ConfigurationError, match="LIKEWISE_SITES"):
         AllowedOrigins([site])
 

@@ -41,7 +41,7 @@ def case_result(name: str, spikes: int = 1, **seconds: float) -> CaseResult:
     return CaseResult(name, spikes, scores(**{"ideal": 0, "bound": 0, "hpa": 100, "kpa": 40, **ours, **seconds}), "")
 
 
-def test_each_miss_is_named():
+def test_each_missed_limit_is_reported():
     reversing = case_result("staircase")
     reversing.scores["likewise"] = Score(5, 1_000, 3, 10, 0)
     late = case_result("step", **{"likewise+hpa30": 11.0, "likewise+hpa": 99.0})

@@ -50,7 +50,7 @@ def test_a_truncated_secret_is_replaced(state: StateDir) -> None:
     assert len(state.secret()) >= 32
 
 
-def test_only_one_owner_at_a_time(state: StateDir) -> None:
+def test_a_state_directory_has_one_owner_at_a_time(state: StateDir) -> None:
     with state:
         with pytest.raises(StartError, match=f"as process {os.getpid()}"), StateDir(state.path):
             pass
@@ -76,7 +76,7 @@ def test_disk_errors_are_explained() -> None:
     assert "/x cannot be used: Permission denied. Choose another" in str(denied)
 
 
-def test_a_log_that_mentions_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_recognised_in_a_log(tmp_path: Path) -> None:
     log = tmp_path / "postgres.log"
     log.write_text("PANIC: could not write: No space left on device\n")
     assert describe_log(log) == f"The disk is full, according to {log}."

@@ -29,13 +29,13 @@ def ports(lines: list[str]) -> Iterator[PortAllocator]:
     allocator.release()
 
 
-def test_a_free_port_is_taken_as_preferred(ports: PortAllocator, lines: list[str]) -> None:
+def test_a_free_preferred_port_is_used(ports: PortAllocator, lines: list[str]) -> None:
     [free] = free_ports(1)
     assert ports.choose(free, "NGINX") == free
     assert lines == []
 
 
-def test_a_taken_port_moves_aside_and_says_so(ports: PortAllocator, lines: list[str]) -> None:
+def test_a_taken_port_is_replaced_and_the_change_is_announced(ports: PortAllocator, lines: list[str]) -> None:
     with socket.create_server((HOST, 0)) as server:
         taken = server.getsockname()[1]
         chosen = ports.choose(taken, "NGINX")
@@ -62,7 +62,7 @@ def test_two_stacks_never_choose_the_same_port(ports: PortAllocator, lines: list
         other.release()
 
 
-def test_one_taken_port_moves_the_whole_group(ports: PortAllocator) -> None:
+def test_one_taken_port_replaces_the_whole_group(ports: PortAllocator) -> None:
     group = free_ports(3)
     with socket.create_server((HOST, group[1] + BUS_OFFSET)):
         moved = ports.choose_group(group, bus=True)

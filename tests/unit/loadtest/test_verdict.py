@@ -89,7 +89,7 @@ def test_429_names_the_setting() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2, 5])
-def test_unknown_outcomes_make_a_range(count: int) -> None:
+def test_unknown_outcomes_give_a_range(count: int) -> None:
     verdict = verdict_of(recorded_run(10, 503), observed_counts(count, count))
     assert (verdict.sums.least, verdict.sums.most) == (0, 10)
     assert not verdict.ok
@@ -196,7 +196,7 @@ def test_percentiles_are_measured_values() -> None:
     assert percentiles([], 0.5, 0.99) == [None, None]
 
 
-def test_values_that_never_came_are_the_slowest() -> None:
+def test_missing_values_count_as_the_slowest() -> None:
     summary = summarize([0.001] * 98, never=2)
     assert summary is not None
     assert (summary.of, summary.p50_ms, summary.p99_ms, summary.max_ms) == (100, 1, None, None)

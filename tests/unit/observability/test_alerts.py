@@ -21,7 +21,7 @@ def test_each_alert_has_a_severity_and_a_runbook(alert: str) -> None:
 
 
 def test_each_alert_is_fired_by_a_test() -> None:
-    faults = (TESTS / "test_watching.py").read_text()
+    faults = (TESTS / "test_monitoring.py").read_text()
     fired = re.findall(r'"(Likewise\w+)"', " ".join(re.findall(r"wait_firing\((.*?)\)", faults)))
     on_kubernetes = re.findall(r'"(Likewise\w+)": ', (TESTS / "test_alert_rules.py").read_text())
     assert on_kubernetes

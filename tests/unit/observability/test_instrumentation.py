@@ -75,7 +75,7 @@ def test_leased_shards_and_dead_letters_are_reported():
     assert (backlog.leased_shards(), backlog.dead_letters()) == ([0], 3)
 
 
-def test_the_clock_of_redis_goes_on_between_polls():
+def test_the_clock_of_redis_advances_between_polls():
     clock = Clock(100.0)
     backlog = Backlog(range(1), clock)
     backlog.record_poll([0], [status(0, now_us=5 * SECOND_US)])

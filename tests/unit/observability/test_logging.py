@@ -107,7 +107,7 @@ def test_no_token_and_no_address_is_logged(logged):
     assert warned["senders_network"] == "203.0.0.0/16"
 
 
-def test_normal_requests_have_no_line(logged):
+def test_normal_requests_are_not_logged(logged):
     client = memory(slow_request_ms=60_000).app.test_client()
     assert client.put(PATH).status_code == 201
     assert client.get("/nowhere").status_code == 404
@@ -138,7 +138,7 @@ def test_request_lines_can_be_switched_off(logged):
     assert logged() == []
 
 
-def test_a_flood_of_failures_has_few_lines(logged):
+def test_a_flood_of_failures_is_logged_in_few_lines(logged):
     slow_requests = SlowRequestLog(1)
     environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": PATH}
     for _ in range(5 * PER_SECOND):

@@ -46,7 +46,7 @@ def test_postgres_errors_have_a_kind(error: Exception, kind: str) -> None:
     assert kind in POSTGRES_KINDS
 
 
-def test_a_function_that_is_not_loaded_yet_is_no_error() -> None:
+def test_a_function_that_is_not_loaded_yet_is_not_an_error() -> None:
     before = value("likewise_redis_errors_total", kind="other")
     count_redis_error(redis.ResponseError("ERR Function not found"))
     assert value("likewise_redis_errors_total", kind="other") == before

@@ -72,7 +72,7 @@ def test_the_url_gets_the_path_for_traces(endpoint, url):
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "grpc://collector:4317", "http://"])
-def test_an_invalid_endpoint_is_named(endpoint):
+def test_the_error_names_an_invalid_endpoint(endpoint):
     with pytest.raises(ConfigurationError, match="LIKEWISE_TRACE_ENDPOINT is"):
         traces_url(endpoint)
 

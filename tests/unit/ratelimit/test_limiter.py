@@ -40,7 +40,7 @@ def limiter(limit="3/minute", now=NOON, **options):
 
 
 @given(limit=st.integers(1, 12), began=st.floats(NOON, NOON + 60), hits=HITS)
-def test_it_decides_as_the_library_does(limit, began, hits):
+def test_the_limiter_decides_like_the_library(limit, began, hits):
     ours, clock = limiter(f"{limit}/minute", began)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("limits.storage.memory.time", clock)
@@ -176,6 +176,6 @@ def test_threads_together_get_exactly_the_limit():
 
 
 @pytest.mark.parametrize("limit", ["", "many", "0", "0/minute", "10/fortnight", "1/second;9/minute"])
-def test_an_invalid_limit_is_named(limit):
+def test_the_error_names_an_invalid_limit(limit):
     with pytest.raises(ConfigurationError, match="LIKEWISE_ACTOR_LIMIT"):
         limiter(limit)

@@ -31,7 +31,7 @@ def test_a_key_that_was_never_counted_is_not_kept() -> None:
     assert len(counted) == 0
 
 
-def test_the_next_window_remembers_this_one_and_the_one_after_does_not() -> None:
+def test_a_window_counts_in_the_next_one_but_no_later() -> None:
     counted = window()
     hit(counted, "a", NOON, times=2)
     assert counted.get("a", NOON + 59.9) == WindowCounts(WINDOW, here=2)
@@ -99,7 +99,7 @@ def test_an_evicted_key_is_no_longer_exchanged() -> None:
     assert counted.get("b", NOON) == WindowCounts(WINDOW)
 
 
-def test_updates_are_of_this_window_and_until_acknowledged_of_the_previous() -> None:
+def test_updates_cover_this_window_and_the_previous_one_until_it_is_acknowledged() -> None:
     counted = window()
     hit(counted, "a", NOON, times=2)
     hit(counted, "a", NOON + 60)

@@ -130,7 +130,7 @@ def test_the_previous_window_is_exchanged_until_it_is_acknowledged(pods, clock, 
     assert asked == [2, 2, 2, 2, 1, 1]
 
 
-def test_while_the_store_is_unavailable_each_pod_goes_on_and_logs_it_once(pods, store):
+def test_while_the_store_is_unavailable_each_pod_continues_and_logs_it_once(pods, store):
     store.failing = lambda name: True
     before = RATE_LIMIT_SYNC_FAILURES._value.get()
     with capture_logs() as logs:
@@ -225,7 +225,7 @@ def test_close_does_not_wait_for_the_next_round(store):
     assert running() == 0
 
 
-def test_it_syncs_on_a_greenlet_if_gevent_has_patched():
+def test_the_sync_runs_on_a_greenlet_under_gevent():
     program = """
 from gevent import monkey; monkey.patch_all()
 import gevent

@@ -9,7 +9,7 @@ from service.server.bind_address import bind_addresses
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1:8000", "0.0.0.0:8000", "[::1]:8000", "unix:/tmp/likewise"])
-def test_other_addresses_stay_as_they_are(bind):
+def test_other_addresses_are_unchanged(bind):
     assert bind_addresses(bind) == [bind]
 
 

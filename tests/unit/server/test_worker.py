@@ -101,7 +101,7 @@ heads = st.builds(
 @example(LIKE + HOST + b"Likewise-Visitor: t\r\nAccept: */*\r\n\r\n")
 @example(COUNTS + HOST + b'If-None-Match: W/"x"\r\n\r\n')
 @example(LIKE + HOST + b"Content-Length: 0\r\nContent-Type: text/plain\r\nConnection: Keep-Alive\r\n\r\n")
-def test_gunicorn_reads_a_fast_request_alike(data):
+def test_gunicorn_parses_a_fast_request_in_the_same_way(data):
     environ = connection()._parse_fast(data)
     if environ is not None:
         assert request_part(environ) == request_part(by_gunicorn(data))
@@ -150,7 +150,7 @@ def test_ambiguous_requests_are_left_to_gunicorn(field):
 @pytest.mark.parametrize(
     "data", [b"", b"PUT", LIKE, LIKE + HOST, LIKE + b"\r\n", LIKE + HOST + b"\r\nx", (LIKE + HOST + b"\r\n") * 2]
 )
-def test_less_or_more_than_one_request_is_left_to_gunicorn(data):
+def test_partial_and_pipelined_requests_are_left_to_gunicorn(data):
     assert connection()._parse_fast(data) is None
 
 

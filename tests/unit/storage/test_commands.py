@@ -51,7 +51,7 @@ def test_a_trace_follows_the_operator() -> None:
     assert command(trace=trace).encode() == (f"+{trace}", "post", "anna", "")
 
 
-def test_a_group_is_one_shards_and_keeps_the_order() -> None:
+def test_a_group_has_one_shard_and_keeps_the_order() -> None:
     commands = [
         command(actor=actor, shard=shard) for actor, shard in (("a", 1), ("b", 2), ("c", 1), ("d", 2), ("e", 1))
     ]
@@ -101,7 +101,7 @@ def test_a_count_is_never_negative(stored: int, shown: int) -> None:
     assert outcome.count == shown
 
 
-def test_a_miss_says_for_which_epoch_to_load() -> None:
+def test_a_miss_has_the_epoch_to_load_for() -> None:
     assert decoded(MISS | LIKED) == [CacheMiss(EPOCH, ACKS)]
 
 
@@ -110,7 +110,7 @@ def test_a_full_queue_is_an_error() -> None:
     assert isinstance(outcome, QueueFullError)
 
 
-def test_each_gets_its_own_part_and_the_replys_epoch_and_version() -> None:
+def test_each_command_gets_its_part_of_the_reply_with_epoch_and_version() -> None:
     commands = [command("p", "a"), command("q", "b"), command("r", "c")]
     decode_reply(commands, [EPOCH, ACKS, AS_OF, VERSION, LIKED, 1, MISS, 0, 0, 7])
     assert [(one.epoch, one.version) for one in commands] == [(EPOCH, 42)] * 3
@@ -122,7 +122,7 @@ def test_each_gets_its_own_part_and_the_replys_epoch_and_version() -> None:
     assert [one.done for one in commands] == [True, False, True]
 
 
-def test_an_error_is_the_outcome_of_each() -> None:
+def test_an_error_is_the_outcome_of_each_command() -> None:
     commands, error = [command(), command()], CounterUnavailableError("away")
     decode_reply(commands, error)
     assert [one.outcome for one in commands] == [error, error]

@@ -20,7 +20,7 @@ def test_the_keys_are_qualified():
 
 
 @pytest.mark.parametrize("keys", [NEW, OLD_KEYS])
-def test_people_pause_it_and_prewarm(rounds, keys):
+def test_operators_can_pause_and_prewarm(rounds, keys):
     request = in_30_s(rounds)
     rounds.api.edit(API, annotations={keys[PREWARM]: request, keys[PAUSED]: "yes"})
     rounds.go(3)

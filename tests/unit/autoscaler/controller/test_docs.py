@@ -25,28 +25,28 @@ def first_column(section: str) -> set[str]:
     return {name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)}
 
 
-def test_it_names_every_setting_with_its_default_and_description():
+def test_the_page_names_every_setting_with_its_default_and_description():
     rows = re.findall(r"^\| `(\w+)` \| (none|`.+?`) \| (.+) \|$", TEXT, re.MULTILINE)
     fields = RunSettings.model_fields
     assert rows == [(name, default_of(field.default), field.description) for name, field in fields.items()]
 
 
-def test_it_names_every_metric_and_no_other():
+def test_the_page_names_every_metric_and_no_other():
     named = set(re.findall(r"`(likewise_autoscaler_\w+)`", TEXT))
     families = Metrics().registry.collect()
     assert named == {family.name + {"counter": "_total"}.get(family.type, "") for family in families}
 
 
-def test_it_names_every_event_and_no_other():
+def test_the_page_names_every_event_and_no_other():
     recorded = re.findall(r'\.record\([^"]*?"([A-Z]\w+)"', CODE) + re.findall(r'reason="([A-Z]\w+)"', CODE)
     assert first_column("Events") == set(recorded) - ONLY_LOGGED
 
 
-def test_it_names_every_annotation_and_its_old_key():
+def test_the_page_names_every_annotation_and_its_old_key():
     assert first_column("Annotations") >= OLD_KEYS.keys()
     assert all(f"`{old}`" in TEXT for old in OLD_KEYS.values())
 
 
-def test_every_command_in_it_exists():
+def test_every_command_on_the_page_exists():
     used = set(re.findall(r"^likewise-autoscaler (\w+)|-- likewise-autoscaler (\w+)", TEXT, re.MULTILINE))
     assert {name for pair in used for name in pair if name} <= {command.name for command in COMMANDS}

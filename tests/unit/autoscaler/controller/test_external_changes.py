@@ -27,7 +27,7 @@ def test_an_external_min_replicas_is_left_alone_and_then_kept_as_the_baseline(ro
     assert rounds.api.hpas[API].min_replicas == 4
 
 
-def test_a_recreated_hpa_is_no_external_change(rounds):
+def test_a_recreated_hpa_is_not_an_external_change(rounds):
     rounds.api.hpas[API] = replace(
         rounds.api.hpas[API], uid="another", min_replicas=1, writers=("helm",), annotations={}
     )
@@ -56,7 +56,7 @@ def test_without_an_hpa_an_external_scale_is_left_alone_for_a_while():
     assert rounds.api.workloads[API].replicas > 3
 
 
-def test_its_own_scaling_is_no_external_change_even_without_a_record_of_writers():
+def test_own_scaling_is_not_an_external_change_even_without_a_record_of_writers():
     rounds = Rounds(hpa="")
     rounds.api.scale_writers = ()
     rounds.api.workloads[API] = replace(rounds.api.workloads[API], writers=())

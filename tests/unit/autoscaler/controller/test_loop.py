@@ -42,7 +42,7 @@ def test_a_deployment_behind_min_replicas_is_scaled_again(rounds):
     assert rounds.api.workloads[API].replicas == rounds.api.hpas[API].min_replicas
 
 
-def test_max_replicas_of_the_hpa_and_the_own_minimum_are_kept():
+def test_max_replicas_of_the_hpa_and_the_configured_minimum_are_respected():
     rounds = Rounds()
     rounds.api.hpas[API] = replace(rounds.api.hpas[API], max_replicas=5)
     rounds.demand = 50_000
@@ -81,7 +81,7 @@ def test_endless_conflicts_are_recorded(rounds):
 @pytest.mark.parametrize(
     "call", ["deployment", "hpa", "set_min_replicas", "scale", "write_config_map", "read_config_map"]
 )
-def test_a_pause_that_the_api_server_asks_for_is_kept(rounds, call):
+def test_a_pause_requested_by_the_api_server_is_respected(rounds, call):
     if call == "read_config_map":
         rounds = Rounds()
     fail_calls(rounds.api, call, ThrottledError("busy", retry_after_s=7))
@@ -127,7 +127,7 @@ def test_an_hpa_of_another_deployment_is_left_alone_and_recorded(rounds):
     assert rounds.api.events.count(("CannotScale", sentence)) == 1
 
 
-def test_each_deployment_is_paused_by_itself(rounds):
+def test_each_deployment_is_paused_separately(rounds):
     rounds.api.edit(API, annotations={"autoscaler.likewise.dev/paused": "true"})
     rounds.go(1)
     paused = {
@@ -147,7 +147,7 @@ def test_an_impossible_rate_of_a_post_does_not_stop_the_rounds(rounds):
     assert rounds.api.hpas[API].min_replicas >= 8
 
 
-def test_a_long_pause_that_the_api_server_asks_for_is_no_hang(rounds):
+def test_a_long_pause_requested_by_the_api_server_is_not_a_hang(rounds):
     fail_calls(rounds.api, "deployment", ThrottledError("busy", retry_after_s=86_400))
     ended = threading.Event()
     thread = threading.Thread(target=rounds.loop.run, args=(ended,))

@@ -24,7 +24,7 @@ def pod_startup_s(rounds: Rounds) -> float:
     return rounds.loop.reconcilers[API]._state.pod_startup_s
 
 
-def test_it_is_measured_once_after_a_scale_up_and_smoothed():
+def test_the_startup_time_is_measured_once_after_a_scale_up_and_smoothed():
     rounds = scaled_up()
     assert rounds.api.pod_lists == 1
     # Longer than the window of the slope: two jumps within it are a rise.
@@ -58,7 +58,7 @@ def test_no_pods_are_listed_after_an_external_change():
 
 
 @pytest.mark.parametrize("error", [ForbiddenError("no permission"), ThrottledError("busy")])
-def test_a_failed_list_stops_no_scale_up_and_is_not_repeated_each_round(error):
+def test_a_failed_list_does_not_stop_a_scale_up_and_is_not_repeated_each_round(error):
     api = FakeKubernetesApi()
     fail_calls(api, "pod_startup_times_s", error)
     rounds = scaled_up(api)
@@ -72,7 +72,7 @@ def test_a_failed_list_stops_no_scale_up_and_is_not_repeated_each_round(error):
     assert pod_startup_s(rounds) == TUNING.pod_startup_s
 
 
-def test_a_conflict_loses_no_measurement():
+def test_a_conflict_does_not_lose_a_measurement():
     rounds = scaled_up()
     fail_calls(rounds.api, "set_min_replicas", ConflictError("HPA"), times=2)
     rounds.demand = 10_000

@@ -119,7 +119,7 @@ def test_a_throttled_renewal_is_tried_again_before_the_lease_ends(records):
         one.close()
 
 
-def test_of_two_that_try_at_the_same_time_one_leads(records, clock):
+def test_one_of_two_simultaneous_candidates_leads(records, clock):
     one, two = elector(records, "one", clock), elector(records, "two", clock)
     before = records.record
     one.acquire_or_renew()
@@ -133,7 +133,7 @@ def test_of_two_that_try_at_the_same_time_one_leads(records, clock):
     assert (one.is_leader, two.is_leader) == (True, False)
 
 
-def test_leadership_ends_in_time_while_the_api_server_is_away(records, clock):
+def test_leadership_ends_in_time_if_the_api_server_does_not_answer(records, clock):
     one = elector(records, "one", clock)
     one.acquire_or_renew()
     records.away = True
@@ -145,7 +145,7 @@ def test_leadership_ends_in_time_while_the_api_server_is_away(records, clock):
     assert not one.is_leader
 
 
-def test_a_leader_that_ends_releases_the_lease(records, clock):
+def test_a_leader_that_stops_releases_the_lease(records, clock):
     one, two = elector(records, "one", clock), elector(records, "two", clock)
     one.acquire_or_renew()
     one.close()

@@ -47,7 +47,7 @@ def reset(api: FakeKubernetesApi, lease: FakeLease | None = None, settings: RunS
     return reset_floor(api, lease.read, settings, 2, lambda: NOON, lease.wait)
 
 
-def test_min_replicas_that_were_left_behind_are_reset_and_an_event_says_so():
+def test_min_replicas_of_a_dead_autoscaler_are_reset_with_an_event():
     api = left_behind()
     assert reset(api) == "HPA likewise-api: minReplicas 25 to 2: no autoscaler has led for 300 s or more"
     assert (api.writes, api.reasons()) == ([("hpa", 2)], ["FloorReset"])
@@ -65,14 +65,14 @@ def test_min_replicas_that_were_left_behind_are_reset_and_an_event_says_so():
         (5 * HOUR, True, 25),
     ],
 )
-def test_a_live_autoscaler_keeps_its_min_replicas_whatever_its_clock_says(ago, alive, min_replicas):
+def test_a_live_autoscaler_keeps_its_min_replicas_even_with_a_wrong_clock(ago, alive, min_replicas):
     api = left_behind()
     message = reset(api, FakeLease(ago, alive=alive))
     assert api.hpas[API].min_replicas == min_replicas
     assert ("nothing to do" in message) is (min_replicas == 25)
 
 
-def test_without_a_lease_min_replicas_are_reset_too():
+def test_min_replicas_are_reset_without_a_lease():
     lease = FakeLease(HOUR)
     lease.record = LeaseRecord("", None)
     assert "minReplicas 25 to 2" in reset(left_behind(), lease)
@@ -113,7 +113,7 @@ def test_an_external_baseline_is_kept():
         ),
     ],
 )
-def test_other_values_and_a_paused_autoscaler_are_left_alone_behind(
+def test_other_values_and_a_paused_autoscaler_are_not_reset(
     change: Callable[[FakeKubernetesApi], None], settings: RunSettings, sentence: str
 ):
     api = left_behind()
@@ -122,7 +122,7 @@ def test_other_values_and_a_paused_autoscaler_are_left_alone_behind(
     assert (api.writes, api.events) == ([], [])
 
 
-def test_the_hpa_of_another_deployment_is_left_alone_behind():
+def test_the_hpa_of_another_deployment_is_not_reset():
     api = left_behind()
     api.hpas[API] = replace(api.hpas[API], target="Deployment/shop")
     with pytest.raises(MismatchError):

@@ -125,7 +125,7 @@ def test_each_refusal_is_an_error_that_names_the_object_and_the_reason(server, a
         ({}, 1),
     ],
 )
-def test_a_busy_server_names_the_pause(server, api, header, seconds):
+def test_a_busy_server_states_the_pause(server, api, header, seconds):
     server.code, server.headers_sent = 429, header
     server.body = json.dumps({"kind": "Status", "code": 429, "message": "slow down"}).encode()
     with pytest.raises(ThrottledError) as caught:
@@ -133,13 +133,13 @@ def test_a_busy_server_names_the_pause(server, api, header, seconds):
     assert caught.value.retry_after_s == seconds
 
 
-def test_a_proxy_that_answers_in_html_is_one_sentence(server, api):
+def test_an_html_answer_of_a_proxy_is_reported_in_one_sentence(server, api):
     server.code, server.body, server.headers_sent = 502, b"<html>bad gateway</html>", {"Content-Type": "text/html"}
     with pytest.raises(ClusterUnavailableError, match="502"):
         api.deployment("likewise-api")
 
 
-def test_a_refused_connection_is_one_sentence(tmp_path, monkeypatch):
+def test_a_refused_connection_is_reported_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, 1))
     api = KubernetesApi(connect("blog", REQUEST_S))
     with pytest.raises(
@@ -149,7 +149,7 @@ def test_a_refused_connection_is_one_sentence(tmp_path, monkeypatch):
     api.close()
 
 
-def test_a_server_that_hangs_is_given_up_in_time(server, api, monkeypatch):
+def test_a_request_to_a_hanging_server_times_out(server, api, monkeypatch):
     held = threading.Event()
     monkeypatch.setattr(server, "do_GET", lambda self: held.wait(10))
     with pytest.raises(ClusterUnavailableError, match="does not answer"):
@@ -157,7 +157,7 @@ def test_a_server_that_hangs_is_given_up_in_time(server, api, monkeypatch):
     held.set()
 
 
-def test_an_answer_that_trickles_is_given_up_in_time(server, api, monkeypatch):
+def test_a_trickling_answer_times_out(server, api, monkeypatch):
     ended = threading.Event()
 
     def drip(self: FakeServer) -> None:
@@ -189,7 +189,7 @@ def test_a_failed_request_is_not_retried(server, api, monkeypatch):
     assert len(requests) == 1
 
 
-def test_an_answer_that_is_not_json_is_one_sentence(server, api):
+def test_an_answer_that_is_not_json_is_reported_in_one_sentence(server, api):
     server.body = b"<html>hello</html>"
     with pytest.raises(ClusterUnavailableError, match="the API server's answer is not JSON"):
         api.deployment("api")
@@ -223,20 +223,20 @@ def test_a_pod_uses_its_own_account_and_namespace(tmp_path, monkeypatch):
         assert configuration.retries is False
 
 
-def test_an_hpa_is_read_with_what_it_scales(server, api):
+def test_an_hpa_is_read_with_its_target(server, api):
     spec = {"maxReplicas": 9, "scaleTargetRef": {"kind": "Deployment", "name": "shop", "apiVersion": "apps/v1"}}
     server.body = json.dumps({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "spec": spec}).encode()
     hpa = api.hpa("a")
     assert (hpa.min_replicas, hpa.max_replicas, hpa.target) == (1, 9, "Deployment/shop")
 
 
-def test_a_missing_kubeconfig_is_one_sentence(tmp_path, monkeypatch):
+def test_a_missing_kubeconfig_is_reported_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(ConfigurationError, match="no cluster: run in a pod, or set KUBECONFIG"):
         connect("", 1)
 
 
-def test_a_write_names_its_version_and_its_writer_and_nothing_more(server, api):
+def test_a_write_contains_only_the_change_its_version_and_its_writer(server, api):
     server.body = json.dumps({"metadata": {}, "spec": {"replicas": 5}}).encode()
     api.scale(WORKLOAD, 5)
     assert server.last["path"].endswith(

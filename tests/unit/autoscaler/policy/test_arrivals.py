@@ -78,7 +78,7 @@ def test_noise_has_almost_no_slope_and_is_learned():
         assert history.next_noise == pytest.approx(noise, rel=0.5)
 
 
-def test_a_steady_rise_is_no_noise():
+def test_a_steady_rise_is_not_noise():
     assert history_of([1_000 + 100.0 * second for second in range(40)]).next_noise == 1
 
 

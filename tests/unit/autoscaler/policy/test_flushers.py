@@ -19,7 +19,7 @@ def observe(
     return FlusherObservation(count, count, at, pending, age_s, stored_per_s)
 
 
-def test_flushers_are_for_stored_and_pending_likes():
+def test_the_demand_on_flushers_is_the_stored_and_the_pending_likes():
     decision = decide_flushers(RUNNING, observe(1, 1.0, pending=5_000, stored_per_s=800), 1.0, TUNING)
     # (800 + 5,000 / 10) / 660 = 1.97
     assert (decision.replicas, decision.limit) == (2, "demand")

@@ -10,7 +10,7 @@ from autoscaler.policy.policy import decide
 from tests.support.autoscaler.observations import CALM, RUNNING, TUNING, decide_each_second, observe, pod_samples
 
 
-def test_pods_are_for_the_target_utilization():
+def test_pods_are_chosen_for_the_target_utilization():
     decision, _ = decide_each_second([800.0] * 40)
     # 800 / (100 * 0.66) = 12.1
     assert (decision.replicas, decision.limit) == (13, "demand")
@@ -91,7 +91,7 @@ def test_a_scale_down_is_late_and_removes_a_third():
     assert decision.replicas == 10
 
 
-def test_scale_downs_follow_every_ten_seconds_down_to_the_minimum():
+def test_scale_downs_repeat_every_ten_seconds_down_to_the_minimum():
     state, count, changes = RUNNING, 40, []
     for second in range(1, 200):
         decision = decide(state, observe(count, 10, float(second)), float(second), TUNING)
@@ -138,7 +138,7 @@ def test_the_stabilization_window_starts_again_after_a_gap_without_data():
         ({"redis_clients": 60, "redis_per_pod": 4}, 15, "redis_clients"),
     ],
 )
-def test_the_limit_of_a_scale_up_is_named(changes, replicas, limit):
+def test_a_decision_names_the_limit_of_a_scale_up(changes, replicas, limit):
     tuning = TUNING.model_copy(update=changes)
     decision = decide(RUNNING, observe(10, 5_000, 1.0), 1.0, tuning)
     assert (decision.replicas, decision.limit) == (replicas, limit)
@@ -149,7 +149,7 @@ def test_pods_above_the_maximum_are_removed():
     assert decide_each_second([700.0] * 40, tuning=tuning)[0].replicas == 8
 
 
-def test_the_decision_is_on_the_minimum_of_an_hpa():
+def test_with_an_hpa_the_decision_starts_from_its_minimum():
     decision = decide(RUNNING, observe(60, 2_000, 1.0, min_replicas=10), 1.0, TUNING)
     assert (decision.current, decision.replicas) == (10, 31)
 

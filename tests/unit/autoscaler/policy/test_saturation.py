@@ -63,7 +63,7 @@ def test_arrivals_do_not_fall_while_pods_are_saturated():
     assert decision.demand.arrivals > 2_900
 
 
-def test_overloaded_pods_that_admit_more_as_they_become_more_are_no_rise():
+def test_a_growing_number_of_overloaded_pods_is_not_a_rise():
     decision, now = decide_each_second(CALM)
     state = decision.state
     for count in range(10, 40, 3):

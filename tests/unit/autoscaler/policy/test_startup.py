@@ -30,16 +30,16 @@ def highest_replicas(state: State, reporting: list[int], *, expected: int) -> in
 
 
 @pytest.mark.parametrize("first", [[5, 60], [1, 30, 90], [10], [40, 41, 99]])
-def test_pods_that_begin_to_report_are_no_rise_if_none_was_expected(first):
+def test_first_reports_are_not_a_rise_if_no_pod_was_expected(first):
     assert highest_replicas(RUNNING, [*first, *[PODS] * 40], expected=0) == PODS
 
 
-def test_pods_that_report_again_after_a_gap_are_no_rise():
+def test_reports_after_a_gap_are_not_a_rise():
     before = [PODS] * 40
     assert highest_replicas(RUNNING, [*before, *[0] * 10, 5, 60, *[PODS] * 40], expected=0) == PODS
 
 
-def test_expected_pods_that_report_again_are_no_rise():
+def test_reports_of_expected_pods_after_a_gap_are_not_a_rise():
     # A Redis that restarts empty.
     reporting = [*[PODS] * 40, 10, 30, 70, *[PODS] * 40]
     assert highest_replicas(RUNNING, reporting, expected=PODS) == PODS
@@ -56,5 +56,5 @@ def test_a_post_that_keeps_rising_is_detected_once_all_pods_report():
     assert 5 < detected_at <= 16
 
 
-def test_the_first_decision_is_on_the_reported_load():
+def test_the_first_decision_uses_the_reported_load():
     assert decide(RUNNING, observe(PODS, 1.0, expected=0, each=24), 1.0, TUNING).replicas == 122

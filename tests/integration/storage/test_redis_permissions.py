@@ -43,7 +43,7 @@ def limited(servers: Servers) -> Iterator[Stores]:
             client.close()
 
 
-def test_the_user_may_do_what_is_needed(limited: Stores) -> None:
+def test_the_user_may_like_flush_and_verify(limited: Stores) -> None:
     likes = create_likes(limited)
     assert likes.like("post", "anna").count == 1
     assert likes.unlike("post", "anna").count == 0

@@ -43,7 +43,7 @@ def test_an_unavailable_server_rolls_back_with_a_toast(other: Open, api: Api, po
     assert api.count(post) == 5
 
 
-def test_a_server_that_comes_back_in_time_gets_the_like(own: Open, api: Api, post: str) -> None:
+def test_a_server_that_recovers_in_time_receives_the_like(own: Open, api: Api, post: str) -> None:
     page = own(button(post))
     heart(page, post).shows(liked=False, count=0)
     api.stop()
@@ -138,7 +138,7 @@ def test_a_like_survives_leaving_the_page(other: Open, api: Api, other_site: Oth
     wait_for(lambda: api.count(post) == 1)
 
 
-def test_an_exceeded_limit_has_a_message_of_its_own(
+def test_an_exceeded_limit_has_its_own_message(
     strict_api: Api, other_site: OtherSite, context: BrowserContext, post: str
 ) -> None:
     # The only new visitor of this day.
