@@ -131,15 +131,15 @@ def test_the_button_works_under_a_strict_content_security_policy(
         "default-src 'none'; img-src data:; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"
     )
     page = own(button(post), policy=policy)
-    said: list[str] = []
-    page.on("console", lambda message: message.type == "error" and said.append(message.text))
+    errors: list[str] = []
+    page.on("console", lambda message: message.type == "error" and errors.append(message.text))
     page.reload()
     heart(page, post).tap()
     wait_for_events(page, "like")
     box = heart(page, post).element.bounding_box()
     assert box
     assert box["height"] >= 44
-    assert said == []
+    assert errors == []
 
 
 def _fill(page: Page) -> str:

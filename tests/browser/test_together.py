@@ -59,9 +59,9 @@ def test_the_script_may_be_loaded_twice(own: Open, api: Api, post: str) -> None:
 
 def test_a_button_without_a_post_logs_an_error(own: Open, api: Api, post: str) -> None:
     page = own("")
-    with page.expect_console_message(lambda message: message.type == "error") as said:
+    with page.expect_console_message(lambda message: message.type == "error") as logged:
         page.evaluate("document.body.append(document.createElement('like-button'))")
-    assert "`post`" in said.value.text
+    assert "`post`" in logged.value.text
     expect(page.get_by_role("button")).to_be_disabled()
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", post)
     heart(page, post).tap()
@@ -96,9 +96,9 @@ def test_unchanged_counts_are_read_less_often(own: Open, api: Api, context: Brow
     for times, pause_ms in enumerate((1_000, 1_500, 2_250)):
         page.clock.run_for(pause_ms - 1)
         assert len(reads(seen)) == times
-        with page.expect_request("**/v1/counts?*") as asked:
+        with page.expect_request("**/v1/counts?*") as read:
             page.clock.run_for(1)
-        asked.value.response()
+        read.value.response()
         page.evaluate(
             "fetch('/livez').then((answer) => answer.text())"
             # The script has received the response before this one.

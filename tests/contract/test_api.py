@@ -3,11 +3,11 @@
 import pytest
 from flask import Flask
 
-from tests.support.app_factory import memory
+from tests.support.app_factory import fake_api
 from tests.support.suites.api_suite import *  # noqa: F403
 
 
 @pytest.fixture
 def app() -> Flask:
     """Return the app under test."""
-    return memory().app
+    return fake_api().app

@@ -4,7 +4,7 @@ import pytest
 
 from service.core.likes import Likes
 from service.errors import ConfigurationError
-from tests.support.app_factory import SEED_KEY, Memory, app_of, memory, problem, settings
+from tests.support.app_factory import SEED_KEY, FakeApi, app_of, fake_api, problem, settings
 
 KEY = {"Authorization": f"Bearer {SEED_KEY}"}
 BAD_IDS = [
@@ -43,38 +43,38 @@ ROUTES = [
 
 
 @pytest.fixture
-def world() -> Memory:
+def api() -> FakeApi:
     """Make fake stores in which one post has a like."""
-    made = memory()
+    made = fake_api()
     made.app.test_client().put("/v1/posts/liked/like")
     return made
 
 
-def refused(world: Memory, method: str, path: str, status: int = 400, **sent: object) -> dict[str, object]:
+def refused(api: FakeApi, method: str, path: str, status: int = 400, **sent: object) -> dict[str, object]:
     """Return the problem of a request. It changes nothing and makes no visitor."""
-    before = world.snapshot()
-    answer = world.app.test_client().open(path, method=method, **sent)
-    assert answer.status_code == status, answer.text
-    assert "Set-Cookie" not in answer.headers
-    assert world.snapshot() == before
-    return problem(answer)
+    before = api.snapshot()
+    response = api.app.test_client().open(path, method=method, **sent)
+    assert response.status_code == status, response.text
+    assert "Set-Cookie" not in response.headers
+    assert api.snapshot() == before
+    return problem(response)
 
 
 @pytest.mark.parametrize(("method", "path", "field"), ROUTES)
 @pytest.mark.parametrize("post", BAD_IDS)
-def test_the_error_names_a_bad_id(world, method, path, field, post):
+def test_the_error_names_a_bad_id(api, method, path, field, post):
     if "?" in path and post == "a;b":
         post = "a%3Bb"
-    said = refused(world, method, path.format(post), headers=KEY)
-    assert said["field"] == field
-    assert field in said["detail"]
+    details = refused(api, method, path.format(post), headers=KEY)
+    assert details["field"] == field
+    assert field in details["detail"]
 
 
 @pytest.mark.parametrize("count", [0, 101, 5000])
-def test_a_batch_has_1_to_100_posts(world, count):
-    said = refused(world, "GET", "/v1/counts?" + "&".join(["post=a"] * count))
-    assert said["field"] == "post"
-    assert "1 to 100" in said["detail"]
+def test_a_batch_has_1_to_100_posts(api, count):
+    details = refused(api, "GET", "/v1/counts?" + "&".join(["post=a"] * count))
+    assert details["field"] == "post"
+    assert "1 to 100" in details["detail"]
 
 
 @pytest.mark.parametrize(
@@ -110,22 +110,22 @@ def test_a_batch_has_1_to_100_posts(world, count):
         (b'{"slug": "a", "action": "like", "likes": true}', "likes"),
     ],
 )
-def test_the_error_names_a_bad_body(world, body, field):
-    said = refused(world, "POST", "/api/likes", data=body, content_type="application/json", headers=KEY)
-    assert said["field"] == field
-    assert field in said["detail"]
+def test_the_error_names_a_bad_body(api, body, field):
+    details = refused(api, "POST", "/api/likes", data=body, content_type="application/json", headers=KEY)
+    assert details["field"] == field
+    assert field in details["detail"]
 
 
 @pytest.mark.parametrize("likes", ["", "-1", "1.5", "x", "9007199254740992", "9" * 5000, "\u0661", "\xb2"])
-def test_the_error_names_a_bad_first_count(world, likes):
+def test_the_error_names_a_bad_first_count(api, likes):
     sent = {"slug": "a", "likes": likes}
-    assert refused(world, "GET", "/api/likes", query_string=sent, headers=KEY)["field"] == "likes"
+    assert refused(api, "GET", "/api/likes", query_string=sent, headers=KEY)["field"] == "likes"
 
 
-def test_another_content_type_is_refused(world):
+def test_another_content_type_is_refused(api):
     body = b'{"slug": "a", "action": "like"}'
-    said = refused(world, "POST", "/api/likes", 415, data=body, content_type="text/plain")
-    assert "application/json" in said["detail"]
+    details = refused(api, "POST", "/api/likes", 415, data=body, content_type="text/plain")
+    assert "application/json" in details["detail"]
 
 
 @pytest.mark.parametrize(
@@ -133,41 +133,41 @@ def test_another_content_type_is_refused(world):
     [(m, p.format("a")) for m, p, _ in ROUTES] + [("POST", "/api/likes"), ("GET", "/x"), ("PATCH", "/livez")],
 )
 @pytest.mark.parametrize("declared", [True, False])
-def test_bodies_over_16_kib_are_refused_everywhere(world, method, path, declared):
+def test_bodies_over_16_kib_are_refused_everywhere(api, method, path, declared):
     body = b'{"slug": "a", "action": "like", "x": "' + b"x" * 16_384 + b'"}'
     chunked = {} if declared else {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
     environ = chunked | ({"CONTENT_LENGTH": ""} if chunked else {})
     sent = {"data": body, "content_type": "application/json", "environ_overrides": environ}
-    said = refused(world, method, path, 413, **sent)
-    assert said["field"] == "body"
-    assert "16384" in said["detail"]
+    details = refused(api, method, path, 413, **sent)
+    assert details["field"] == "body"
+    assert "16384" in details["detail"]
 
 
-def test_a_body_of_16_kib_is_read(world):
+def test_a_body_of_16_kib_is_read(api):
     body = b'{"slug": "a", "action": "like", "x": "'
     body += b"x" * (16_384 - len(body) - 2) + b'"}'
-    answer = world.app.test_client().post("/api/likes", data=body, content_type="application/json")
-    assert answer.json["count"] == 1
+    response = api.app.test_client().post("/api/likes", data=body, content_type="application/json")
+    assert response.json["count"] == 1
 
 
 @pytest.mark.parametrize("host", ["\xff", "a b", "", "a:b:c", "x" * 5000])
-def test_unusual_hosts_cause_no_server_error(world, host):
-    before = world.snapshot()
-    answer = world.app.test_client().get("/v1/posts/liked/count", environ_overrides={"HTTP_HOST": host})
-    assert answer.status_code in {200, 400}
-    assert world.snapshot() == before
+def test_unusual_hosts_cause_no_server_error(api, host):
+    before = api.snapshot()
+    response = api.app.test_client().get("/v1/posts/liked/count", environ_overrides={"HTTP_HOST": host})
+    assert response.status_code in {200, 400}
+    assert api.snapshot() == before
 
 
-def test_an_unexpected_error_is_a_500_without_details(world, capsys):
-    world.counter.error = RuntimeError("the password is 1234")
-    said = refused(world, "GET", "/v1/posts/liked/count", 500)
-    assert "1234" not in str(said)
+def test_an_unexpected_error_is_a_500_without_details(api, capsys):
+    api.counter.error = RuntimeError("the password is 1234")
+    details = refused(api, "GET", "/v1/posts/liked/count", 500)
+    assert "1234" not in str(details)
     assert "the password is 1234" in capsys.readouterr().out
 
 
 def test_a_short_secret_prevents_the_start():
-    world = memory()
-    likes = Likes(counter=world.counter, like_store=world.like_store)
+    api = fake_api()
+    likes = Likes(counter=api.counter, like_store=api.like_store)
     for secret in ("", "x" * 31):
         with pytest.raises(ConfigurationError, match="LIKEWISE_SECRET"):
-            app_of(likes, world.readiness, settings(secret=secret))
+            app_of(likes, api.readiness, settings(secret=secret))

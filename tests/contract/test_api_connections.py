@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GET = b"GET /v1/posts/a/count HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 COMMAND = [
-    *(sys.executable, "-m", "gunicorn", "tests.support.app_factory:memory_app()"),
+    *(sys.executable, "-m", "gunicorn", "tests.support.app_factory:fake_app()"),
     *("--bind", "127.0.0.1:0", "--worker-class", "service.server.worker.Worker", "--keep-alive", "5"),
     *("--no-control-socket", "--log-level", "info", "--limit-request-line", "0"),
 ]
@@ -125,10 +125,10 @@ def test_an_encoded_slash_is_part_of_the_id_under_gunicorn(port):
 
 
 def test_a_batch_of_the_longest_ids_fits(port):
-    asked = "&".join(f"post={number:0200}" for number in range(100))
-    answer = exchange(port, request("GET", f"/v1/counts?{asked}", "Connection: close"))
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.count(b'"count":0,') == 100
+    query = "&".join(f"post={number:0200}" for number in range(100))
+    response = exchange(port, request("GET", f"/v1/counts?{query}", "Connection: close"))
+    assert response.startswith(b"HTTP/1.1 200")
+    assert response.count(b'"count":0,') == 100
 
 
 LIKE = "/v1/posts/lane/like"

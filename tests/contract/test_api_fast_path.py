@@ -7,7 +7,7 @@ from flask import Flask
 
 from service.api.fast_path import FastPath
 from service.errors import CounterUnavailableError
-from tests.support.app_factory import SITE, memory, problem
+from tests.support.app_factory import SITE, fake_api, problem
 
 LIKE = "/v1/posts/a/b.c:d~e_f-1/like"
 
@@ -40,7 +40,7 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ],
 )
 def test_requests_as_buttons_send_them_take_the_fast_path(dispatched, way, method, path, sent):
-    assert memory().app.test_client().open(path, method=method, **sent).status_code in {200, 201}
+    assert fake_api().app.test_client().open(path, method=method, **sent).status_code in {200, 201}
     assert dispatched == ([] if way == "fast" else [f"{method} {path.partition('?')[0]}"])
 
 
@@ -63,7 +63,7 @@ def test_requests_as_buttons_send_them_take_the_fast_path(dispatched, way, metho
     ],
 )
 def test_other_requests_go_through_flask(dispatched, method, path, sent):
-    memory().app.test_client().open(path, method=method, **sent)
+    fake_api().app.test_client().open(path, method=method, **sent)
     assert len(dispatched) == 1
 
 
@@ -89,21 +89,21 @@ def test_both_paths_send_the_same_bytes(monkeypatch, headers, sites):
 def responses_of(sites, headers, without_fast_path=None):
     if without_fast_path:
         without_fast_path.setattr(FastPath, "__call__", lambda fast_path, environ, start: fast_path.app(environ, start))
-    client = memory(sites=sites).app.test_client()
-    said = []
+    client = fake_api(sites=sites).app.test_client()
+    found = []
     for method, path, sent in REQUESTS:
-        answer = client.open(path, method=method, headers={"Idempotency-Key": "0123456789abcdef"} | headers, **sent)
-        etag = answer.headers.get("ETag")
-        again = client.open(path, method=method, headers={"If-None-Match": etag} | headers) if etag else answer
-        said += [
+        response = client.open(path, method=method, headers={"Idempotency-Key": "0123456789abcdef"} | headers, **sent)
+        etag = response.headers.get("ETag")
+        again = client.open(path, method=method, headers={"If-None-Match": etag} | headers) if etag else response
+        found += [
             (
                 one.status,
                 one.data,
                 sorted((name, without_times(value)) for name, value in one.headers if name != "Date"),
             )
-            for one in (answer, again)
+            for one in (response, again)
         ]
-    return said
+    return found
 
 
 def without_times(value):
@@ -112,12 +112,12 @@ def without_times(value):
 
 
 def test_an_error_is_answered_once_and_counts_one_hit(dispatched):
-    world = memory(actor_limit="2/minute")
-    client = world.app.test_client()
+    api = fake_api(actor_limit="2/minute")
+    client = api.app.test_client()
     client.put("/v1/posts/x/like")
-    world.counter.error = CounterUnavailableError()
+    api.counter.error = CounterUnavailableError()
     for _ in range(2):
         assert problem(client.put(LIKE))["part"] == "redis"
     assert client.put(LIKE).status_code == 429
-    world.counter.error = None
+    api.counter.error = None
     assert client.delete(LIKE).status_code == 200

@@ -153,7 +153,7 @@ def test_an_invalid_token_is_replaced(blog: Server, post: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "body", "status", "said"),
+    ("query", "body", "status", "message"),
     [
         ("", None, 400, "slug is not"),
         ("?slug=..", None, 400, "slug is not"),
@@ -165,10 +165,10 @@ def test_an_invalid_token_is_replaced(blog: Server, post: str) -> None:
         ("", b"null", 400, "slug is not"),
     ],
 )
-def test_bad_input_is_refused(blog: Server, query: str, body: bytes | None, status: int, said: str) -> None:
+def test_bad_input_is_refused(blog: Server, query: str, body: bytes | None, status: int, message: str) -> None:
     reader = Reader(blog, "203.0.113.5")
     answered, problem = reader.ask(query, body)
-    assert (answered, problem["error"].startswith(said)) == (status, True)
+    assert (answered, problem["error"].startswith(message)) == (status, True)
 
 
 def test_a_foreign_form_cannot_like(blog: Server, post: str) -> None:

@@ -71,8 +71,8 @@ def test_counts_are_approximate_if_only_postgres_knows_the_actor(
     assert (counted_twice.count, counted_twice.approximate) == (302, True)
     kept = tracked.unlike(post, actors[2])
     assert (kept.liked, kept.count, kept.approximate) == (False, 302, True)
-    asked = tracked.likes.state(post, actors[3])
-    assert (asked.count, asked.approximate) == (302, True)
+    state = tracked.likes.state(post, actors[3])
+    assert (state.count, state.approximate) == (302, True)
     for server in servers.postgres:
         server.start()
     wait_for(lambda: stores.like_store.check() == [])

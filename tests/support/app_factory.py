@@ -24,7 +24,7 @@ LIKE_KEY, _LIKER = new_key("liker", ["like"])
 ADMIN_KEY, _ADMIN = new_key("admin", ["admin"])
 API_KEYS = [_SEEDER, _LIKER, _ADMIN]
 GENEROUS = "1000000/minute"
-WORLD = {
+BASE_SETTINGS = {
     "secret": SECRET,
     "api_keys": API_KEYS,
     "sites": [SITE],
@@ -36,11 +36,11 @@ WORLD = {
 
 def settings(**changes: Any) -> Settings:
     """Return settings for a test. No rate limit is reached unless `changes` sets one."""
-    return Settings(**(WORLD | changes))
+    return Settings(**(BASE_SETTINGS | changes))
 
 
 @dataclass
-class Memory:
+class FakeApi:
     """The API on fake stores, which can be made to fail."""
 
     app: Flask
@@ -59,15 +59,15 @@ class Memory:
         return likers, dict(self.like_store.seeds)
 
 
-def memory(**changes: Any) -> Memory:
+def fake_api(**changes: Any) -> FakeApi:
     """Make an app on fake stores."""
     like_store = FakeLikeStore()
     counter = FakeLikeCounter(like_store)
     readiness = Readiness(counter, like_store, unready_after_s=5)
     app = app_of(Likes(counter=counter, like_store=like_store, cache_ms=0), readiness, settings(**changes))
-    world = Memory(app, counter, like_store, readiness)
-    world.check_stores()
-    return world
+    fake = FakeApi(app, counter, like_store, readiness)
+    fake.check_stores()
+    return fake
 
 
 def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
@@ -81,15 +81,15 @@ def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
     return app
 
 
-def problem(answer: TestResponse) -> dict[str, Any]:
+def problem(response: TestResponse) -> dict[str, Any]:
     """Return the problem of a response, which must be one."""
-    assert answer.content_type == "application/problem+json", (answer.status, answer.text)
-    body = json.loads(answer.data)
-    assert body["status"] == answer.status_code
+    assert response.content_type == "application/problem+json", (response.status, response.text)
+    body = json.loads(response.data)
+    assert body["status"] == response.status_code
     assert body.keys() >= {"type", "title", "detail"}
     return body
 
 
-def memory_app() -> Flask:
+def fake_app() -> Flask:
     """Make an app for a server to run."""
-    return memory().app
+    return fake_api().app

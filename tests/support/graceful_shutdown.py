@@ -13,7 +13,7 @@ from flask import Flask
 
 from service.core.likes import LikeRequest, LikeState
 from service.settings import Ack
-from tests.support.app_factory import memory
+from tests.support.app_factory import fake_api
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +23,8 @@ FAST_PATH, FLASK = ("GET", "/v1/posts/a/count"), ("GET", "/livez")
 
 def gated_app() -> Flask:
     """Make an app on fake stores. A like of the post `slow` waits until the gate's file exists."""
-    world = memory()
-    submit = world.counter.submit
+    api = fake_api()
+    submit = api.counter.submit
 
     def wait(request: LikeRequest, ack: Ack) -> LikeState:
         if request.post == "slow":
@@ -32,8 +32,8 @@ def gated_app() -> Flask:
             wait_for(Path(os.environ[GATE]).exists)
         return submit(request, ack)
 
-    world.counter.submit = wait
-    return world.app
+    api.counter.submit = wait
+    return api.app
 
 
 @contextmanager

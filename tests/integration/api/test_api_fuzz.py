@@ -6,9 +6,9 @@ It is derandomized, so that a change fails only for what it changed. Remove that
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from tests.support.app_factory import memory
+from tests.support.app_factory import fake_api
 
-API = memory().app
+API = fake_api().app
 schema = schemathesis.openapi.from_wsgi("/openapi.json", API)
 
 

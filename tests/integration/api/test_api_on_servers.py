@@ -10,7 +10,7 @@ from service.bootstrap.stores import open_stores
 from service.core.likes import Likes
 from service.core.readiness import Readiness
 from service.settings import Settings
-from tests.support.app_factory import WORLD, app_of
+from tests.support.app_factory import BASE_SETTINGS, app_of
 from tests.support.suites.api_suite import *  # noqa: F403
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def app(servers: "Servers") -> Iterator[Flask]:
     """Return the app on the servers. Counts are not cached, so that a test reads what it has just written."""
-    settings = Settings(**(servers.settings.model_dump() | WORLD))
+    settings = Settings(**(servers.settings.model_dump() | BASE_SETTINGS))
     with open_stores(settings) as stores:
         readiness = Readiness(stores.counter, stores.like_store, unready_after_s=settings.redis_unready_after_s)
         readiness.check_redis()

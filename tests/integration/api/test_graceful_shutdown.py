@@ -90,12 +90,12 @@ class Caller(threading.Thread):
         while not self._ended.is_set():
             path = (FAST_PATH, FLASK)[self.answered % 2]
             try:
-                status, said = send_request(line, *path)
+                status, connection = send_request(line, *path)
             except (OSError, http.client.HTTPException) as error:
                 self.lost.append(repr(error))
-                status, said = 0, "close"
+                status, connection = 0, "close"
             self.answered += status == 200
-            if said == "close":
+            if connection == "close":
                 line.close()
                 line = connect(self._port)
         line.close()

@@ -55,6 +55,6 @@ def expected(alert: str, label: str, value: str) -> dict[str, Any]:
     filled = {f"{{{{ $labels.{label} }}}}": NAME, "{{ $value }}": value}
     annotations = dict(RULES[alert]["annotations"])
     for placeholder, text in filled.items():
-        annotations = {name: said.replace(placeholder, text) for name, said in annotations.items()}
+        annotations = {name: template.replace(placeholder, text) for name, template in annotations.items()}
     labels = {**RULES[alert]["labels"], "namespace": NAMESPACE, label: NAME}
     return {"exp_labels": labels, "exp_annotations": annotations}

@@ -67,7 +67,7 @@ def test_an_emptied_database_is_not_taken_for_a_new_one(empty: Servers) -> None:
     with pytest.raises(ConfigurationError, match=r"/fresh is empty, but according to \S+/fresh this"):
         migrate(empty.settings)
     with open_stores(empty.settings) as stores:
-        assert [said.partition(" is ")[2] for said in stores.like_store.check()] == [
+        assert [sentence.partition(" is ")[2] for sentence in stores.like_store.check()] == [
             "not prepared: run `likewise migrate`"
         ]
     lines = migrate(empty.settings, accept_empty=True)

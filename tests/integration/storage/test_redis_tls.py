@@ -99,29 +99,29 @@ def test_a_like_counts_and_lasts(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         ({"redis_password": SecretStr("another")}, "invalid username-password pair"),
         ({"redis_username": ""}, "WRONGPASS|invalid username-password pair"),
         ({"redis_ca_file": ""}, "certificate verify failed"),
     ],
 )
-def test_an_error_names_the_node_and_the_reason(settings: Settings, change: dict[str, object], said: str) -> None:
+def test_an_error_names_the_node_and_the_reason(settings: Settings, change: dict[str, object], reason: str) -> None:
     with open_stores(settings.model_copy(update=change)) as stores:
         assert stores.counter.check()[0].startswith(f"Redis {HOST}:")
-        with pytest.raises(CounterUnavailableError, match=said):
+        with pytest.raises(CounterUnavailableError, match=reason):
             create_likes(stores).like("a-post", "user:ann")
 
 
 def test_the_autoscaler_reads_load_reports_over_tls(settings: Settings) -> None:
     given = settings.model_dump(include={"redis_urls", "redis_username", "redis_password", "redis_ca_file"})
-    reader, signals = (
+    reader, reporter = (
         ReportReader(RedisSettings(**given)),
         create_load_reporter(settings, "api", lambda: {"arrivals": 5}),
     )
-    signals.start()
+    reporter.start()
     wait_for(lambda: [report.load for report in reader.read()] == [{"arrivals": 5}])
-    signals.close()
+    reporter.close()
     reader.close()
     wrong = ReportReader(RedisSettings(**given | {"redis_password": SecretStr("another")}))
     with pytest.raises(SignalsUnavailableError, match=r"load reports cannot be read: .*username-password"):

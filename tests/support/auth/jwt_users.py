@@ -26,10 +26,10 @@ def refused(given_token: str, users: JwtUsers = USERS) -> str:
     """Return the message with which a token is refused. It must not repeat a part of the token."""
     with pytest.raises(InvalidCredentialError) as raised:
         users.authenticate(given_token)
-    said = str(raised.value)
-    assert len(said) < 150
-    assert not [part for part in given_token.split(".") if len(part) > 20 and part in said]
-    return said
+    message = str(raised.value)
+    assert len(message) < 150
+    assert not [part for part in given_token.split(".") if len(part) > 20 and part in message]
+    return message
 
 
 def now() -> int:

@@ -26,5 +26,5 @@ def append(path: Path, text: Iterable[str]) -> None:
 
 
 def _reason(report: Report) -> str:
-    said = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return str(said).removeprefix("Skipped: ")
+    reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return str(reason).removeprefix("Skipped: ")

@@ -81,11 +81,11 @@ def test_a_first_like_issues_a_token_that_works_as_a_header(client, stranger, po
 
 def test_over_https_the_cookie_is_secure(client, stranger, post):
     proxied = {"X-Forwarded-Proto": "https"}
-    for answer in (
+    for response in (
         client.put(f"https://x/v1/posts/{post}/like"),
         stranger().put(f"/v1/posts/{post}/like", headers=proxied),
     ):
-        cookie = answer.headers["Set-Cookie"]
+        cookie = response.headers["Set-Cookie"]
         assert cookie.startswith("__Host-likewise_visitor=")
         assert {"Secure", "Path=/"} <= set(cookie.split("; "))
         assert "Domain" not in cookie
@@ -93,37 +93,37 @@ def test_over_https_the_cookie_is_secure(client, stranger, post):
 
 @pytest.mark.parametrize("method", ["get", "delete"])
 def test_reading_and_unliking_create_no_visitor(client, post, method):
-    answer = getattr(client, method)(f"/v1/posts/{post}/like")
-    assert answer.json["liked"] is False
-    assert "Likewise-Visitor" not in answer.headers
-    assert "Set-Cookie" not in answer.headers
+    response = getattr(client, method)(f"/v1/posts/{post}/like")
+    assert response.json["liked"] is False
+    assert "Likewise-Visitor" not in response.headers
+    assert "Set-Cookie" not in response.headers
 
 
 def test_counts_are_cacheable_and_answer_304(client, post):
     client.put(f"/v1/posts/{post}/like")
-    answer = client.get(f"/v1/posts/{post}/count")
-    assert {name: type(value) for name, value in answer.json.items()} == COUNT_TYPES
-    assert answer.headers["Cache-Control"] == "public, max-age=1"
-    assert answer.headers["Vary"] == "Accept-Language, Origin"
-    assert "Set-Cookie" not in answer.headers
-    kept = client.get(f"/v1/posts/{post}/count", headers={"If-None-Match": answer.headers["ETag"]})
+    response = client.get(f"/v1/posts/{post}/count")
+    assert {name: type(value) for name, value in response.json.items()} == COUNT_TYPES
+    assert response.headers["Cache-Control"] == "public, max-age=1"
+    assert response.headers["Vary"] == "Accept-Language, Origin"
+    assert "Set-Cookie" not in response.headers
+    kept = client.get(f"/v1/posts/{post}/count", headers={"If-None-Match": response.headers["ETag"]})
     assert (kept.status_code, kept.data) == (304, b"")
-    assert kept.headers["ETag"] == answer.headers["ETag"]
+    assert kept.headers["ETag"] == response.headers["ETag"]
 
 
 def test_a_changed_count_has_a_new_etag(client, stranger, post):
     before = stranger().get(f"/v1/posts/{post}/count").headers["ETag"]
     client.put(f"/v1/posts/{post}/like")
-    answers = stranger().get(f"/v1/counts?post={post}"), stranger().get(f"/v1/posts/{post}/count")
-    assert before not in {answer.headers["ETag"] for answer in answers}
+    responses = stranger().get(f"/v1/counts?post={post}"), stranger().get(f"/v1/posts/{post}/count")
+    assert before not in {response.headers["ETag"] for response in responses}
 
 
 def test_a_batch_of_counts_keeps_its_order(client, post):
     client.put(f"/v1/posts/{post}/like")
-    asked = [f"{post}/{number}" for number in range(99)] + [post]
-    answer = client.get("/v1/counts", query_string={"post": asked})
-    assert [row["post"] for row in answer.json["counts"]] == asked
-    assert [row["count"] for row in answer.json["counts"]] == [0] * 99 + [1]
+    posts = [f"{post}/{number}" for number in range(99)] + [post]
+    response = client.get("/v1/counts", query_string={"post": posts})
+    assert [row["post"] for row in response.json["counts"]] == posts
+    assert [row["count"] for row in response.json["counts"]] == [0] * 99 + [1]
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_a_batch_of_counts_keeps_its_order(client, post):
 )
 def test_the_display_is_in_the_readers_language(client, post, query, headers, shown, varies):
     client.get(f"/api/likes?slug={post}&likes=2199", headers=KEY)
-    answer = client.get(f"/v1/posts/{post}/count{query}", headers=headers)
-    assert (answer.json["count"], answer.json["display"]) == (2199, shown)
-    assert ("Accept-Language" in answer.headers["Vary"]) is varies
+    response = client.get(f"/v1/posts/{post}/count{query}", headers=headers)
+    assert (response.json["count"], response.json["display"]) == (2199, shown)
+    assert ("Accept-Language" in response.headers["Vary"]) is varies
 
 
 def test_an_id_with_slashes_may_be_encoded_or_not(client, post):
@@ -166,9 +166,9 @@ def test_every_allowed_character_passes_unchanged(client, post):
 
 
 def test_the_legacy_toggle_likes_and_unlikes(client, post):
-    answers = [client.post(f"/api/like/{post}") for _ in range(3)]
-    assert [a.status_code for a in answers] == [200] * 3
-    assert [(a.json["liked"], a.json["count"], a.json["likes"]) for a in answers] == [
+    responses = [client.post(f"/api/like/{post}") for _ in range(3)]
+    assert [a.status_code for a in responses] == [200] * 3
+    assert [(a.json["liked"], a.json["count"], a.json["likes"]) for a in responses] == [
         (True, 1, 1),
         (False, 0, 0),
         (True, 1, 1),
@@ -180,10 +180,10 @@ def test_the_legacy_slugs_like_and_unlike(client, post):
     def send(action: str):
         return client.post("/api/likes", json={"slug": post, "action": action})
 
-    answers = [send("unlike"), send("like"), send("like"), send("unlike")]
-    assert [a.status_code for a in answers] == [200] * 4
-    assert [a.json["likes"] for a in answers] == [0, 1, 1, 0]
-    assert "Set-Cookie" not in answers[0].headers
+    responses = [send("unlike"), send("like"), send("like"), send("unlike")]
+    assert [a.status_code for a in responses] == [200] * 4
+    assert [a.json["likes"] for a in responses] == [0, 1, 1, 0]
+    assert "Set-Cookie" not in responses[0].headers
     assert client.get(f"/api/likes?slug={post}").json["likes"] == 0
 
 
@@ -196,8 +196,8 @@ def test_a_seed_key_sets_a_first_count_once(client, post):
 
 def test_a_first_count_accepts_any_spelling_of_a_whole_number(client: FlaskClient) -> None:
     for post, likes in (("whole-a", 7), ("whole-b", 7.0), ("whole-c", 7e0)):
-        answer = client.post("/api/likes", json={"slug": post, "action": "unlike", "likes": likes}, headers=KEY)
-        assert (answer.status_code, answer.json["likes"]) == (200, 7)
+        response = client.post("/api/likes", json={"slug": post, "action": "unlike", "likes": likes}, headers=KEY)
+        assert (response.status_code, response.json["likes"]) == (200, 7)
     refused = client.post("/api/likes", json={"slug": "whole-d", "action": "unlike", "likes": 7.5}, headers=KEY)
     assert (refused.status_code, refused.json["field"]) == (400, "likes")
 
@@ -241,13 +241,13 @@ def test_head_answers_like_get_without_a_body(client, post, path):
 )
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "BREW", "OPTIONS"])
 def test_a_wrong_method_is_refused_with_the_allowed_ones(client, post, path, allowed, method):
-    answer = client.open(path.format(post), method=method)
-    assert set(answer.headers["Allow"].split(", ")) == allowed
+    response = client.open(path.format(post), method=method)
+    assert set(response.headers["Allow"].split(", ")) == allowed
     if method == "OPTIONS":
-        assert answer.status_code == 200
+        assert response.status_code == 200
     else:
-        assert answer.status_code == 405
-        assert method in problem(answer)["detail"]
+        assert response.status_code == 405
+        assert method in problem(response)["detail"]
     assert client.get(f"/v1/posts/{post}/count").json["count"] == 0
 
 

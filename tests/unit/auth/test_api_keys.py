@@ -123,9 +123,9 @@ def test_other_credentials_are_not_keys(text):
 def test_the_error_names_a_wrong_entry_without_its_content(entries, what):
     with pytest.raises(ConfigurationError, match="LIKEWISE_API_KEYS: ") as raised:
         ApiKeys(entries)
-    said = str(raised.value)
-    assert what in said
-    assert not [secret for secret in (HASH, HASH[:-1], KEY, "dM6g58ih61") if secret in said]
+    message = str(raised.value)
+    assert what in message
+    assert not [secret for secret in (HASH, HASH[:-1], KEY, "dM6g58ih61") if secret in message]
 
 
 @pytest.mark.parametrize(

@@ -95,13 +95,13 @@ def test_early_reads_are_limited(monkeypatch):
     with publishing(jwk(RSA, "a")) as server, reading(server.url) as keys:
         wait_for(lambda: found(keys, None) and keys._has_tried)
         with monkeypatch.context() as patched:
-            asked = []
-            patched.setattr(keys._task, "wake", lambda: asked.append(now[0]))
+            wakes = []
+            patched.setattr(keys._task, "wake", lambda: wakes.append(now[0]))
             for seconds in (0, 5, 4.9, 0.2, 9.9, 0.2):
                 now[0] += seconds
                 assert not found(keys, "b")
                 assert not found(keys, "c")
-        assert asked == [1_000.0, pytest.approx(1_010.1), pytest.approx(1_020.2)]
+        assert wakes == [1_000.0, pytest.approx(1_010.1), pytest.approx(1_020.2)]
 
 
 HUGE = b'{"keys": [], "x": "' + b"x" * MAX_BYTES + b'"}'

@@ -161,8 +161,8 @@ def test_threads_share_the_verifier():
     users = users_of()
     tokens = [(token(ED, "EdDSA", sub=f"u{at}"), f"user:u{at}") for at in range(50)]
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(lambda one: (users.authenticate(one[0]), one[1]), tokens * 20))
-    assert all(actor == expected for actor, expected in said)
+        results = list(pool.map(lambda one: (users.authenticate(one[0]), one[1]), tokens * 20))
+    assert all(actor == expected for actor, expected in results)
 
 
 _GEVENT = """

@@ -59,14 +59,12 @@ def test_a_signature_is_valid_for_its_own_algorithm_only():
     algorithms = ["RS256", "PS256", "RS512", "ES256", "ES384", "EdDSA"]
     users = users_of(jwt_algorithms=algorithms)
     signers = {"RS256": rsa_by(RSA), "ES256": lambda signed: ES256.sign(signed, EC), "EdDSA": ED.sign}
-    for said, (own, sign) in itertools.product(algorithms, signers.items()):
-        made = raw({"alg": said}, claims(), sign)
-        if said == own:
+    for alg, (own, sign) in itertools.product(algorithms, signers.items()):
+        made = raw({"alg": alg}, claims(), sign)
+        if alg == own:
             assert users.authenticate(made) == "user:anna"
         else:
-            assert refused(made, users).startswith(
-                "The token's signature is not" if said != "ES384" else "The token is"
-            )
+            assert refused(made, users).startswith("The token's signature is not" if alg != "ES384" else "The token is")
 
 
 def test_a_key_signs_only_by_its_own_algorithms():

@@ -57,9 +57,11 @@ WRONG = [
 def test_the_error_names_contradictory_settings(changes, what):
     with pytest.raises(ConfigurationError) as raised:
         users_of(**{"jwt_keys": ALL_KEYS, **changes})
-    said = str(raised.value)
-    assert what in said
-    assert not [secret for secret in (SECRET, SECRET[:31], SAMPLE, private_pem(RSA)[50:90], "kP3vX9") if secret in said]
+    message = str(raised.value)
+    assert what in message
+    assert not [
+        secret for secret in (SECRET, SECRET[:31], SAMPLE, private_pem(RSA)[50:90], "kP3vX9") if secret in message
+    ]
 
 
 def test_a_key_may_be_on_one_line():

@@ -12,7 +12,7 @@ import structlog
 from service.api.http.request_log import PER_SECOND, SlowRequestLog
 from service.errors import CounterUnavailableError
 from service.observability.logging import configure_logs, request_id
-from tests.support.app_factory import LIKE_KEY, memory
+from tests.support.app_factory import LIKE_KEY, fake_api
 
 CLIENT = "203.0.113.77"
 GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -35,9 +35,9 @@ def logged():
 
 def failing(**settings):
     """Return a client of an app whose counter is unavailable."""
-    world = memory(**settings)
-    world.counter.error = CounterUnavailableError("Redis redis-3:6379: Connection refused")
-    return world.app.test_client()
+    api = fake_api(**settings)
+    api.counter.error = CounterUnavailableError("Redis redis-3:6379: Connection refused")
+    return api.app.test_client()
 
 
 # PUT takes the fast path, GET does not.
@@ -62,7 +62,7 @@ def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(logged, me
 def visitor() -> str:
     """Return a visitor's token from the response to a like."""
     # On a busy machine the first like may be slow, and would have a line of its own.
-    client = memory(slow_request_ms=60_000).app.test_client()
+    client = fake_api(slow_request_ms=60_000).app.test_client()
     return client.put(PATH).headers["Likewise-Visitor"]
 
 
@@ -108,7 +108,7 @@ def test_no_token_and_no_address_is_logged(logged):
 
 
 def test_normal_requests_are_not_logged(logged):
-    client = memory(slow_request_ms=60_000).app.test_client()
+    client = fake_api(slow_request_ms=60_000).app.test_client()
     assert client.put(PATH).status_code == 201
     assert client.get("/nowhere").status_code == 404
     assert logged() == []
@@ -116,8 +116,8 @@ def test_normal_requests_are_not_logged(logged):
 
 @pytest.mark.parametrize("body", [b"", b"{}"], ids=["hot", "flask"])
 def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
-    world = memory(slow_request_ms=1)
-    submit = world.counter.submit
+    api = fake_api(slow_request_ms=1)
+    submit = api.counter.submit
 
     def hesitate(*args):
         end = time.perf_counter() + 0.002
@@ -125,8 +125,8 @@ def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
             pass
         return submit(*args)
 
-    monkeypatch.setattr(world.counter, "submit", hesitate)
-    client = world.app.test_client()
+    monkeypatch.setattr(api.counter, "submit", hesitate)
+    client = api.app.test_client()
     assert client.put(PATH, data=body).status_code == 201
     [line] = logged()
     assert (line["event"], line["status"]) == ("request slow", 201)

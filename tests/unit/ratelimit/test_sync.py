@@ -120,14 +120,14 @@ def test_the_previous_window_is_read_at_the_first_hit_of_the_next(pods, clock):
 
 
 def test_the_previous_window_is_exchanged_until_it_is_acknowledged(pods, clock, store):
-    asked = []
+    exchanged = []
     for second in (0.0, 0.4, 0.9, 1.1, 1.6, 30.0):
         clock.now = NOON + second
         pods[0].hits(2)
         before = len(store.exchanges)
         pods[0].sync()
-        asked += store.exchanges[before:]
-    assert asked == [2, 2, 2, 2, 1, 1]
+        exchanged += store.exchanges[before:]
+    assert exchanged == [2, 2, 2, 2, 1, 1]
 
 
 def test_while_the_store_is_unavailable_each_pod_continues_and_logs_it_once(pods, store):
@@ -140,8 +140,8 @@ def test_while_the_store_is_unavailable_each_pod_continues_and_logs_it_once(pods
         sync_all(pods[:2])
         # Published late, without another hit.
         assert store.counts
-    said = [(log["log_level"], log.get("reason")) for log in logs]
-    assert said == [("warning", "the store is unavailable")] * 2 + [("info", None)] * 2
+    lines = [(log["log_level"], log.get("reason")) for log in logs]
+    assert lines == [("warning", "the store is unavailable")] * 2 + [("info", None)] * 2
 
 
 def test_failed_counters_are_retried_and_do_not_delay_the_others(pods, store):
