@@ -76,7 +76,7 @@ def test_disk_errors_are_explained() -> None:
     assert "/x cannot be used: Permission denied. Choose another" in str(denied)
 
 
-def test_a_full_disk_is_recognised_in_a_log(tmp_path: Path) -> None:
+def test_a_full_disk_is_recognized_in_a_log(tmp_path: Path) -> None:
     log = tmp_path / "postgres.log"
     log.write_text("PANIC: could not write: No space left on device\n")
     assert describe_log(log) == f"The disk is full, according to {log}."
