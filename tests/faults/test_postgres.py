@@ -1,4 +1,4 @@
-"""Postgres is away. Posts in Redis still take likes, other posts answer 503, and all likes are stored later."""
+"""Postgres is unavailable. Posts in Redis still take likes, other posts answer 503, and all likes are stored later."""
 
 import time
 from collections.abc import Iterator

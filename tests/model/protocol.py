@@ -112,7 +112,7 @@ def call(
     loaded: Loaded | None = None,
     degraded: bool = False,
 ) -> tuple[Redis, Reply]:
-    """Like, unlike or read. `loaded` is the state loaded after a miss; `degraded`: Postgres is away."""
+    """Like, unlike or read. `loaded` is the state loaded after a miss; `degraded`: Postgres is unavailable."""
     if not is_current(redis, server.run):
         return offer_epoch(redis, server)
     ticket = (redis.header.epoch, redis.header.acks)

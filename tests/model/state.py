@@ -61,7 +61,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change in the stream `q`. `degraded`: its weight was guessed while Postgres was away."""
+    """One change in the stream `q`. `degraded`: its weight was guessed while Postgres was unavailable."""
 
     version: int
     actor: str

@@ -43,7 +43,7 @@ class RedisStreamQueue:
             try:
                 replies = self._shard_client.call(node, [commands[shard] for shard in shards])
             except CounterUnavailableError as error:
-                log.warning("redis node away", reason=str(error), shards=len(shards))
+                log.warning("redis node does not answer", reason=str(error), shards=len(shards))
                 must_refresh = True
                 continue
             for shard, reply in zip(shards, replies, strict=True):
