@@ -37,7 +37,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600}
 )
 @with_installation
 def run(dry_run: bool, rounds: int | None, **installation: str | None) -> None:
-    """Scale until SIGTERM. Of several replicas that run, one leads."""
+    """Scale until SIGTERM. Only one of several running replicas is the leader and scales."""
     from autoscaler.controller.bootstrap import Config, build_controller
     from service.redis_settings import RedisSettings
 
@@ -81,8 +81,8 @@ def explain(as_json: bool, count: int, **installation: str | None) -> None:
 def status(as_json: bool, **installation: str | None) -> None:
     """Print the leader and the number of pods.
 
-    The output also has what people have asked for, and the last decision on each Deployment. The exit code is 1 if no
-    replica leads.
+    The output also has the pauses and prewarm requests of operators, and the last decision on each Deployment. The exit
+    code is 1 if no replica leads.
     """
     settings = run_settings(**installation)
     with connected_api(settings) as api, connected_lease(settings) as lease:
@@ -90,7 +90,7 @@ def status(as_json: bool, **installation: str | None) -> None:
         found = {"leader": leader or None, **_state_of(api, settings), **last_decisions(api, settings)}
     click.echo(json.dumps(found) if as_json else Explainer(settings.flushers).explain_status(found))
     if not leader:
-        raise click.ClickException("nobody leads: is an autoscaler running?")
+        raise click.ClickException("no replica leads: is an autoscaler running?")
 
 
 def _state_of(api: "KubernetesApi", settings: RunSettings) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def last_decisions(store: ConfigMapStore, settings: RunSettings) -> dict[str, An
 @click.option("--for", "duration", required=True, metavar="TIME", help="Duration of the request, as in 20m or 2h.")
 @with_installation
 def prewarm(replicas: int, duration: str, **installation: str | None) -> None:
-    """Ask for at least REPLICAS pods for a while.
+    """Request at least REPLICAS pods for a limited time.
 
     Use it before an announced post appears. It writes an annotation to the API's Deployment.
     """

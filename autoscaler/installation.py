@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autoscaler.kubernetes.client import KubernetesApi
     from autoscaler.kubernetes.lease import KubernetesLease
 
-# People accept a longer wait than the loop does.
+# A command may wait for longer than the control loop.
 _REQUEST_S = 10.0
 
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, MutableMapping
 def accept_old_names(renamed: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> list[str]:
     """Move the value of each old variable to the new one, and return a warning for each old name in use.
 
-    `renamed` maps old variables to new ones. A new name that is set wins over the old one.
+    `renamed` maps old variables to new ones. If both are set, the new one takes precedence.
     """
     warnings = []
     for old, new in renamed.items():
         if old not in environment:
             continue
-        # The old name goes, so that another call and child processes don't report it again.
+        # The old variable is removed, so that another call and child processes don't report it again.
         value = environment.pop(old)
         if new in environment:
             warnings.append(f"{old} is ignored, because {new} is set. Remove {old}: it was renamed to {new}.")

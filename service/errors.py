@@ -5,7 +5,7 @@ A docstring is the default message. `service.api.http.problems` turns errors int
 
 
 class LikewiseError(Exception):
-    """Likewise could not do what was asked."""
+    """Likewise could not complete the request."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
@@ -36,7 +36,7 @@ class ForeignSiteError(ForbiddenError):
 
 
 class UnavailableError(LikewiseError):
-    """A required part does not answer; nothing was promised, and trying again is safe."""
+    """A required part does not answer; nothing was confirmed, and it is safe to try again."""
 
     part = "service"
 

@@ -78,7 +78,7 @@ class Settings(RedisSettings):
         description="Where a like is stored before it is answered: `memory`, `replicated` or `postgres`. See ADR 4.",
     )
     redis_deadline_ms: int = Field(
-        default=2_000, gt=0, description="Maximum time to count a like in Redis. After it the answer is 503."
+        default=2_000, gt=0, description="Maximum time to count a like in Redis. After that, the answer is 503."
     )
     redis_unready_after_s: float = Field(
         default=5, gt=0, description="Time without an answer from any Redis primary after which a pod is not ready."
@@ -92,7 +92,7 @@ class Settings(RedisSettings):
     durable_deadline_ms: int = Field(
         default=5_000,
         gt=0,
-        description="Maximum time to store a like in Postgres with ack=postgres. After it the answer is 503.",
+        description="Maximum time to store a like in Postgres with ack=postgres. After that, the answer is 503.",
     )
     queue_bytes: int = Field(
         default=256 * 2**20,
@@ -104,7 +104,9 @@ class Settings(RedisSettings):
         default=86_400, gt=0, description="Time after its last like at which a post is removed from Redis."
     )
     count_cache_ms: int = Field(
-        default=250, ge=0, description="Time for which a pod caches counts. Counts are up to 1 s old; this is a part."
+        default=250,
+        ge=0,
+        description="Time for which a pod caches counts, a part of the 1 s for which counts may be old.",
     )
     flush_interval_ms: int = Field(
         default=100, gt=0, description="Interval between flushes of the shards with many pending likes."

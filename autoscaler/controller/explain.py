@@ -33,7 +33,7 @@ class Explainer:
             f"leader: {status['leader'] or 'nobody'}",
             f"Deployment {status['deployment']}: {status['replicas']} desired, {status['ready']} ready{bounds}",
         ]
-        lines += ["paused by people"] if status["paused"] else []
+        lines += ["paused by an operator"] if status["paused"] else []
         lines += [f"prewarmed: at least {status['prewarm']}"] if status["prewarm"] else []
         lines += [status["unreadable"]] if status["unreadable"] else []
         lines += [self.explain_state(Entry(**entry)) for entry in status["last"]]

@@ -13,9 +13,9 @@ from autoscaler.policy.decision import Decision
 KEY = "decisions.json"
 # Some 20 KB of a ConfigMap's 1 MB: enough for the rise and the fall of a viral post.
 _MAX_CHANGES = 30
-# The pause between two writes while much changes. People read the journal, and need no more.
+# Minimum pause between two writes. People read the journal, so more frequent writes are of no use.
 _MIN_INTERVAL_S = 2.0
-# The pause between two writes while nothing changes: the maximum age of the last decision.
+# Pause between two writes while nothing changes: the maximum age of the last decision.
 _MAX_INTERVAL_S = 15.0
 # Fields of the release before this one.
 _OLD_FIELDS = {"done": "action", "held_back": "suppressed_by"}
@@ -92,7 +92,7 @@ class Journal:
         self._last[entry.deployment] = entry
 
     def restore(self) -> None:
-        """Continue with the changes that the leader before stored, if they can be read. Raises ClusterError's kinds."""
+        """Continue with the changes of the previous leader, if they can be read. Raises ClusterError's kinds."""
         if not self._name:
             return
         try:

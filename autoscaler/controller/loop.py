@@ -63,11 +63,11 @@ class ControlLoop:
             pause_s = max(retry_after_s, self.every_s / 10, self.every_s - (self.clock() - began))
 
     def is_live(self) -> bool:
-        """Return whether rounds go on."""
+        """Return whether rounds still end in time."""
         return time.monotonic() - self._heartbeat_at < _STUCK_AFTER_S
 
     def run_round(self) -> float:
-        """Run one round, and return the seconds for which the API server asks to be left alone."""
+        """Run one round, and return the pause in seconds that the API server requests."""
         self.first_error = ""
         tick = Tick(self.clock(), self.wall(), self._read_signals(), self.suppressed_by())
         self.metrics.leading.set(not tick.suppressed_by)
@@ -87,7 +87,7 @@ class ControlLoop:
     def _wait(self, stopped: Event, pause_s: float) -> bool:
         """Wait for the next round, and return whether the loop was stopped.
 
-        The heartbeat goes on meanwhile, because a long pause that the API server asks for is no hang.
+        The heartbeat continues meanwhile, because a long pause that the API server requests is not a hang.
         """
         until = time.monotonic() + pause_s
         while not stopped.wait(min(_HEARTBEAT_S, max(0.0, until - time.monotonic()))):
@@ -115,7 +115,7 @@ class ControlLoop:
         return signals
 
     def _attempt(self, part: str, call: Callable[[], None], now: float) -> float:
-        """Do a part of a round, and return the seconds for which the API server asks to be left alone."""
+        """Do a part of a round, and return the pause in seconds that the API server requests."""
         try:
             call()
         except ThrottledError as error:

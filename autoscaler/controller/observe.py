@@ -19,7 +19,7 @@ from autoscaler.policy.tuning import Tuning
 from autoscaler.signals.signals import Signals
 
 log = structlog.get_logger(__name__)
-# The API server dates pods. This machine's clock may be ahead of its clock by so much.
+# Pods have timestamps of the API server. This machine's clock may be ahead of that server's by this much.
 _CLOCK_SKEW_S = 5.0
 
 

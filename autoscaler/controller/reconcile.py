@@ -151,7 +151,7 @@ def _reconcile(
 def _suppression_of(state: TargetState) -> str:
     """Return why the decision may not be applied to this target, or an empty string."""
     if is_paused(state.workload.annotations):
-        return "paused by people"
+        return "paused by an operator"
     if state.workload.replicas == 0:
         return "the Deployment has 0 replicas: somebody has switched it off"
     if state.backoff_left_s > 0:

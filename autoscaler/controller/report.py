@@ -48,7 +48,7 @@ class OutcomeReporter:
             self.events.record(subject, "Scaled", f"{entry.action}: {entry.reason}", tick.now)
         no_data = entry.reason if outcome.no_data else ""
         self.events.record(subject, "NoData", no_data, tick.now, warning=True, topic="no data")
-        # The round came through, so a problem that returns is a new one.
+        # The round succeeded, so a problem that returns is a new one.
         for about in (subject, None):
             self.events.record(about, "CannotScale", "", tick.now)
 
@@ -62,7 +62,7 @@ class OutcomeReporter:
             self.events.record(state.subject, "ExternalChange", f"{text}: {backoff}", tick.now)
 
     def _record_requests(self, outcome: Outcome, tick: Tick) -> None:
-        """Record what people ask for by annotations."""
+        """Record the requests that people make by annotations."""
         workload, subject, now = outcome.state.workload, outcome.state.subject, tick.now
         paused = f"paused by the annotation {PAUSED}: nothing is changed" if is_paused(workload.annotations) else ""
         self.events.record(subject, "Paused", paused, now)
@@ -70,6 +70,6 @@ class OutcomeReporter:
         self.events.record(subject, "PrewarmRefused", error, now, warning=True)
         request = None if error else prewarm_of(workload.annotations)
         is_ahead = request is not None and request.until > tick.wall
-        self.events.record(subject, "Prewarmed", f"people asked for {request}" if is_ahead else "", now)
+        self.events.record(subject, "Prewarmed", f"an operator requested {request}" if is_ahead else "", now)
         old_keys = old_key_warning(workload.annotations)
         self.events.record(subject, "DeprecatedAnnotation", old_keys, now, warning=True)

@@ -36,14 +36,14 @@ def reset_floor(
         return "there is no HPA, and so no minReplicas: nothing to do"
     workload = api.deployment(settings.deployment)
     if is_paused(workload.annotations):
-        return "paused by people: nothing is changed"
+        return "paused by an operator: nothing is changed"
     if sign_of_life := _find_autoscaler(read_lease, settings, wall, wait):
         return f"{sign_of_life}: nothing to do"
     hpa = hpa_of(api, settings.hpa, settings.deployment)
     least = min(max(min_replicas, baseline_of(hpa), _prewarmed(workload, wall())), hpa.max_replicas)
     if FIELD_MANAGER not in hpa.writers or hpa.min_replicas <= least:
         present = f"HPA {hpa.name} has minReplicas {hpa.min_replicas}"
-        return f"{present}, and no autoscaler left more than {least}: nothing to do"
+        return f"{present}, and no autoscaler raised it above {least}: nothing to do"
     api.set_min_replicas(hpa, least, {})
     message = (
         f"minReplicas {hpa.min_replicas} to {least}: no autoscaler has led for {settings.leaderless_s:g} s or more"

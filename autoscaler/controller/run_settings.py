@@ -25,7 +25,7 @@ class RunSettings(BaseSettings):
         default="likewise-flusher", description="Deployment of the flushers. Empty: it is not scaled."
     )
     lease: str = Field(
-        default="likewise-autoscaler", min_length=1, description="Lease that the replicas elect their leader by."
+        default="likewise-autoscaler", min_length=1, description="Lease by which the replicas elect their leader."
     )
     decisions: str = Field(
         default="likewise-autoscaler",
@@ -43,7 +43,7 @@ class RunSettings(BaseSettings):
     every_s: float = Field(default=1.0, gt=0, description="Time between two decisions. Pods report each second.")
     request_s: float = Field(default=2.0, gt=0, description="Timeout of a request to the API server.")
     lease_s: float = Field(
-        default=8.0, gt=0, description="Duration of the lease. A leader that does not renew it for so long is replaced."
+        default=8.0, gt=0, description="Duration of the lease. A leader that does not renew it in time is replaced."
     )
     renew_s: float = Field(
         default=1.0,

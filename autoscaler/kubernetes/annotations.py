@@ -1,4 +1,4 @@
-"""The autoscaler's annotations: requests of people at the API's Deployment, and its own notes at the HPA. Pure."""
+"""The autoscaler's annotations: requests of people on the API's Deployment, and its own notes on the HPA. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Final
 
 from autoscaler.errors import PrewarmError
 
-# At the Deployment. Written as `400 until 2026-11-21T20:00:00Z`.
+# On the Deployment. Written as `400 until 2026-11-21T20:00:00Z`.
 PREWARM: Final = "autoscaler.likewise.dev/prewarm"
-# At the Deployment. Every text but `false` pauses the autoscaler.
+# On the Deployment. Every text but `false` pauses the autoscaler.
 PAUSED: Final = "autoscaler.likewise.dev/paused"
-# At the HPA: the replica that last became leader. Writing it invalidates every earlier reading of the HPA.
+# On the HPA: the replica that last became leader. Writing it invalidates every earlier reading of the HPA.
 LEADER: Final = "autoscaler.likewise.dev/leader"
-# At the HPA: the `minReplicas` that somebody other than the autoscaler set last.
+# On the HPA: the `minReplicas` that somebody other than the autoscaler set last.
 BASELINE: Final = "autoscaler.likewise.dev/baseline"
 
 # Keys of the release before this one. They are still read in this release.
@@ -27,7 +27,7 @@ OLD_KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PrewarmRequest:
-    """A number of pods that a person asks for until a time."""
+    """A number of pods that a person requests until a time."""
 
     replicas: int
     until: datetime

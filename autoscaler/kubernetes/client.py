@@ -10,7 +10,7 @@ from autoscaler.kubernetes.objects import FIELD_MANAGER, Hpa, Workload
 if TYPE_CHECKING:
     from autoscaler.kubernetes.transport import Connection
 
-# The median startup time of so many pods is close to that of all pods.
+# The median startup time of this many pods is close to that of all pods.
 _MAX_PODS = 100
 _MAX_MESSAGE_CHARS = 1024
 

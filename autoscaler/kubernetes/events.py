@@ -1,4 +1,4 @@
-"""Record what happens as Events at what is scaled, and in the log. A repeated message is recorded once in a while."""
+"""Record changes and problems in the log and as Events of the scaled object. A repeated message is recorded rarely."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,7 +9,7 @@ from autoscaler.errors import ClusterError
 from autoscaler.kubernetes.objects import Hpa, Workload
 
 log = structlog.get_logger(__name__)
-# Kubernetes deletes Events after an hour. A problem that lasts must stay among them.
+# Kubernetes deletes Events after an hour, so a lasting problem is recorded again before that.
 _REPEAT_AFTER_S = 600.0
 
 

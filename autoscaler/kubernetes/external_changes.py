@@ -23,11 +23,11 @@ class ExternalChanges:
         self._until = float("-inf")
 
     def observe(self, value: int, writers: tuple[str, ...], now: float, *, leads: bool) -> ExternalChange | None:
-        """Return the external change since the last observation. The first value is no change.
+        """Return the external change since the last observation. The first value is not a change.
 
         Kubernetes does not record who scales a Deployment that was created without `replicas`. Without a record, a
-        value that this replica did not write is an external change. While this replica does not lead, it is the
-        leader's.
+        value that this replica did not write is an external change. While this replica does not lead, such a value is
+        the leader's.
         """
         before, self._value = self._value, value
         if before is None or before == value or self._field_manager in writers:

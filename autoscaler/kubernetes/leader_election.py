@@ -1,4 +1,4 @@
-"""Elect one leader among the replicas by a Lease. The others wait, and take over once it is not renewed."""
+"""Elect one leader among the replicas by a Lease. The others wait, and one takes over once the Lease is not renewed."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Read and write the Lease that the replicas elect their leader by."""
+"""Read and write the Lease by which the replicas elect their leader."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,13 +24,13 @@ class LeaseRecord:
 
 
 class LeaseStore(Protocol):
-    """The place of the record. Its methods raise ClusterError's kinds."""
+    """A store of the record. Its methods raise ClusterError's kinds."""
 
     def read(self) -> LeaseRecord:
         """Return the record as it is now."""
 
     def write(self, record: LeaseRecord, holder: str, duration_s: float) -> None:
-        """Renew the lease now for `holder`, or for nobody if empty.
+        """Renew the lease for `holder`. An empty `holder` releases it.
 
         Raises ConflictError if the lease has changed since `record` was read.
         """
@@ -43,7 +43,7 @@ class KubernetesLease:
         self._connection = connection
         self._name = name
         self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{quote(connection.namespace, safe='')}/leases"
-        # Labels and annotations of whoever created the Lease. A replacement must keep them.
+        # Labels and annotations with which the Lease was created. A replacement must keep them.
         self._metadata: dict[str, Any] = {}
 
     def read(self) -> LeaseRecord:

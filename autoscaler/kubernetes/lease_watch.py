@@ -7,7 +7,7 @@ from datetime import datetime
 from autoscaler.kubernetes.lease import LeaseRecord
 
 _READ_EVERY_S = 1.0
-# The leader's clock may be ahead of ours by so much without a second look.
+# If the leader's clock is ahead of ours by more than this, the Lease is watched as well.
 _CLOCK_SKEW_S = 2.0
 
 Wait = Callable[[float], object]
@@ -23,7 +23,7 @@ def since_renewal_s(record: LeaseRecord, wall: datetime) -> float:
 
 
 def is_renewed(read: ReadLease, first: LeaseRecord, for_s: float, wait: Wait = time.sleep) -> bool:
-    """Return whether the Lease changes within `for_s` seconds. A change proves a live leader, whatever clocks say."""
+    """Return whether the Lease changes within `for_s` seconds. A change proves a live leader, with any clocks."""
     reads = max(1, round(for_s / _READ_EVERY_S))
     for _ in range(reads):
         wait(for_s / reads)
@@ -36,7 +36,7 @@ def is_renewed(read: ReadLease, first: LeaseRecord, for_s: float, wait: Wait = t
 def find_leader(read: ReadLease, wall: datetime, margin_s: float, wait: Wait = time.sleep) -> str:
     """Return the leader's identity, or an empty string.
 
-    If the wall clocks leave it open, watch the Lease for its duration and `margin_s` more.
+    If the wall clocks do not decide it, watch the Lease for its duration plus `margin_s`.
     """
     record = read()
     if not record.holder or -_CLOCK_SKEW_S <= since_renewal_s(record, wall) < record.duration_s:

@@ -83,7 +83,7 @@ class ScaleTarget:
         return TargetState(workload, hpa, change, self._changes.backoff_left_s(now), baseline_of(hpa) if hpa else 0)
 
     def apply(self, state: TargetState, replicas: int) -> str:
-        """Ask for `replicas` pods, and return what was done or an empty string.
+        """Request `replicas` pods. Return a description of the change, or an empty string if there was none.
 
         With an HPA, its `minReplicas` is raised before the Deployment, or the HPA would remove the new pods. Only
         `minReplicas` is lowered, so that the HPA removes pods at its own pace. A Deployment with 0 replicas is switched

@@ -1,6 +1,6 @@
 """Send requests to the Kubernetes API through the official client.
 
-Requests and answers are plain JSON objects. The client's generated API classes would bring some 60 MB of models.
+Requests and answers are plain JSON objects. The client's generated API classes would add some 60 MB of models.
 """
 
 import json

@@ -19,7 +19,7 @@ from autoscaler.errors import (
     ThrottledError,
 )
 
-# The pause after a 429 that names none, and the longest pause that is accepted: a spike does not wait longer.
+# Pause after a 429 without Retry-After, and the longest pause that is accepted, because a spike cannot wait longer.
 _DEFAULT_RETRY_AFTER_S = 1.0
 _MAX_RETRY_AFTER_S = 30.0
 _KINDS = {401: ForbiddenError, 403: ForbiddenError, 404: MissingError, 409: ConflictError}
@@ -27,7 +27,7 @@ _KINDS = {401: ForbiddenError, 403: ForbiddenError, 404: MissingError, 409: Conf
 
 @contextmanager
 def errors_translated(what: str) -> Iterator[None]:
-    """Raise ClusterUnavailableError, which begins with `what`, if no answer comes."""
+    """Raise ClusterUnavailableError, whose message begins with `what`, if there is no answer."""
     try:
         yield
     except (urllib3.exceptions.HTTPError, OpenApiException, ConfigException, OSError) as error:

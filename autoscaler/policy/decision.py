@@ -11,7 +11,7 @@ from autoscaler.policy.scale_down import RecommendationWindow
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The memory of a policy between two decisions. Times are on the clock of `now`. A new state knows nothing.
+    """The memory of a policy between two decisions. Times are on the clock of `now`. A new state is empty.
 
     Times of earlier decisions, None where there was none:
     `started_at` is of the first decision, `assessed_at` of the last one that had data, `changed_at` of the last one
@@ -48,8 +48,8 @@ class State:
 class Decision:
     """A number of pods to ask for, and the explanation.
 
-    `limit` names what bound the number; it is `demand` where nothing did. `candidates` are the numbers that it was
-    chosen from, by name. `demand` is the forecast, and `capacity` the rate of a busy pod in requests/s. `state` is the
+    `limit` names the limit that applied, or `demand` if none did. `candidates` are the numbers that it was chosen from,
+    by name. `demand` is the forecast, and `capacity` the rate of a busy pod in requests/s. `state` is the
     input of the next decision.
     """
 

@@ -13,7 +13,7 @@ from autoscaler.policy.tuning import DEFAULTS, Tuning
 
 # The growth of the pending likes is measured over this time, as their number falls with each flush, twice a second.
 _PENDING_SPAN_S = 10.0
-# Flushers that are late are assumed to face this many times what they can store: the streams don't show how much more.
+# The demand on late flushers is assumed to be this many times what they store, as the streams don't show the demand.
 _LATE_FACTOR = 2
 # Weight of a new measurement in the learned capacity: about ten measurements replace it.
 _CAPACITY_WEIGHT = 0.1
@@ -77,7 +77,7 @@ def _updated(
 ) -> tuple[State, float]:
     """Return the state with this observation, and the growth of the pending likes in likes/s.
 
-    The capacity is learned only while flushers are late, as they store all that they can only then.
+    The capacity is learned only while flushers are late, because only then do they store as much as they can.
     """
     kept = (entry for entry in state.pending_history if entry[0] >= now - _PENDING_SPAN_S)
     history = (*kept, (now, observation.pending))

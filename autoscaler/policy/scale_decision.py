@@ -13,7 +13,7 @@ from autoscaler.policy.tuning import Tuning
 
 @dataclass(frozen=True, slots=True)
 class DesiredReplicas:
-    """A number of pods to ask for, the name of what bound it, and a sentence that explains it."""
+    """A number of pods to ask for, the name of the limit that applied, and a sentence that explains it."""
 
     replicas: int
     limit: str

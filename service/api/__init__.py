@@ -26,7 +26,7 @@ from service.settings import Settings
 def register(
     app: Flask, *, likes: Likes, authenticator: Authenticator, readiness: Readiness, settings: Settings
 ) -> FastPath:
-    """Give the app every route of the API and its error handlers. Return the fast path around it."""
+    """Register every route of the API and its error handlers. Return the fast path around the app."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     register_routing(app)
     request_log = SlowRequestLog(settings.slow_request_ms)

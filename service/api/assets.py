@@ -17,7 +17,7 @@ def like_button() -> Response:
 
 
 def static_file(name: str, mimetype: str) -> Response:
-    """Return a file of `static/`, cacheable for an hour. Its ETag is made of its bytes: every pod gives the same."""
+    """Return a file of `static/`, cacheable for an hour. Its ETag is a hash of its bytes, the same in every pod."""
     response = Response(_content(name), mimetype=mimetype)
     response.headers["Cache-Control"] = "public, max-age=3600"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -35,7 +35,7 @@ class Post:
 
 
 def add_routes(app: Flask, likes: Likes, csrf_tokens: CsrfTokens) -> None:
-    """Give the app the blog."""
+    """Register the routes of the blog."""
     app.add_url_rule("/", view_func=ListingView.as_view("demo", likes, csrf_tokens))
     app.add_url_rule("/blog/<slug>", view_func=PostView.as_view("demo_post", likes, csrf_tokens))
     app.jinja_env.filters["compact"] = lambda count: display(count, ENGLISH)

@@ -34,7 +34,7 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 class FastPath:
     """WSGI middleware around the Flask application. Flask answers other requests, and errors."""
 
-    # In the environ: what `accepts` returned, if the server has asked already.
+    # Key of the environ: the result of `accepts`, if the server has called it already.
     match_key = "likewise.match"
 
     def __init__(
@@ -109,7 +109,7 @@ class FastPath:
         etag = f'W/"{etag_of(states, locale)}"'
         known = environ.get("HTTP_IF_NONE_MATCH")
         if known is not None and known != etag:
-            # It may list several ETags. Flask compares them.
+            # The header may list several ETags, which Flask compares.
             return None
         vary = "Accept-Language, Origin" if self._authenticator.origins else "Accept-Language"
         if known:

@@ -20,7 +20,7 @@ _POLICY = (
 
 
 def add_routes(app: Flask, likes: Likes, csrf_tokens: CsrfTokens, origins: AllowedOrigins) -> None:
-    """Give the app the form's route and its style sheet."""
+    """Register the form's route and its style sheet."""
     app.add_url_rule("/v1/posts/<post:post>/form", view_func=FormView.as_view("form", likes, csrf_tokens, origins))
     app.add_url_rule("/pages.css", "pages_css", lambda: assets.static_file("pages.css", "text/css"))
 

@@ -65,7 +65,7 @@ class SlugView(MethodView):
         return _response(like_states(self._likes, [slug])[0])
 
     def _seed(self, slug: ValidId, count: int | None) -> None:
-        """Set the first count, if the key has the scope. Others' value is ignored, as this route always did."""
+        """Set the first count if the key has the scope. Otherwise ignore the value, as this route always has."""
         if count is not None and request_identity().has_scope("seed"):
             self._likes.seed(slug, count)
 

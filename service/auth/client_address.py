@@ -98,7 +98,7 @@ class ClientResolver:
 
 
 def _surrounding_network(address: str) -> str:
-    """Return a network large enough to identify a proxy by, and too large to identify a person by, for the log."""
+    """Return a network for the log: small enough to identify a proxy, and too large to identify a person."""
     plain = normalize_address(address)
     return str(ip_network(f"{plain}/{48 if ':' in plain else 16}", strict=False)) if plain else "unknown"
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from service.errors import ConfigurationError
 
-# To connect, and again to answer.
+# Time limit to connect, and again to answer.
 TIMEOUT_S = 5.0
 MAX_BYTES = 256 * 1024
 
@@ -48,7 +48,7 @@ class HttpsDocument:
             connection.close()
 
     def close(self) -> None:
-        """End a read under way. Later ones fail."""
+        """End the read in progress. Later reads fail."""
         self._closed = True
         self._shut_down()
 

@@ -19,9 +19,9 @@ from service.settings import Settings
 VISITOR_COOKIE = "likewise_visitor"
 # The user for whom a server's key likes.
 ACTOR_HEADER = "Likewise-Actor"
-# The nonce of a first like. If it is sent again, the like is the same new visitor's.
+# The nonce of a first like. A repeated like with the same nonce counts for the same new visitor.
 NONCE_HEADER = "Idempotency-Key"
-# A nonce that can be guessed would make one visitor of two people.
+# Two people who send the same guessable nonce would be one visitor.
 MIN_NONCE_CHARS, MAX_NONCE_CHARS = 16, 100
 # The longest time that browsers keep a cookie.
 COOKIE_AGE_S = 400 * 86_400
@@ -40,7 +40,7 @@ class Authenticator:
         self.rate_limits = rate_limits
 
     def identify(self, environ: Mapping[str, Any]) -> "RequestIdentity":
-        """Return the identity of a request. It verifies credentials when asked. Raises ForeignSiteError."""
+        """Return the identity of a request. Its methods verify the credentials. Raises ForeignSiteError."""
         return RequestIdentity(self, environ, self.origins.request_origin(environ))
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class RequestIdentity:
         self._bearer = _bearer(environ)
         self._actor: str | None = None
         self._is_verified = False
-        # The token that the response hands to the visitor.
+        # The token that the response sends to the visitor.
         self._token = ""
         self._cookies: list[str] = []
         self._stats: list[WindowStats] = []
@@ -151,7 +151,7 @@ class RequestIdentity:
         try:
             return self._actor_of_token(token) if token else None
         except InvalidCredentialError:
-            # No script can delete the cookie, and it would be refused for ever.
+            # No script can delete the cookie, so it would be refused forever.
             self.set_cookie(VISITOR_COOKIE, "", 0)
             raise
 
@@ -175,7 +175,7 @@ class RequestIdentity:
         return nonce
 
     def _require_actor_header(self, actor: str | None) -> None:
-        """Refuse a server that forgets to name a user. It would become a new visitor with each like."""
+        """Refuse a server's request that names no user. Each like would count for a new visitor."""
         if actor is None and self.has_scope("like"):
             raise InvalidInputError(ACTOR_HEADER, f"{ACTOR_HEADER} is missing; it names the user who likes")
 

@@ -15,8 +15,8 @@ EXTENSION = "likewise"
 class Runtime:
     """The hooks of an application for its server.
 
-    Call `start` in the process that serves requests, because threads do not survive a fork. Call `stop` when the
-    process is told to end, so that readiness probes fail; requests are still answered. Call `close` at the end.
+    Call `start` in the process that serves requests, because threads do not survive a fork. Call `stop` on SIGTERM, so
+    that readiness probes fail; requests are still answered. Call `close` at the end.
     `fast_path` answers likes and counts without Flask.
     """
 

@@ -1,4 +1,4 @@
-"""Creation of the stores, and of what needs nothing but them."""
+"""Creation of the stores, and of the parts that depend on nothing else."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -31,7 +31,7 @@ class PodTracing:
         return TracedCounter(counter, self._tracing)
 
     def trace_requests(self, app: Flask, clients: ClientResolver) -> None:
-        """Give each traced request a span. Call this last, because the span covers what wraps the app by then."""
+        """Create a span for each traced request. Call this last: the span covers only the layers added before."""
         if self._tracing is None:
             return
         from service.api.http.tracing import TracedRequests
@@ -66,6 +66,6 @@ def _tracing(settings: Settings, service: str) -> "Tracing | None":
         from service.observability.tracing import Tracing
     except ImportError as error:
         raise ConfigurationError(
-            "LIKEWISE_TRACE_ENDPOINT needs OpenTelemetry; `pip install 'likewise[tracing]'` brings it"
+            "LIKEWISE_TRACE_ENDPOINT needs OpenTelemetry; `pip install 'likewise[tracing]'` installs it"
         ) from error
     return Tracing(service, settings.trace_endpoint, settings.trace_ratio)

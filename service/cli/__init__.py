@@ -1,7 +1,7 @@
 """The command `likewise`.
 
-Modules that take long to import are imported by the commands that need them. `likewise api` only makes way for
-gunicorn, and how soon a pod is ready depends on it.
+Modules that take long to import are imported by the commands that need them. `likewise api` only starts gunicorn, and
+its imports would delay the readiness of a pod.
 """
 
 from typing import Any

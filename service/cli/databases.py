@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     help="Run only the migrations before a deployment (pre) or after it (post).",
 )
 @click.option("--list", "only_list", is_flag=True, help="Print the migrations that are missing, and run none.")
-@click.option("--accept-empty", is_flag=True, help="Set up an empty database although the other databases hold likes.")
+@click.option("--accept-empty", is_flag=True, help="Set up an empty database even if the other databases hold likes.")
 def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
     """Bring every database up to date.
 

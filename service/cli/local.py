@@ -12,7 +12,7 @@ from service.deprecated_settings import warn
 
 _OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 _DRILL_OPTIONS = (
-    click.option("--likes", type=int, required=True, metavar="N", help="Number of likes, each from another visitor."),
+    click.option("--likes", type=int, required=True, metavar="N", help="Number of likes, each by a different visitor."),
     click.option("--in", "duration", required=True, metavar="TIME", help="Duration, such as 500ms, 30s or 4m."),
     click.option(
         "--profile", default="flat", show_default=True, help="Shape of the rate over time: flat, ramp or viral."

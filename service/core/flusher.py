@@ -1,7 +1,7 @@
 """The flusher: it moves likes from the Redis streams to Postgres, then acknowledges them.
 
-Any number of flushers may run. Leases keep them from working on the same shard. Fencing keeps a flusher that works on
-a shard without its lease from doing harm.
+Any number of flushers may run. Leases keep them from working on the same shard. Fencing rejects the writes of a flusher
+that works on a shard without its lease.
 """
 
 import time
@@ -30,7 +30,7 @@ class Flusher:
     settings: Settings
     owner: str
     _stopping: bool = False
-    # The epoch that was fenced off and when that was first seen, by shard.
+    # By shard: the epoch that was fenced off, and the time when this was first observed.
     _fenced: dict[int, tuple[int, float]] = field(default_factory=dict)
     _busy_shards: list[int] = field(default_factory=list)
     _sweep_at: float = 0.0

@@ -47,7 +47,7 @@ class PostgresHealth(Protocol):
     def incompatibilities(self) -> Failures:
         """Return one sentence for each database that this pod must not use.
 
-        Such a database is not migrated yet, is past this image, or holds other shards.
+        Such a database is not migrated yet, is newer than this image, or holds other shards.
         """
 
 

@@ -126,7 +126,7 @@ class PostgresServer:
         self.start()
 
     def _initialize(self) -> None:
-        # Into another directory first, so that an interrupted initdb is not taken for a database.
+        # Another directory is used first, so that an interrupted initdb is not mistaken for a database.
         unfinished = self.directory / "data.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         argv: list[str | Path] = [self._binaries / "initdb", "-D", unfinished, "-U", NAME, "--auth=trust"]
@@ -168,7 +168,7 @@ class PostgresServer:
     def _is_ready(self) -> bool:
         if self.process is None or self.process.poll() is not None:
             end_of_log = tail(self.log)
-            # Backends of a killed server need a moment to leave; then another attempt succeeds.
+            # Backends of a killed server need a moment to exit; then another attempt succeeds.
             if not any("still in use" in line for line in end_of_log.splitlines()[-2:]):
                 raise StartError(f"Postgres did not start on port {self.port}:\n{end_of_log}")
             self.process = self._spawn()

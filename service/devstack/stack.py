@@ -22,7 +22,7 @@ _GUNICORN_CONFIG = Path(__file__).parent.parent / "server" / "gunicorn_conf.py"
 _READY_TIMEOUT_S = 60.0
 # The flusher stores what is pending before it ends.
 _DRAIN_TIMEOUT_S = 40.0
-# A worker that is told to stop while it boots does not notice it.
+# A worker that boots does not notice a signal to stop.
 _API_GRACE_S = 8
 
 
@@ -107,7 +107,7 @@ class Stack:
     def _start_api(self, env: dict[str, str]) -> None:
         bind = ("--bind", f"{HOST}:{self._api_port}", "--graceful-timeout", str(_API_GRACE_S))
         argv = _python("gunicorn", "-c", str(_GUNICORN_CONFIG), *bind, "service.server.wsgi:app")
-        # Only the API has several processes whose metrics meet in a directory.
+        # Only the API has several processes, which share their metrics in a directory.
         own = {
             "PROMETHEUS_MULTIPROC_DIR": str(self._state.run / "metrics"),
             "WEB_CONCURRENCY": str(self._workers),

@@ -1,4 +1,4 @@
-"""Own the state directory of `likewise up`: its lock, its secret, its logs, and notes about its children."""
+"""Manage the state directory of `likewise up`: its lock, its secret, its logs, and notes about its children."""
 
 import errno
 import fcntl

@@ -17,7 +17,7 @@ _DEATHS_WITHIN_S = 60.0
 
 @dataclass
 class Child:
-    """One process. `start` runs it again, None if it must not die. `is_owned`: the supervisor stops it."""
+    """One process. `start` runs it again; None if its death ends the stack. `is_owned`: the supervisor stops it."""
 
     name: str
     process: subprocess.Popen[bytes]

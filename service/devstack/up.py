@@ -1,4 +1,4 @@
-"""Run `likewise up`: the whole stack on this machine, from embedded servers, until it is told to stop."""
+"""Run `likewise up`: the whole stack on this machine, from embedded servers, until a signal stops it."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def up(
     status: Callable[[Settings], Status] | None = None,
     console: Console | None = None,
 ) -> int:
-    """Run the stack until Ctrl-C or SIGTERM (returns 0), or until it cannot go on (prints why and returns 1).
+    """Run the stack until Ctrl-C or SIGTERM (returns 0), or until it cannot continue (prints why and returns 1).
 
     `status` is called about once a second, with the settings of the running stack.
     """

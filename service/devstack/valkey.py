@@ -66,7 +66,7 @@ class ValkeyCluster:
 
     @property
     def urls(self) -> list[str]:
-        """One URL a node, in the order of creation: primaries first."""
+        """One URL per node, in the order of creation: primaries first."""
         return [f"redis://{HOST}:{port}" for port in self.ports]
 
     def node_directory(self, index: int) -> Path:

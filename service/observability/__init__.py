@@ -1,1 +1,1 @@
-"""Metrics, logs, traces and load reports, which every other package stands on."""
+"""Metrics, logs, traces and load reports, which every other package uses."""

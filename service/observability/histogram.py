@@ -1,4 +1,4 @@
-"""A histogram that takes many durations at a time: thousands cost a few bisections."""
+"""A histogram that observes many durations at a time: thousands cost a few bisections."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence

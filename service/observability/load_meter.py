@@ -101,7 +101,7 @@ class LoadMeter:
     def _busiest_posts(self, passed_s: float, arrived: float) -> list[tuple[str, float]]:
         posts = self._traffic.posts
         kept = len(posts)
-        # If more requests came than are kept, each one kept stands for several.
+        # If more requests arrived than are kept, each kept one stands for several.
         weight = max(1.0, arrived / kept) if kept == posts.maxlen else 1.0
         counts = Counter(posts.popleft() for _ in range(kept))
         return [(post, round(count * weight / passed_s, 2)) for post, count in counts.most_common(_MAX_POSTS)]

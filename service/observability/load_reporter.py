@@ -99,7 +99,7 @@ class _Publisher:
 
     def close(self) -> None:
         self.task.close()
-        # A call that hangs holds the socket, and would hold up the removal, too.
+        # A call that hangs holds the socket and would delay the removal.
         if self._reachable and not self.task.is_running:
             self._attempt(lambda: self._store.remove(self._process()))
         self._store.close()

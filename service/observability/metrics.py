@@ -61,7 +61,7 @@ SIGNAL_READY_SECONDS = Gauge(
 
 REDIS_KINDS = ("connection", "timeout", "moved", "loading", "readonly", "full", "other")
 POSTGRES_KINDS = ("connection", "timeout", "refused", "other")
-# A series that starts with its first error has no rate for it, so every series starts now.
+# Prometheus computes no rate for the first value of a series, so every series starts before its first error.
 for _counter, _values in (
     (REDIS_ERRORS, REDIS_KINDS),
     (POSTGRES_ERRORS, POSTGRES_KINDS),

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class PeerCounts(NamedTuple):
-    """The other processes' sum of each counter that was exchanged, and why the rest was not."""
+    """The other processes' sum of each exchanged counter, and the reason why the others were not exchanged."""
 
     others: Mapping[str, int]
     error: str = ""

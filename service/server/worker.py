@@ -16,8 +16,8 @@ from gunicorn.workers.ggevent import GeventWorker
 from service.bootstrap.runtime import runtime_of
 from service.server.fast_connection import FastConnection
 
-# A proxy that does not know of the shutdown yet still sends requests. It learns of it by /readyz, by
-# `Connection: close`, or when the listener closes. A pod's preStop hook has told it long before; this is a margin.
+# A proxy that does not know of the shutdown yet still sends requests. It detects the shutdown by /readyz, by
+# `Connection: close`, or when the listener closes. In a pod, the preStop hook waits for proxies; this is a margin.
 ACCEPT_S = 1.0
 LINGER_S = 2.0
 _HEARTBEAT_S = 1.0

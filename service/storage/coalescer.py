@@ -48,7 +48,7 @@ class Coalescer(Generic[T]):
     def _lead(self, leader: _Waiter[T]) -> None:
         followers: list[_Waiter[T]] = []
         try:
-            # Let others that are ready at this moment join. Else the first would go alone, and all others after it.
+            # Let other callers that are ready join. Otherwise the first batch would hold a single call.
             time.sleep(0)
             with self._mutex:
                 followers = self._waiting[: self._max_calls - 1]

@@ -146,7 +146,7 @@ def test_operators_prewarm_and_pause(testbed):
         testbed.annotate(f"{PAUSED}=true", f"{PREWARM}=15 until 2099-01-01T00:00:00Z")
         eventually(lambda: testbed.events("Paused"), 10)
         testbed.assert_holds(lambda: testbed.min_replicas() == 12, 2)
-        assert "paused by people" in testbed.run_command("status")
+        assert "paused by an operator" in testbed.run_command("status")
         testbed.annotate(f"{PAUSED}-", f"{PREWARM}=lots")
         eventually(lambda: any("'lots'" in log_text for log_text in testbed.events("PrewarmRefused")), 10)
 
@@ -228,4 +228,4 @@ def test_a_dry_run_changes_nothing(testbed):
     with fake_load(testbed, 6_000):
         eventually(lambda: "would go from 1 to" in testbed.run_command("run", "--dry-run", "--rounds", "1"), 15)
     assert (testbed.min_replicas(), testbed.replicas()) == (1, 1)
-    assert "nobody leads" in testbed.run_command("status", code=1)
+    assert "no replica leads" in testbed.run_command("status", code=1)

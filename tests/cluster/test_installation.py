@@ -93,7 +93,7 @@ def test_a_failed_migration_fails_the_upgrade_with_its_reason(installed: Namespa
             installed.install(**CHANGED_VALUES)
     finally:
         installed.sql("DELETE FROM migrations WHERE number = 9001")
-    assert "is past this image by migration 9001 post later" in str(refusal.value)
+    assert "is newer than this image: it has migration 9001 post later" in str(refusal.value)
     assert pod_names(installed) == before
     assert installed.ready("api") == 2
     assert "LIKEWISE_COUNT_CACHE_MS" not in installed.get("configmap", "likewise")["data"]
@@ -108,7 +108,7 @@ def test_a_refused_rollback_changes_nothing(installed: Namespace) -> None:
     deployed = installed.get("deployment", "likewise-api")["spec"]["template"]
     installed.sql("INSERT INTO migrations (number, phase, name) VALUES (9001, 'post', 'later')")
     try:
-        with pytest.raises(CommandError, match="is past this image by migration 9001"):
+        with pytest.raises(CommandError, match="is newer than this image: it has migration 9001"):
             installed.helm("rollback", "likewise", "1")
     finally:
         installed.sql("DELETE FROM migrations WHERE number = 9001")

@@ -1,4 +1,4 @@
-"""Estimate the arrival rate and its slope, and tell both from noise. Pure.
+"""Estimate the arrival rate and its slope, and distinguish both from noise. Pure.
 
 A rate over t seconds has the variance `noise * rate / t`. `noise` is 1 for independent requests (a Poisson process). It
 is learned, as real requests are not always independent.
@@ -134,7 +134,7 @@ class ArrivalHistory:
     def _updated_noise(self, rate: float, passed: float) -> float:
         """Return the noise learned from the distance of a sample to the line through the two samples before it.
 
-        So a steady rise is no noise. The distance is capped at what noise alone can cause.
+        So a steady rise is not noise. The distance is capped at what noise alone can cause.
         """
         if len(self.times) < 3:
             return self.next_noise

@@ -7,7 +7,7 @@ from flask import Response, g, request
 from service.core.likes import LikeState
 from service.observability.metrics import LIKES, PROBLEMS, REQUEST_DURATION_SECONDS
 
-# In the environ: when the fast path began a request that it left to Flask.
+# Key of the environ: the time at which the fast path began a request that it left to Flask.
 BEGAN = "likewise.began"
 _NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
 _SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}

@@ -31,7 +31,7 @@ def _is_too_long() -> bool:
 
 
 def json_object() -> dict[str, object]:
-    """Return the body as a JSON object. Raise InvalidInputError that names `body` if it is none."""
+    """Return the body as a JSON object. Raise InvalidInputError, which names `body`, if it is not one."""
     if request.mimetype not in {"application/json", ""}:
         raise UnsupportedMediaType("Send the body as application/json.")
     try:
@@ -44,7 +44,7 @@ def json_object() -> dict[str, object]:
 
 
 def text_of(body: dict[str, object], field: str) -> str:
-    """Return a string of the body. Raise InvalidInputError that names the field if it is none."""
+    """Return a string of the body. Raise InvalidInputError, which names the field, if it is not a string."""
     value = body.get(field)
     if not isinstance(value, str):
         found = f"{json.dumps(value)[:40]}" if field in body else "missing"

@@ -9,7 +9,7 @@ from service.auth.origins import OWN_ORIGIN
 from service.auth.visitor_token import VISITOR_HEADER
 from service.core.likes import Likes, LikeState
 
-# In the environ: the identity and the error that the fast path found before it left a request to Flask.
+# Keys of the environ: the identity and the error of a request that the fast path left to Flask.
 IDENTITY, ERROR = "likewise.identity", "likewise.error"
 _EXPOSED = f"{VISITOR_HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {

@@ -1,4 +1,4 @@
-"""Count requests outside of everything else, so that requests that wait or fail inside are counted too."""
+"""Count requests in the outermost layer, so that requests that wait or fail inside are included."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

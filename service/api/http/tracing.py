@@ -1,4 +1,4 @@
-"""Make a span for each traced request, outside of everything else. Without tracing, this WSGI layer is not there."""
+"""Create a span for each traced request, in the outermost WSGI layer. Without tracing, it is not installed."""
 
 import re
 from collections.abc import Iterable

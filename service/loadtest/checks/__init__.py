@@ -1,1 +1,1 @@
-"""Compare what a load test was promised with what is there."""
+"""Compare the counts that a load test expects with the actual ones."""

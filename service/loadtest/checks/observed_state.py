@@ -1,4 +1,4 @@
-"""Read what the API, Redis and Postgres say about the posts of a run, and wait until they agree."""
+"""Read the counts of a run's posts from the API, Redis and Postgres, and wait until they agree."""
 
 import time
 from collections import defaultdict
@@ -22,7 +22,7 @@ ReadCounts = Callable[[Sequence[str]], Mapping[str, int]]
 # A count that readers see is at most a second old.
 _STALE_S = 2.0
 _INTERVAL_S = 0.05
-# To count a million rows on a busy machine takes longer than a look-up may.
+# Counting a million rows on a busy machine takes longer than the timeout of a look-up.
 _COUNT_ROWS_MS = 30_000
 
 

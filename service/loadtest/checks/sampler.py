@@ -1,4 +1,4 @@
-"""Sample one number again and again while likes are sent."""
+"""Sample one number repeatedly while likes are sent."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ class Sampler:
         self._task.close()
 
     def wait_for(self, count: int, limit_s: float) -> None:
-        """Return once a sample has reached `count`, or after `limit_s`. The load is over, so there is no more rest."""
+        """Return once a sample has reached `count`, or after `limit_s`. The load is over, so samples need no rest."""
         self._rest = 0
         self._task.wake()
         with self._sampled:

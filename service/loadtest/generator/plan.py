@@ -23,7 +23,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, None: 1.0}
 
 
 class DrillUsageError(LikewiseError):
-    """The load test cannot be run with these options. The message names the option and what would be right."""
+    """The load test cannot be run with these options. The message names the option and its valid values."""
 
 
 @dataclass(frozen=True, slots=True)

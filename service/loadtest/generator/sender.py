@@ -26,7 +26,7 @@ Job = tuple[int, int, float]
 
 
 class Sender:
-    """One run. `run` ends when all is answered, after `stop`, or `drain_s` after the last like was due."""
+    """One run. `run` ends when all requests are answered, after `stop`, or `drain_s` after the last like was due."""
 
     def __init__(self, requests: Requests, workload: Workload, options: Options, address: Address) -> None:
         self.workload = workload

@@ -41,7 +41,7 @@ class CpuMeter:
         self._own_s = time.process_time() - self._own_before
 
     def read(self) -> CpuCosts:
-        """Return what was spent until now."""
+        """Return the costs until now."""
         now = self._now()
         cpu_s = {name: max(0.0, now[name] - before) for name, before in self._before.items()}
         return CpuCosts({**cpu_s, LOAD_TEST: self._own_s}, self._missing)

@@ -1,6 +1,6 @@
 """The identity of an installation, stored in each of its databases.
 
-It protects from two mistakes: to take an emptied database for a new one, and to join databases of two installations.
+It prevents two mistakes: treating an emptied database as a new one, and combining databases of two installations.
 """
 
 import uuid

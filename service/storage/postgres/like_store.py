@@ -133,7 +133,7 @@ def _lock_shards(connection: Connection, shards: list[int]) -> dict[int, int]:
 def _store(connection: Connection, batches: list[Batch]) -> dict[int, CommitResult]:
     """Store the batches and return each shard's result.
 
-    All shards share each statement, so that a few likes of many shards cost what many likes of one shard do.
+    All shards share each statement, so that a few likes of many shards cost as much as many likes of one shard.
     """
     if not batches:
         return {}

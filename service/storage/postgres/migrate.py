@@ -36,8 +36,8 @@ def migrate(
     """Bring every database up to date. Return one line for each thing done.
 
     It is safe to run this twice, or several times at once. Raises ConfigurationError if a database differs from the
-    shard map or is past this image. Also raises it if a database is empty while others of its installation are not,
-    unless `accept_empty`.
+    shard map or is newer than this image. Also raises it if a database is empty while others of its installation are
+    not, unless `accept_empty`.
     """
     ranges = parse_shard_map(settings.shard_map, settings.shards)
     done = []
@@ -83,7 +83,7 @@ def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, p
         done = applied(connection)
         if newer := too_new(done):
             raise ConfigurationError(
-                f"Postgres {shard_range.name} is past this image by migration {newer}, and can't go back: "
+                f"Postgres {shard_range.name} is newer than this image: it has migration {newer}, and can't go back: "
                 "run the newer image, or restore a backup from before it"
             )
         lines = _apply(connection, phases, {migration.number for migration in done})

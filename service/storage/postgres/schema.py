@@ -62,7 +62,7 @@ def incompatibility(connection: Connection, shard_range: ShardRange, shards: int
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
         return f"Postgres {shard_range.name} is not prepared: run `likewise migrate`"
     if newer := too_new(done):
-        return f"Postgres {shard_range.name} is past this image by migration {newer}: run the newer image"
+        return f"Postgres {shard_range.name} is newer than this image: it has migration {newer}. Run the newer image"
     missing = {one.number for one in migrations() if one.phase == "pre"} - {one.number for one in done}
     if missing or install is None:
         return f"Postgres {shard_range.name} lacks migrations of this image: run `likewise migrate`"

@@ -19,7 +19,7 @@ _NO_SNAPSHOT = ("",)
 
 @dataclass(frozen=True, slots=True)
 class CacheMiss:
-    """Redis does not hold the post, or not the actor.
+    """Redis does not hold the post, or does not know the actor.
 
     A snapshot is accepted only while `epoch` and `acks`, the number of acknowledged batches, are unchanged.
     """

@@ -82,7 +82,7 @@ def test_status_shows_the_pods_and_fails_without_a_leader(
     monkeypatch.setenv("LIKEWISE_AUTOSCALER_RENEW_S", "0.01")
     done = command("status", "--json")
     assert done.exit_code == 1
-    assert "nobody leads" in done.output
+    assert "no replica leads" in done.output
     found = json.loads(done.output.splitlines()[0])
     assert (found["leader"], found["replicas"], found["ready"]) == (None, 2, 2)
     assert (found["min_replicas"], found["max_replicas"], found["paused"], found["prewarm"]) == (2, 10, False, None)

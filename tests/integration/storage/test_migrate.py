@@ -127,9 +127,11 @@ def test_a_pre_migration_of_a_newer_image_is_accepted(empty: Servers) -> None:
 def test_a_post_migration_of_a_newer_image_is_refused(empty: Servers) -> None:
     migrate(empty.settings)
     _applied_by_a_newer_image(empty, "post")
-    with pytest.raises(ConfigurationError, match="past this image by migration 9001 post later, and can't go back"):
+    with pytest.raises(
+        ConfigurationError, match="newer than this image: it has migration 9001 post later, and can't go back"
+    ):
         migrate(empty.settings)
-    with pytest.raises(LikeStoreUnavailableError, match="past this image by migration 9001 post later"):
+    with pytest.raises(LikeStoreUnavailableError, match="newer than this image: it has migration 9001 post later"):
         _like(empty)
 
 

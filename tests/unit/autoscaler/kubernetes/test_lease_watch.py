@@ -104,12 +104,12 @@ def test_an_external_baseline_is_kept():
 @pytest.mark.parametrize(
     ("change", "settings", "sentence"),
     [
-        (lambda api: api.edit(API, annotations={PAUSED: "yes"}), SETTINGS, "paused by people: nothing is changed"),
+        (lambda api: api.edit(API, annotations={PAUSED: "yes"}), SETTINGS, "paused by an operator: nothing is changed"),
         (lambda api: None, RunSettings(hpa=""), "there is no HPA, and so no minReplicas: nothing to do"),
         (
             lambda api: api.edit_hpa(25, "helm"),
             SETTINGS,
-            "HPA likewise-api has minReplicas 25, and no autoscaler left more than 25: nothing to do",
+            "HPA likewise-api has minReplicas 25, and no autoscaler raised it above 25: nothing to do",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The arrival rate and its slope, told from noise."""
+"""The arrival rate and its slope, distinguished from noise."""
 
 import random
 
