@@ -107,7 +107,7 @@ def public_keys_in(text: str, algorithms: frozenset[str]) -> list[PublicKey]:
 
 
 def published_keys(document: bytes, algorithms: frozenset[str]) -> tuple[PublishedKey, ...]:
-    """Return the keys of a JWKS document that are for `algorithms`, ignoring others. Raise ValueError if it is not one."""
+    """Return the keys of a JWKS document for `algorithms`, ignoring others. Raise ValueError if it is not one."""
     parsed = json.loads(document)
     entries = parsed.get("keys") if isinstance(parsed, dict) else None
     if not isinstance(entries, list):
