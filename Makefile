@@ -17,7 +17,7 @@ OTHERS := $(filter-out $(MEASURED) tests/cluster tests/support,$(patsubst %/__in
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: $(STAMP) ## Start everything on this machine: databases, API, flusher, gateway. ARGS="--port 9000" are its options.
+up: $(STAMP) ## Start everything on this machine: Valkey, Postgres, API, flusher, NGINX. ARGS="--port 9000" are its options.
 	@exec $(BIN)/likewise up $(ARGS)
 
 check: lint ## Run linters, type checks, import contracts, unit and contract tests: no servers, less than two minutes.
@@ -42,7 +42,7 @@ endif
 coverage: $(STAMP) ## Measure branch coverage of unit, contract and integration tests. Fails below the limit in pyproject.toml.
 	$(PYTEST) $(MEASURED) --numprocesses=$(WORKERS) --cov --cov-report=html:build/coverage --cov-report=term
 
-mutants: $(STAMP) ## Change the pure parts of the code in small ways, and list the changes that no test notices.
+mutants: $(STAMP) ## Change the pure parts of the code in small ways, and list the changes that no test detects.
 	$(BIN)/python -m tests.support.runner.mutants $(ARGS)
 
 lint: $(STAMP) ## Run linters, type checks and import contracts.
@@ -52,7 +52,7 @@ lint: $(STAMP) ## Run linters, type checks and import contracts.
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 
-docs: $(STAMP) ## Build the documentation's site into build/docs. A warning is an error.
+docs: $(STAMP) ## Build the documentation site into build/docs. A warning is an error.
 	$(BIN)/sphinx-build --builder html --fail-on-warning --keep-going --quiet docs build/docs
 
 bench: $(STAMP) ## Measure the costs of a like on this machine.
@@ -61,7 +61,7 @@ bench: $(STAMP) ## Measure the costs of a like on this machine.
 bench-autoscaler: $(STAMP) ## Compare the autoscaler with others in the simulator.
 	$(BIN)/python -m bench.autoscaler $(ARGS)
 
-lock: ## Write both lock files anew: for development on every Python from 3.11, and for the image.
+lock: ## Regenerate both lock files: for development on every Python from 3.11, and for the image.
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
 

@@ -1,7 +1,7 @@
 """A Sphinx extension that shows the repository's own pages in the site, and links to its other files.
 
 README, ARCHITECTURE and the like stay in the root of the repository, where GitHub shows them. A page of the site that
-stands for one of them contains only a link to it, and this extension replaces that link by the page. Links that lead
+stands for one of them contains only a link to it, and this extension replaces that link with the page. Links that lead
 out of `docs/` become links to the repository; a link to a file that does not exist is a warning.
 """
 

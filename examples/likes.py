@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 TIMEOUT_S = 5
-# Of one request for counts.
+# The maximum number of posts in one request for counts.
 MAX_POSTS = 100
 
 

@@ -1,4 +1,4 @@
-"""Fixtures and rules of every test: real servers once a session, emptied between tests; what is skipped, and why."""
+"""Fixtures and rules of every test: real servers per session, emptied between tests; skipped tests, and the reasons."""
 
 import logging
 import os
@@ -20,9 +20,9 @@ from tests.support.stack.servers import Servers, emptied, running
 # Before the suites are imported, so that their assertions are explained.
 pytest.register_assert_rewrite("tests.support.suites")
 
-# A deadline, or a limit on how long examples take to make, fails on a busy machine: pytest-timeout ends what hangs.
-# In CI the examples are the same each time, so that a failure is of the change at hand. Elsewhere they differ, so that
-# every run looks at new ones.
+# Hypothesis' deadlines and health checks of slow examples fail on a busy machine. pytest-timeout ends tests that hang.
+# In CI the examples are the same in each run, so that a failure is caused by the change. Elsewhere they differ, so that
+# each run tries new ones.
 hypothesis_settings.register_profile(
     "likewise", deadline=None, derandomize=is_ci(), print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -33,7 +33,7 @@ processes._CANDIDATES = scheduling.share_of(processes._CANDIDATES)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> scheduling.FileScheduling:
-    """Choose our own scheduler: see there. The groups of xdist 3.8 do nothing under pytest 9.2."""
+    """Choose our own scheduler. The groups of xdist 3.8 do nothing under pytest 9.2."""
     return scheduling.FileScheduling(config, log)
 
 
@@ -53,7 +53,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Print what was skipped, and why, as the last lines of the run.
+    """Print the skipped tests and the reasons as the last lines of the run.
 
     LIKEWISE_TEST_SKIPPED names a file to add these lines to: `make test` prints those of all its runs at the end.
     """

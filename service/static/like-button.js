@@ -105,7 +105,7 @@ class Site {
     queueMicrotask(() => this.#resume());
   }
 
-  /** Whether the actor has an identity at the service. Only then it has likes, and requests may run in parallel. */
+  /** Whether the actor has an identity at the service. Only then does it have likes, and requests may run in parallel. */
   get #isKnown() {
     return Boolean(this.#token || storage.get(this.#key));
   }
@@ -115,7 +115,7 @@ class Site {
     return this.likes.get(post);
   }
 
-  /** Send a like or an unlike. The first one makes the visitor, so until then they run in turn, across all tabs. */
+  /** Send a like or an unlike. The first one creates the visitor, so until then they run in turn, across all tabs. */
   async submit(method, post) {
     const path = `/v1/posts/${post.split("/").map(encodeURIComponent).join("/")}/like`;
     const send = () => this.#fetch(method, path, true);
@@ -221,7 +221,7 @@ class Site {
     return { credentials: this.#isForeign ? "omit" : "same-origin", headers };
   }
 
-  /** Return the same nonce for each attempt of a first like, so that a lost response makes no second visitor. */
+  /** Return the same nonce for each attempt of a first like, so that a lost response creates no second visitor. */
   #nonce() {
     const key = this.#key + "|first";
     if (!storage.get(key)) storage.set(key, crypto.getRandomValues(new BigUint64Array(2)).join("-"));

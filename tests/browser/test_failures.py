@@ -230,7 +230,7 @@ def test_a_toast_disappears(own: Open, api: Api, post: str) -> None:
 def test_a_wrong_state_is_corrected_silently(own: Open, api: Api, post: str) -> None:
     api.add_likes(post, 3)
     page = own(button(post, 'count="41" liked'))
-    # Everybody gets the count. Only the visitor gets the own like.
+    # Everybody gets the count. Only the visitor gets the state of their own like.
     heart(page, post).shows(liked=True, count=3)
     expect(heart(page, post).toast).to_be_hidden()
     heart(page, post).tap()

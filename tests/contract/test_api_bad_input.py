@@ -44,14 +44,14 @@ ROUTES = [
 
 @pytest.fixture
 def api() -> FakeApi:
-    """Make fake stores in which one post has a like."""
+    """Return the API on fake stores in which one post has a like."""
     made = fake_api()
     made.app.test_client().put("/v1/posts/liked/like")
     return made
 
 
 def refused(api: FakeApi, method: str, path: str, status: int = 400, **sent: object) -> dict[str, object]:
-    """Return the problem of a request. It changes nothing and makes no visitor."""
+    """Return the problem of a request, which must change nothing and create no visitor."""
     before = api.snapshot()
     response = api.app.test_client().open(path, method=method, **sent)
     assert response.status_code == status, response.text

@@ -70,7 +70,7 @@ def test_errors_are_readable_on_an_allowed_page():
 
 @pytest.mark.parametrize("value", ["https://blog.site\r\nSet-Cookie: a=b", "https://blog.site\nX: y"])
 def test_an_origin_cannot_inject_a_header(value):
-    """Werkzeug's client refuses to send such an origin, so the environ carries it."""
+    """Werkzeug's client refuses to send such an origin, so the test sets it in the environ."""
     api = fake_api()
     environ = {"HTTP_ORIGIN": value, "HTTP_SEC_FETCH_SITE": "cross-site"}
     response = api.app.test_client().put(LIKE, environ_overrides=environ)

@@ -30,7 +30,7 @@ PAGES = sorted({block.page for block in REQUESTS})
 COMMANDS = [block for block in blocks_in("console") if re.match(r"\$ \S*likewise (?!drill)", block.text)]
 POST = re.compile(r"/v1/posts/([\w-]+)")
 TOKEN = re.compile(r"^Likewise-Visitor: (\S+)", re.MULTILINE)
-# What every answer has its own value of.
+# Values that differ in every response.
 CHANGING = ("as_of", "display")
 
 
@@ -42,7 +42,7 @@ def answer(command: str, likewise: Server, token: str) -> str:
 
 
 def fixed(text: str) -> dict[str, Any]:
-    """Return the JSON object of an answer, without what each answer has its own value of."""
+    """Return the JSON object of a response, without the values that differ in every response."""
     body = json.loads(text.strip().splitlines()[-1])
     return {name: value for name, value in body.items() if name not in CHANGING}
 
@@ -52,7 +52,7 @@ def fixed(text: str) -> dict[str, Any]:
 def test_the_requests_of_a_page_get_the_answers_it_shows(page: str, likewise: Server) -> None:
     token = ""
     for block in (block for block in REQUESTS if block.page == page):
-        # Pages and examples use the same posts. A name of its own keeps each count as the page shows it.
+        # Pages and examples use the same posts. Separate names keep each count as the page shows it.
         text = block.text
         for post in set(POST.findall(text)):
             text = text.replace(post, f"{post}-{Path(page).stem}")

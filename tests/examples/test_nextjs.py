@@ -30,7 +30,7 @@ from tests.support.stack.servers import Servers
 # The first test waits for the build.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.requires("node", "npm")]
 
-# Of one address per minute.
+# New visitors of one address per minute.
 NEW_READERS = 20
 QUIET = {"NEXT_TELEMETRY_DISABLED": "1"}
 UNAVAILABLE = "Likes are temporarily unavailable; try again."

@@ -92,7 +92,7 @@ def test_answered_likes_survive_killed_workers(servers: Servers, stores: Stores,
         found = {(post, actor) for post, actors in rows(stores).items() for actor in actors - warm_up_actors}
         assert clients.answered <= found
         maybe = {(post, token.split(".")[1]) for post, token in clients.unanswered}
-        # Nothing is stored that nobody has requested.
+        # No like is stored that was not requested.
         assert found - clients.answered <= maybe
         for post, token in clients.unanswered:
             wait_for(lambda post=post, token=token: clients.like(post, token) in (200, 201))

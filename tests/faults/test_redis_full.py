@@ -76,7 +76,7 @@ def test_a_node_out_of_memory_drains(servers: Servers) -> None:
                 node.config_set("maxmemory", limits[port])
         taken = like_until_full(tracked)
         assert taken > 20
-        # Exactly at the limit, the buffers of sockets would decide.
+        # Exactly at the limit, the size of socket buffers would decide the outcome.
         limit_memory(dict.fromkeys(limits, 1))
         assert_only_reads_are_answered(tracked, taken + 1)
         limit_memory(limits)

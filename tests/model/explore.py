@@ -108,7 +108,7 @@ def count_expected(world: World) -> int:
 
 
 def state_shown(rules: Rules, world: World, actor: str) -> bool:
-    """Return the state that an actor sees of the own like."""
+    """Return the state of an actor's like, as the actor sees it."""
     redis = world.redis
     if count_shown(rules, world) is not None and not is_stale(rules, redis, redis.count):
         likes = redis.likes or frozenset()

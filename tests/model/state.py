@@ -25,35 +25,35 @@ class Rules:
     `ordered_names` is not part of the protocol, see `test_known_limit_a_demoted_primary_gets_an_epoch`.
     """
 
-    # Another process gets another epoch. Else the batch of a lost primary is completed on the new one.
+    # Another process gets another epoch. Otherwise the batch of a lost primary is completed on the new one.
     new_epoch_per_process: bool = True
-    # A batch of another epoch does not commit. Else a demoted primary overwrites newer likes.
+    # A batch of another epoch does not commit. Otherwise a demoted primary overwrites newer likes.
     fence: bool = True
-    # Only the offered name starts an epoch. Else an epoch and its tickets start again after FLUSHALL.
+    # Only the offered name starts an epoch. Otherwise an epoch and its tickets start again after FLUSHALL.
     start_offered_name_only: bool = True
-    # A new epoch takes over Postgres' version. Else a slow clock makes new likes look old.
+    # A new epoch takes over Postgres' version. Otherwise a slow clock makes new likes look old.
     version_in_start_epoch: bool = True
-    # An install names the ticket of its load. Else a late one sets an old base.
+    # An install names the ticket of its load. Otherwise a late one sets an old base.
     ticket: bool = True
-    # Keys get a TTL at k = 0, not at p = 0. Else a pending like and unlike lose their count.
+    # Keys get a TTL at k = 0, not at p = 0. Otherwise a pending like and unlike lose their count.
     evict_only_acknowledged: bool = True
-    # A count of another epoch is not trusted. Else it shows what a lost primary did not keep.
+    # A count of another epoch is not trusted. Otherwise it shows what a lost primary did not keep.
     reload_stale: bool = True
-    # n moves by the difference to the old row. Else a like that is sent again is counted twice.
+    # n moves by the difference to the old row. Otherwise a like that is sent again is counted twice.
     delta_from_old_row: bool = True
-    # n also holds what another flusher committed, so all of it is acknowledged. Else that part is shown twice.
+    # n also holds what another flusher committed, so all of it is acknowledged. Otherwise that part is shown twice.
     read_through: bool = True
-    # An actor in no set is looked up. Else a liker whose set was evicted is counted again.
+    # An actor in no set is looked up. Otherwise a liker whose set was evicted is counted again.
     unknown_actor_misses: bool = True
-    # A batch is acknowledged only at the head of the stream. Else one batch is subtracted twice.
+    # A batch is acknowledged only at the head of the stream. Otherwise one batch is subtracted twice.
     acknowledge_at_head: bool = True
-    # A row changes only for a higher version. Else an old batch undoes a newer like.
+    # A row changes only for a higher version. Otherwise an old batch undoes a newer like.
     newest_wins: bool = True
-    # An invalidation raises d. Else a load from before it installs the old base.
+    # An invalidation raises d. Otherwise a load from before it installs the old base.
     invalidation_voids_tickets: bool = True
-    # Only a commit after the invalidation ends it. Else an old n is trusted.
+    # Only a commit after the invalidation ends it. Otherwise an old n is trusted.
     invalidation_needs_revision: bool = True
-    # A dead letter is recorded, and no flusher commits it. Else n changes and no acknowledgement says so.
+    # A dead letter is recorded, and no flusher commits it. Otherwise n changes and no acknowledgement says so.
     record_dead_letters: bool = True
     # Postgres refuses the name of an older primary.
     ordered_names: bool = False

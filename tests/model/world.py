@@ -87,7 +87,7 @@ def requests(rules: Rules, world: World) -> Steps:
 
 
 def handle_reply(world: World, request: LikeRequest, reply: Reply) -> World:
-    """Acknowledge the request, or start a pod that does what the reply asks for."""
+    """Acknowledge the request, or start a pod that does what the reply requires."""
     match reply:
         case Done() if request.actor:
             return replace(world, acknowledged=with_request(world.acknowledged, request))

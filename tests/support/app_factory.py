@@ -82,7 +82,7 @@ def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
 
 
 def problem(response: TestResponse) -> dict[str, Any]:
-    """Return the problem of a response, which must be one."""
+    """Return the problem in a response. Fail if it is not one."""
     assert response.content_type == "application/problem+json", (response.status, response.text)
     body = json.loads(response.data)
     assert body["status"] == response.status_code

@@ -1,4 +1,4 @@
-"""The docs name every setting with its default, every metric, alert and field of the logs, and all of the button."""
+"""The docs list every setting, metric, alert and log field, and every attribute, event and text of the button."""
 
 import ast
 import re
@@ -127,7 +127,7 @@ def test_the_docs_list_every_field_of_the_logs():
 
 
 def is_log(called: ast.expr) -> bool:
-    """Whether this writes a line to a module's log."""
+    """Return whether this writes a line to a module's log."""
     if not isinstance(called, ast.Attribute) or called.attr not in {"info", "warning", "error", "exception"}:
         return False
     return isinstance(called.value, ast.Name) and called.value.id in {"log", "_log"}

@@ -1,4 +1,4 @@
-"""A worker that is told to stop answers every request, ends idle connections soon, and resets none."""
+"""A stopping worker answers every request, ends idle connections soon, and resets none."""
 
 import http.client
 import os

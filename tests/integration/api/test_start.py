@@ -1,4 +1,4 @@
-"""Start of a pod: wrong settings end it with a sentence, absent servers do not, and it listens on IPv6 and IPv4."""
+"""Start of a pod: wrong settings end it with a message, missing servers do not, and it listens on IPv6 and IPv4."""
 
 import http.client
 import json
@@ -91,7 +91,7 @@ class Api:
 
 
 def test_pods_and_flushers_wait_for_their_servers(tmp_path):
-    """A chart with its own Redis and Postgres starts them and the pods in no order."""
+    """A chart with its own Redis and Postgres starts them and the pods in no particular order."""
     port, *ports = free_ports(5)
     tmp_path.chmod(0o755)
     valkey, postgres = ValkeyCluster(tmp_path / "valkey", ports[:3]), PostgresServer(tmp_path / "postgres", ports[3])

@@ -1,4 +1,4 @@
-"""Alerts and dashboard on a real Prometheus that scrapes real pods. Each alert fires for the fault it is for."""
+"""Alerts and dashboard on a real Prometheus that scrapes real pods. Each alert fires for its fault."""
 
 import json
 import re

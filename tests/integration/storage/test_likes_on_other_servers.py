@@ -34,5 +34,5 @@ def _others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture
 def servers(_others: Servers) -> Servers:
-    """Other servers, that answer and hold nothing."""
+    """Empty servers that are not the embedded ones."""
     return emptied(_others)

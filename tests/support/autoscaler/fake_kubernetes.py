@@ -1,4 +1,4 @@
-"""Fake the Kubernetes API in memory, and run the control loop against it one second a round."""
+"""Fake the Kubernetes API in memory, and run the control loop against it, one second per round."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -127,7 +127,7 @@ def fail_calls(api: FakeKubernetesApi, call: str, error: Exception, times: int =
 
 @dataclass
 class Rounds:
-    """A control loop over the fake API, one second a round.
+    """A control loop over the fake API, one second per round.
 
     `demand` requests/s arrive. `report_ahead_s` is by how much the reports are from the future.
     """
@@ -160,7 +160,7 @@ class Rounds:
         return NOON + timedelta(seconds=self.now)
 
     def go(self, rounds: int = 1) -> float:
-        """Run rounds, and return the seconds for which the API server asks to be left alone after the last."""
+        """Run rounds, and return the pause in seconds that the API server requests after the last one."""
         retry_after_s = 0.0
         for _ in range(rounds):
             self.now += 1

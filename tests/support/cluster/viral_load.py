@@ -35,7 +35,7 @@ VALUES = {
     "api.resources.requests.cpu": "50m",
     # The pods must be the bottleneck, not the machine.
     "api.resources.limits.cpu": "100m",
-    # Of the request, which is 60 % of the limit, in both runs.
+    # In percent of the CPU request, which is 60 % of the CPU limit, in both runs.
     "hpa.targetCPUUtilizationPercentage": 120,
     "hpa.maxReplicas": 8,
     # CPU weights on a small machine: pods that start must not slow down the servers or the drill.

@@ -36,7 +36,7 @@ def survivors(results: str) -> Iterator[str]:
 
 
 def is_explained(diff: str, explanations: str) -> bool:
-    """Return whether each line that the mutant adds stands in the explanations, between backticks."""
+    """Return whether each line that the mutant adds is quoted in the explanations, between backticks."""
     added = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
     return bool(added) and all(f"`{line}`" in explanations for line in added)
 

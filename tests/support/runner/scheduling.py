@@ -72,7 +72,7 @@ def position(path: str) -> int:
 def share_of(ports: Sequence[int]) -> Sequence[int]:
     """Return this worker's share of the ports, or all without xdist.
 
-    A port that is free is not taken at once. Without shares, two workers may choose the same one.
+    A port is chosen before it is bound. Without shares, two workers may choose the same one.
     """
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return ports[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]

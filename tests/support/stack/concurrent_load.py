@@ -1,4 +1,4 @@
-"""Likes and unlikes whose acknowledgements are tracked, and the check that all of them came true."""
+"""Likes and unlikes whose acknowledgements are tracked, and the check that counts and rows agree with them."""
 
 import random
 import threading
@@ -61,7 +61,7 @@ class TrackedLikes:
             self.submit(post, actor, liked)
 
     def assert_reads_match(self) -> None:
-        """Check that counts and states are what was acknowledged."""
+        """Check that counts and states agree with the acknowledged requests."""
         for post, actors in self.expected.items():
             for actor in [*sorted(actors)[:3], "a-stranger"]:
                 state = self.likes.state(post, actor)

@@ -1,4 +1,4 @@
-"""A small HTTP server that answers the likes of a load test as a test tells it to."""
+"""A small HTTP server that answers the likes of a load test by a script."""
 
 import socket
 import socketserver

@@ -1,4 +1,4 @@
-"""An issuer's published keys are read from real servers that change, fail, hang, redirect and send rubbish."""
+"""An issuer's published keys are read from real servers that change, fail, hang, redirect or send invalid documents."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Allowed origins: those that are listed, and none that looks alike."""
+"""Allowed origins: those that are listed, and no similar ones."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What is left to store, as shards tell it."""
+"""The number of pending entries, summed over the shards."""
 
 from service.core.queue import ShardStatus, pending
 

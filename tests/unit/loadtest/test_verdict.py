@@ -109,7 +109,7 @@ def test_a_range_does_not_hide_a_disagreement() -> None:
 
 
 def refused_from(first: int) -> Recorder:
-    """Record ten likes, of which those from `first` on are answered 503."""
+    """Record ten likes, of which those from `first` on are answered with 503."""
     recorder = recorded_run(first)
     for like in range(first, 10):
         recorder.sent = like + 1
@@ -121,7 +121,7 @@ def test_allowed_errors_may_refuse_likes() -> None:
     recorder = refused_from(6)
     assert not verdict_of(recorder, observed_counts(3, 3)).ok
     assert verdict_of(recorder, observed_counts(3, 3), allow_errors=True).ok
-    # One of the likes answered 503 was counted.
+    # One of the likes answered with 503 was counted.
     assert verdict_of(recorder, observed_counts(4, 3), allow_errors=True).ok
 
 

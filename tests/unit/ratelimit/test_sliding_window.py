@@ -59,7 +59,7 @@ def test_time_stands_still_while_the_clock_is_behind_the_window() -> None:
 @pytest.mark.parametrize(
     ("limit", "counts", "now", "used", "wait_s"),
     [
-        # A limit of 0 refuses for ever: callers ask again each second.
+        # A limit of 0 refuses forever: callers ask again each second.
         (0, WindowCounts(WINDOW, here=1), NOON, 1, 1),
         # Fewer count already.
         (3, WindowCounts(WINDOW, here_before=2), NOON + 30, 2, 1),

@@ -1,4 +1,4 @@
--- A database holds some shards, each with its posts and likes. See "Rows in Postgres" in ARCHITECTURE.md.
+-- A database holds some shards, each with its posts and likes. See "The protocol" in ARCHITECTURE.md.
 
 CREATE TABLE install (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

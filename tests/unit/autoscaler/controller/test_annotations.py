@@ -1,4 +1,4 @@
-"""What people ask for by annotations of the Deployment, by their new and their old keys."""
+"""Requests of operators by annotations of the Deployment, with the new keys and with the old ones."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -67,7 +67,7 @@ def test_own_scaling_is_not_an_external_change_even_without_a_record_of_writers(
         waiting.go(1)
     assert "ExternalChange" not in rounds.api.reasons()
     assert rounds.api.workloads[API].replicas >= 10
-    # The next leader does not take the number of the leader before for an external change.
+    # The next leader does not mistake the previous leader's number for an external change.
     waiting.suppressed_by, waiting.leads, waiting.demand = "", True, 16_000
     waiting.go(4)
     assert rounds.api.workloads[API].replicas >= 20

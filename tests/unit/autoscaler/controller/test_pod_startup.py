@@ -1,4 +1,4 @@
-"""The startup time of pods: measured once after a scale-up, and never in the way of one."""
+"""The startup time of pods: measured once after a scale-up, without delaying one."""
 
 import pytest
 

@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 class FakeLease:
-    """A Lease in memory. Each write sets another `renewTime`, whatever the writers' clocks say."""
+    """A Lease in memory. Each write sets a new `renewTime`, even if the writers' clocks stand still."""
 
     def __init__(self) -> None:
         self.record = LeaseRecord("", None)

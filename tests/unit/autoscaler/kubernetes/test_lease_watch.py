@@ -1,4 +1,4 @@
-"""The leader as `reset-floor` and `status` find it from the Lease, whatever any clock says."""
+"""The leader as `reset-floor` and `status` find it from the Lease, even with wrong clocks."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Pods that begin to report one after the other: more reports are no rise of the demand."""
+"""Pods that begin to report one after the other: more reports are not a rise in demand."""
 
 import pytest
 
