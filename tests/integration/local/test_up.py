@@ -26,20 +26,24 @@ pytestmark = pytest.mark.timeout(300)
 
 @dataclass(frozen=True)
 class Stacks:
-    """Two running stacks. `plain` was stopped and started again, `replicated` was killed and started again."""
+    """Two running stacks. `plain` was stopped and started again, `replicated` was killed and started again.
+
+    `first_output` is what both printed at their first start.
+    """
 
     plain: RunningStack
     replicated: RunningStack
     counts: dict[str, int]
+    first_output: str
 
 
 @pytest.fixture(scope="module")
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
-    """Start two stacks at the same moment, which all want the same ports, twice."""
+    """Start two stacks at the same moment, twice: first both want the same ports, then any free ones (`--port 0`)."""
     directory = tmp_path_factory.mktemp("up")
-    port, metrics_port = free_ports(2)
+    wanted_port, metrics_port = free_ports(2)
 
-    def start() -> tuple[RunningStack, RunningStack]:
+    def start(port: int) -> tuple[RunningStack, RunningStack]:
         options = ("--workers", "1")
         plain = RunningStack(directory / "plain", port, metrics_port=metrics_port, options=options)
         options = ("--workers", "1", "--replicas")
@@ -52,19 +56,21 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
             on_failure.pop_all()
         return plain, replicated
 
-    plain, replicated = start()
+    plain, replicated = start(wanted_port)
+    first_output = plain.output + replicated.output
+    assert not set(plain.ports) & set(replicated.ports)
     plain.request("PUT", "/v1/posts/kept-by-plain/like")
     replicated.request("PUT", "/v1/posts/kept-by-replicated/like")
     assert replicated.end(signal.SIGKILL) == -signal.SIGKILL
     assert plain.end(signal.SIGINT) == 0
-    plain, replicated = start()
+    plain, replicated = start(0)
     counts = {
         f"{post} in {name}": stack.count(post)
         for name, stack in (("plain", plain), ("replicated", replicated))
         for post in ("kept-by-plain", "kept-by-replicated")
     }
     try:
-        yield Stacks(plain, replicated, counts)
+        yield Stacks(plain, replicated, counts, first_output)
     finally:
         end(plain)
         end(replicated)
@@ -89,9 +95,12 @@ def test_two_stacks_share_no_port(stacks: Stacks) -> None:
     assert len(plain) == 1 + 2 + 3 + 2
     assert len(replicated) == 1 + 2 + 6 + 2
     assert not set(plain) & set(replicated)
-    outputs = stacks.plain.output + stacks.replicated.output
-    assert outputs.count("is taken by another program. NGINX listens on port") == 1
-    assert outputs.count("is taken by another program. /metrics of the API listens on port") == 1
+
+
+def test_a_taken_port_moves_aside_and_port_0_takes_a_free_one(stacks: Stacks) -> None:
+    assert stacks.first_output.count("is taken by another program. NGINX listens on port") == 1
+    assert stacks.first_output.count("is taken by another program. /metrics of the API listens on port") == 1
+    assert "is taken by another program" not in stacks.plain.output + stacks.replicated.output
 
 
 def test_each_stack_uses_its_own_databases(stacks: Stacks) -> None:

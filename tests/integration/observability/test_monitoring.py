@@ -110,7 +110,7 @@ def postgres_away(stack: MonitoredStack) -> Iterator[None]:
 
 def test_postgres_away(stack: MonitoredStack) -> None:
     with postgres_away(stack):
-        stack.wait_firing("LikewisePostgresAway", "LikewiseNothingStored", "LikewisePendingLate")
+        stack.wait_firing("LikewisePostgresDown", "LikewiseNothingStored", "LikewisePendingLate")
         stack.wait_firing("LikewisePendingVeryLate", "LikewiseQueueNearFull")
     wait_for(lambda: stack.stores.like_store.check() == [])
     drain(stack.stores, 60)
@@ -122,7 +122,7 @@ def test_a_redis_primary_away(stack: MonitoredStack) -> None:
     port = primaries(stack.stores)[0]
     try:
         valkey.processes[valkey.ports.index(port)].kill()
-        stack.wait_firing("LikewiseRedisPrimaryAway", "LikewiseErrors")
+        stack.wait_firing("LikewiseRedisPrimaryDown", "LikewiseErrors")
     finally:
         start_again(valkey)
 
@@ -142,7 +142,7 @@ def test_a_slow_redis(stack: MonitoredStack) -> None:
     pausing = threading.Thread(target=pause)
     pausing.start()
     try:
-        stack.wait_firing("LikewiseAnswersSlow", "LikewiseSeenLate")
+        stack.wait_firing("LikewiseSlowResponses", "LikewiseStaleCounts")
     finally:
         firing.set()
         pausing.join()
@@ -167,7 +167,7 @@ def test_inconsistent_counts(stack: MonitoredStack) -> None:
     wait_for(lambda: stored_posts(stack) == len(POSTS), 30)
     change_counts(stack, 1)
     try:
-        stack.wait_firing("LikewiseDrift")
+        stack.wait_firing("LikewiseInconsistentCounts")
         wait_for(lambda: "counts do not agree" in stack.logs["flusher"].read_text())
     finally:
         change_counts(stack, -1)
@@ -193,7 +193,7 @@ def test_rate_limits_that_refuse_many(stack: MonitoredStack) -> None:
     flooding = threading.Thread(target=flood)
     flooding.start()
     try:
-        stack.wait_firing("LikewiseLimitsRefuseMany")
+        stack.wait_firing("LikewiseManyRateLimited")
     finally:
         done.set()
         flooding.join()
@@ -202,14 +202,14 @@ def test_rate_limits_that_refuse_many(stack: MonitoredStack) -> None:
 def test_autoscaler_without_a_leader(stack: MonitoredStack) -> None:
     stack.autoscaler.leads = False
     try:
-        stack.wait_firing("LikewiseNobodyLeads")
+        stack.wait_firing("LikewiseAutoscalerNoLeader")
     finally:
         stack.autoscaler.leads = True
 
 
 def test_autoscaler_that_cannot_read_redis(stack: MonitoredStack) -> None:
     with stack.autoscaler.cut_off():
-        stack.wait_firing("LikewiseAutoscalerBlind")
+        stack.wait_firing("LikewiseAutoscalerNoData")
 
 
 def test_no_flusher(stack: MonitoredStack) -> None:
