@@ -182,5 +182,5 @@ def open_testbed() -> Iterator[Testbed]:
 
 
 def _answers(port: int, path: str) -> bool:
-    # A server without this route answers 404, which is an answer too.
+    # A server without this route answers 404, which is sufficient.
     return 0 < status_of(port, path) < 500

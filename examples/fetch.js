@@ -25,7 +25,7 @@ async function ask(address, method, store) {
     store.removeItem(KEY);
     return ask(address, method, store);
   }
-  // An error may bring a token too, so that a retry is by the same visitor.
+  // An error may also carry a token, so that a retry counts for the same visitor.
   const minted = answer.headers.get("Likewise-Visitor");
   if (minted) store.setItem(KEY, minted);
   return bodyOf(answer);

@@ -151,7 +151,7 @@ class Settings(RedisSettings):
     slow_request_ms: int = Field(
         default=1_000,
         ge=0,
-        description="Duration from which a request is logged. Failed ones (5xx) are logged too. 0: none is logged.",
+        description="Duration from which a request is logged. Failed ones (5xx) are always logged. 0: none is logged.",
     )
     trace_endpoint: str = Field(
         default="",

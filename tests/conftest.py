@@ -69,7 +69,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     """Restore the configuration of logs, which each command changes, for the tests after it."""
     kept = structlog.get_config()
     root = logging.getLogger()

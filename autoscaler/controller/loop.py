@@ -33,7 +33,7 @@ class ControlLoop:
     """Rounds over the `reconcilers`, by Deployment.
 
     `suppressed_by` returns why this replica may not write, or an empty string. A failure ends one part of a round only:
-    the other Deployment and the next round go on. `first_error` is the first failure of the last round.
+    the other Deployment and the next round continue. `first_error` is the first failure of the last round.
     """
 
     source: SignalSource

@@ -73,7 +73,7 @@ class KubernetesApi:
         self._connection.merge(self._named("ConfigMap", name), self._path("configmaps", name), {"data": dict(data)})
 
     def create_event(self, about: Workload | Hpa, *, reason: str, message: str, warning: bool, by: str) -> None:
-        """Create an Event, which `kubectl describe` shows at its object."""
+        """Create an Event, which `kubectl describe` shows with its object."""
         now = datetime.now(UTC)
         event = {
             "metadata": {"name": f"{about.name}.{int(now.timestamp() * 1e6):x}", "namespace": self.namespace},

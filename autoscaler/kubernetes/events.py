@@ -42,7 +42,7 @@ class EventRecorder:
     ) -> None:
         """Record a message unless it repeats the last one of this reason. An empty message ends the repetition.
 
-        Messages of one `topic` count as the same, whatever their figures.
+        Messages of one `topic` count as the same, even with different figures.
         """
         key = (about.name if about else "", reason)
         before, since = self._recorded.get(key, ("", float("-inf")))

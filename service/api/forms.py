@@ -35,7 +35,7 @@ def page(template: str, status: int = 200, **values: object) -> Response:
 
 
 class FormView(MethodView):
-    """The form of one post. Its users are people, so errors are pages too."""
+    """The form of one post. Its users are people, so errors are also pages."""
 
     init_every_request = False
 

@@ -33,7 +33,8 @@ _RETRY: Node = {
 }
 _LIMITS: Node = {"RateLimit": _TEXT, "RateLimit-Policy": _TEXT}
 _NEW_VISITOR: Node = {
-    VISITOR_HEADER: _TEXT | {"description": f"The token of a new visitor. The cookie `{VISITOR_COOKIE}` holds it too."},
+    VISITOR_HEADER: _TEXT
+    | {"description": f"The token of a new visitor. The cookie `{VISITOR_COOKIE}` also holds it."},
     **_LIMITS,
 }
 _CACHED: Node = {"ETag": {"required": True, **_TEXT}, "Cache-Control": {"required": True, **_TEXT}}

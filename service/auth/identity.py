@@ -102,7 +102,7 @@ class RequestIdentity:
         return key is not None and key.has_scope(scope)
 
     def response_headers(self) -> list[tuple[str, str]]:
-        """Return headers for the response. An error needs them too, so that a retry is by the same visitor."""
+        """Return headers for the response, also of an error, so that a retry counts for the same visitor."""
         headers = [pair for stats in self._stats for pair in stats.headers().items()]
         if self._token:
             headers += self._token_headers()

@@ -87,7 +87,7 @@ class Jwks:
             if not keys:
                 raise ValueError("it holds no usable key")  # noqa: TRY301 - one place handles every failure
         except Exception as reason:
-            # The next read may succeed, whatever the server sent.
+            # The next read may succeed, after any error.
             if not self._failures and not self._is_closed:
                 _log.warning("JWKS document not readable", host=self._document.host, reason=str(reason))
             return False

@@ -18,7 +18,7 @@ class PortAllocator:
     """Reserves ports until `release`, or until this process ends.
 
     Two stacks that start at the same moment see the same ports free. A reservation is therefore a UDP socket bound to
-    the port's number: the kernel gives it to one process of the machine, whoever runs it, and it does not hinder a TCP
+    the port's number: the kernel gives it to one process of the machine, of any user, and it does not hinder a TCP
     server on the same number.
     """
 

@@ -33,8 +33,8 @@ class LoadReportStore(Protocol):
 class LoadReporter:
     """Publishes a report to every store, each second from `start` to `close`.
 
-    Each store has its own thread, so one that hangs delays no other. `measure` is called once a second, whatever the
-    number of stores. A store that cannot be reached is logged once, and tried again.
+    Each store has its own thread, so one that hangs delays no other. `measure` is called once a second for all
+    stores. A store that cannot be reached is logged once, and tried again.
     """
 
     def __init__(

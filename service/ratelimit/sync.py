@@ -96,7 +96,7 @@ class PeerSync:
         try:
             return self._store.exchange(counts, ttl_s)
         except Exception as error:
-            # The batch is requeued, whatever went wrong.
+            # The batch is requeued after any error.
             log.exception("rate limits not synchronized")
             return PeerCounts({}, repr(error))
 

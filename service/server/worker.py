@@ -36,7 +36,7 @@ class _ListenerName:
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves connections until it is told to stop, or has served `max_requests`."""
+    """Serves connections until a signal stops it, or it has served `max_requests`."""
 
     def init_process(self) -> None:
         """Set up the worker. gunicorn lets gevent patch the interpreter in here, and then loads the application."""

@@ -7,7 +7,7 @@ from service.errors import LikewiseError
 from service.observability.logging import configure_logs
 from service.settings import settings_from_environment
 
-# This exit code tells gunicorn that another attempt would fail too.
+# This exit code tells gunicorn that another attempt would also fail.
 _APP_LOAD_ERROR = 4
 
 configure_logs()

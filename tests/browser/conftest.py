@@ -88,7 +88,7 @@ def context(new_context: NewContext) -> BrowserContext:
 
 
 @pytest.fixture
-def own(api: Api, context: BrowserContext) -> Open:
+def open_own_site(api: Api, context: BrowserContext) -> Open:
     """Return a function that opens a page of the API's own origin with some markup."""
 
     def open_page(body: str, within: BrowserContext = context, policy: str = "", **options: str) -> Page:
@@ -103,7 +103,7 @@ def own(api: Api, context: BrowserContext) -> Open:
 
 
 @pytest.fixture
-def other(api: Api, other_site: OtherSite, context: BrowserContext) -> Open:
+def open_other_site(api: Api, other_site: OtherSite, context: BrowserContext) -> Open:
     """Return a function that opens a page of another origin with some markup."""
 
     def open_page(body: str, within: BrowserContext = context, **options: str) -> Page:

@@ -19,9 +19,9 @@ from tests.support.browser_pages import (
 from tests.support.waiting import wait_for
 
 
-def test_an_unavailable_server_rolls_back_with_a_toast(other: Open, api: Api, post: str) -> None:
+def test_an_unavailable_server_rolls_back_with_a_toast(open_other_site: Open, api: Api, post: str) -> None:
     api.add_likes(post, 4)
-    page = other(button(post))
+    page = open_other_site(button(post))
     warnings: list[str] = []
     page.on("console", lambda message: message.type == "warning" and warnings.append(message.text))
     heart(page, post).shows(liked=False, count=4)
@@ -43,8 +43,8 @@ def test_an_unavailable_server_rolls_back_with_a_toast(other: Open, api: Api, po
     assert api.count(post) == 5
 
 
-def test_a_server_that_recovers_in_time_receives_the_like(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_a_server_that_recovers_in_time_receives_the_like(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     api.stop()
     with page.expect_event("requestfailed"):
@@ -54,8 +54,10 @@ def test_a_server_that_recovers_in_time_receives_the_like(own: Open, api: Api, p
     assert (api.count(post), events(page, "error")) == (1, [])
 
 
-def test_a_like_made_offline_is_sent_once_online(own: Open, api: Api, context: BrowserContext, post: str) -> None:
-    page = own(button(post))
+def test_a_like_made_offline_is_sent_once_online(
+    open_own_site: Open, api: Api, context: BrowserContext, post: str
+) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     seen = requests_of(page)
     context.set_offline(True)
@@ -67,20 +69,22 @@ def test_a_like_made_offline_is_sent_once_online(own: Open, api: Api, context: B
     assert (api.count(post), likes_and_unlikes(seen)) == (1, ["PUT"])
 
 
-def test_a_like_made_offline_is_sent_by_the_next_page(own: Open, api: Api, context: BrowserContext, post: str) -> None:
-    page = own(button(post))
+def test_a_like_made_offline_is_sent_by_the_next_page(
+    open_own_site: Open, api: Api, context: BrowserContext, post: str
+) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     context.set_offline(True)
     heart(page, post).tap()
     heart(page, post).shows(liked=True, count=1)
     page.close()
     context.set_offline(False)
-    own(button("another-post"))
+    open_own_site(button("another-post"))
     wait_for(lambda: api.count(post) == 1)
 
 
-def test_an_unsent_like_older_than_a_day_is_dropped(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_an_unsent_like_older_than_a_day_is_dropped(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     record = """([key, at]) => localStorage.setItem(key, JSON.stringify(
         {liked: false, count: 0, as_of: "", wish: {liked: true, at: Date.now() - at}}))"""
@@ -91,8 +95,8 @@ def test_an_unsent_like_older_than_a_day_is_dropped(own: Open, api: Api, post: s
     assert likes_and_unlikes(seen) == []
 
 
-def test_a_like_with_a_lost_response_counts_once(other: Open, api: Api, post: str) -> None:
-    page = other(button(post) + button(f"{post}/2"))
+def test_a_like_with_a_lost_response_counts_once(open_other_site: Open, api: Api, post: str) -> None:
+    page = open_other_site(button(post) + button(f"{post}/2"))
     heart(page, f"{post}/2").tap()
     # The visitor has a token now.
     wait_for_events(page, "like")
@@ -102,16 +106,16 @@ def test_a_like_with_a_lost_response_counts_once(other: Open, api: Api, post: st
     assert api.count(post) == 1
 
 
-def test_a_first_like_with_a_lost_response_counts_once(other: Open, api: Api, post: str) -> None:
-    page = other(button(post))
+def test_a_first_like_with_a_lost_response_counts_once(open_other_site: Open, api: Api, post: str) -> None:
+    page = open_other_site(button(post))
     page.route("**/like", _lose_the_answer, times=1)
     heart(page, post).tap()
     assert wait_for_events(page, "like")[0]["count"] == 1
     assert api.count(post) == 1
 
 
-def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
-    page = other(button(post))
+def test_a_lost_request_is_sent_again(open_other_site: Open, api: Api, post: str) -> None:
+    page = open_other_site(button(post))
     page.route("**/like", lambda route: route.abort(), times=1)
     seen = requests_of(page)
     heart(page, post).tap()
@@ -119,8 +123,8 @@ def test_a_lost_request_is_sent_again(other: Open, api: Api, post: str) -> None:
     assert (api.count(post), likes_and_unlikes(seen)) == (1, ["PUT", "PUT"])
 
 
-def test_a_like_survives_leaving_the_page(other: Open, api: Api, other_site: OtherSite, post: str) -> None:
-    page = other(button(f"{post}/first") + button(post))
+def test_a_like_survives_leaving_the_page(open_other_site: Open, api: Api, other_site: OtherSite, post: str) -> None:
+    page = open_other_site(button(f"{post}/first") + button(post))
     heart(page, f"{post}/first").tap()
     # The first like of a visitor waits for a lock between tabs, too long for this test.
     wait_for_events(page, "like")
@@ -156,8 +160,8 @@ def test_an_exceeded_limit_has_its_own_message(
     assert likes_and_unlikes(seen) == ["PUT"]
 
 
-def test_an_older_response_is_ignored(own: Open, api: Api, post: str) -> None:
-    page = own(button(post, "live"))
+def test_an_older_response_is_ignored(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post, "live"))
     heart(page, post).shows(liked=False, count=0)
     old = api.get(f"/v1/counts?post={post}")
     heart(page, post).tap()
@@ -169,8 +173,8 @@ def test_an_older_response_is_ignored(own: Open, api: Api, post: str) -> None:
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_a_count_does_not_flicker_while_a_like_is_pending(own: Open, api: Api, post: str) -> None:
-    page = own(button(post, "live"))
+def test_a_count_does_not_flicker_while_a_like_is_pending(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post, "live"))
     heart(page, post).shows(liked=False, count=0)
     held: list[Route] = []
     page.route("**/like", lambda route: held.append(route))
@@ -186,8 +190,8 @@ def test_a_count_does_not_flicker_while_a_like_is_pending(own: Open, api: Api, p
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_retry_after_is_respected(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_retry_after_is_respected(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     busy = {"Retry-After": "1", "Content-Type": "application/problem+json"}
     page.route("**/like", lambda route: route.fulfill(status=503, headers=busy, json={"status": 503}), times=1)
     at: list[float] = []
@@ -199,8 +203,10 @@ def test_retry_after_is_respected(own: Open, api: Api, post: str) -> None:
     assert api.count(post) == 1
 
 
-def test_the_last_tap_of_two_offline_tabs_wins(own: Open, api: Api, context: BrowserContext, post: str) -> None:
-    first, second = own(button(post)), own(button(post))
+def test_the_last_tap_of_two_offline_tabs_wins(
+    open_own_site: Open, api: Api, context: BrowserContext, post: str
+) -> None:
+    first, second = open_own_site(button(post)), open_own_site(button(post))
     for tab in (first, second):
         heart(tab, post).shows(liked=False, count=0)
     context.set_offline(True)
@@ -217,8 +223,8 @@ def test_the_last_tap_of_two_offline_tabs_wins(own: Open, api: Api, context: Bro
     assert api.count(post) == 1
 
 
-def test_a_toast_disappears(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_a_toast_disappears(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     page.clock.install()
     page.route("**/like", lambda route: route.fulfill(status=403, json={"status": 403}))
     heart(page, post).tap()
@@ -227,9 +233,9 @@ def test_a_toast_disappears(own: Open, api: Api, post: str) -> None:
     expect(heart(page, post).toast).to_be_hidden()
 
 
-def test_a_wrong_state_is_corrected_silently(own: Open, api: Api, post: str) -> None:
+def test_a_wrong_state_is_corrected_silently(open_own_site: Open, api: Api, post: str) -> None:
     api.add_likes(post, 3)
-    page = own(button(post, 'count="41" liked'))
+    page = open_own_site(button(post, 'count="41" liked'))
     # Everybody gets the count. Only the visitor gets the state of their own like.
     heart(page, post).shows(liked=True, count=3)
     expect(heart(page, post).toast).to_be_hidden()

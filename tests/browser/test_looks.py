@@ -51,8 +51,10 @@ def test_the_demo_has_no_layout_shifts(path: str, new_context: NewContext, api: 
     assert page.evaluate("shifts") == []
 
 
-def test_the_button_keeps_its_size_for_any_count(own: Open, api: Api, post: str) -> None:
-    page = own("".join(button(f"{post}/{count}", f'count="{count}"') for count in (0, 99, 999, 2_100, 21_000_000)))
+def test_the_button_keeps_its_size_for_any_count(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(
+        "".join(button(f"{post}/{count}", f'count="{count}"') for count in (0, 99, 999, 2_100, 21_000_000))
+    )
     page.route("**/v1/**", lambda route: route.abort())
     page.reload()
     expect(page.locator(".count").last).to_have_text("21M")
@@ -66,9 +68,9 @@ def test_the_button_keeps_its_size_for_any_count(own: Open, api: Api, post: str)
     [("en", 2_199, "2.1K"), ("en", 21_999, "21K"), ("en", 999, "999"), ("de", 2_199_999, "2,1\N{NO-BREAK SPACE}Mio.")],
 )
 def test_a_count_is_truncated_and_in_the_language_of_the_page(
-    own: Open, lang: str, count: int, shown: str, post: str
+    open_own_site: Open, lang: str, count: int, shown: str, post: str
 ) -> None:
-    page = own(f'<div lang="{lang}">{button(post, f"count={count}")}</div>', lang="fr")
+    page = open_own_site(f'<div lang="{lang}">{button(post, f"count={count}")}</div>', lang="fr")
     answer = {"post": post, "count": count, "display": "", "approximate": False, "as_of": "2026-01-01T00:00:00.000000Z"}
     page.route("**/v1/counts?*", lambda route: route.fulfill(body=json.dumps({"counts": [answer]})))
     page.reload()
@@ -76,8 +78,8 @@ def test_a_count_is_truncated_and_in_the_language_of_the_page(
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_reduced_motion_is_respected(motion: str, own: Open, new_context: NewContext, post: str) -> None:
-    page = own(button(post), new_context(reduced_motion=motion))
+def test_reduced_motion_is_respected(motion: str, open_own_site: Open, new_context: NewContext, post: str) -> None:
+    page = open_own_site(button(post), new_context(reduced_motion=motion))
     moving = page.evaluate("""() => {
         const inside = document.querySelector("like-button").shadowRoot;
         inside.querySelector("button").click();
@@ -98,8 +100,8 @@ def test_axe_finds_nothing_serious(path: str, scheme: str, new_context: NewConte
     assert [(each["id"], each["help"]) for each in found if each["impact"] in {"serious", "critical"}] == []
 
 
-def test_forced_colours_still_show_what_is_liked(own: Open, new_context: NewContext, post: str) -> None:
-    page = own(button(post), new_context(forced_colors="active"))
+def test_forced_colours_still_show_what_is_liked(open_own_site: Open, new_context: NewContext, post: str) -> None:
+    page = open_own_site(button(post), new_context(forced_colors="active"))
     before = _fill(page)
     heart(page, post).tap()
     wait_for_events(page, "like")
@@ -113,9 +115,9 @@ def test_forced_colours_still_show_what_is_liked(own: Open, new_context: NewCont
     )
 
 
-def test_a_site_may_set_the_style_and_the_label(own: Open, post: str) -> None:
+def test_a_site_may_set_the_style_and_the_label(open_own_site: Open, post: str) -> None:
     style = "<style>like-button { --likewise-color: rgb(0, 128, 0) } ::part(button) { border-radius: 3px }</style>"
-    page = own(style + button(post, 'label-like="Mag ich" label-liked="Mag ich nicht mehr"'))
+    page = open_own_site(style + button(post, 'label-like="Mag ich" label-liked="Mag ich nicht mehr"'))
     named = page.get_by_role("button", name="Mag ich", exact=False)
     expect(named).to_have_css("border-radius", "3px")
     named.click()
@@ -125,12 +127,12 @@ def test_a_site_may_set_the_style_and_the_label(own: Open, post: str) -> None:
 
 
 def test_the_button_works_under_a_strict_content_security_policy(
-    own: Open, api: Api, new_context: NewContext, post: str
+    open_own_site: Open, api: Api, new_context: NewContext, post: str
 ) -> None:
     policy = (
         "default-src 'none'; img-src data:; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"
     )
-    page = own(button(post), policy=policy)
+    page = open_own_site(button(post), policy=policy)
     errors: list[str] = []
     page.on("console", lambda message: message.type == "error" and errors.append(message.text))
     page.reload()

@@ -20,7 +20,7 @@ from tests.support.browser_pages import (
 )
 
 
-@pytest.fixture(params=["own", "other"])
+@pytest.fixture(params=["open_own_site", "open_other_site"])
 def opened(request: pytest.FixtureRequest) -> Open:
     """Return a function that opens pages of the API's origin, and one for another origin."""
     return request.getfixturevalue(request.param)
@@ -40,8 +40,8 @@ def test_a_tap_likes_and_a_second_one_unlikes(opened: Open, api: Api, post: str)
     assert api.count(post) == 2
 
 
-def test_the_heart_fills_before_the_server_answers(own: Open, api: Api, post: str) -> None:
-    page = own(button(post, 'count="7"'))
+def test_the_heart_fills_before_the_server_answers(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post, 'count="7"'))
     heart(page, post).shows(liked=False, count=0)
     shown = page.evaluate(
         """(post) => {
@@ -65,8 +65,8 @@ def test_a_like_is_remembered_after_a_reload(opened: Open, api: Api, post: str) 
     heart(page, post).shows(liked=True, count=1)
 
 
-def test_the_button_works_with_the_keyboard_alone(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_the_button_works_with_the_keyboard_alone(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     page.keyboard.press("Tab")
     expect(heart(page, post).button).to_be_focused()
@@ -77,8 +77,8 @@ def test_the_button_works_with_the_keyboard_alone(own: Open, api: Api, post: str
     heart(page, post).shows(liked=False, count=0)
 
 
-def test_own_taps_are_announced_and_others_are_not(own: Open, api: Api, post: str) -> None:
-    page = own(button(post, 'live text-liked="Gefällt dir" text-unliked="Zurückgenommen"'))
+def test_own_taps_are_announced_and_others_are_not(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post, 'live text-liked="Gefällt dir" text-unliked="Zurückgenommen"'))
     heart(page, post).shows(liked=False, count=0)
     status = heart(page, post).element.get_by_role("status")
     api.add_likes(post)
@@ -91,8 +91,8 @@ def test_own_taps_are_announced_and_others_are_not(own: Open, api: Api, post: st
     wait_for_events(page, "unlike")
 
 
-def test_fast_taps_end_in_the_last_state(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_fast_taps_end_in_the_last_state(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     seen = requests_of(page)
     _tap_at_once(page, 7)
@@ -108,39 +108,41 @@ def test_fast_taps_end_in_the_last_state(own: Open, api: Api, post: str) -> None
     assert len(likes_and_unlikes(seen)) <= 5
 
 
-def test_a_post_id_may_hold_all_allowed_characters(other: Open, api: Api, post: str) -> None:
+def test_a_post_id_may_hold_all_allowed_characters(open_other_site: Open, api: Api, post: str) -> None:
     odd = f"{post}/a.b_c:d~e-f"
-    page = other(button(odd, f'src="{api.url}/"'))
+    page = open_other_site(button(odd, f'src="{api.url}/"'))
     heart(page, odd).tap()
     assert wait_for_events(page, "like")[0]["post"] == odd
     assert api.count(odd) == 1
 
 
-def test_a_user_is_the_same_actor_in_every_browser(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+def test_a_user_is_the_same_actor_in_every_browser(
+    open_other_site: Open, api: Api, post: str, new_context: NewContext
+) -> None:
     token = _token("user|1", 300)
-    first = other(button(post, f'token="{token}"'))
+    first = open_other_site(button(post, f'token="{token}"'))
     heart(first, post).tap()
     wait_for_events(first, "like")
-    second = other(button(post, f'token="{token}"'), new_context())
+    second = open_other_site(button(post, f'token="{token}"'), new_context())
     heart(second, post).shows(liked=True, count=1)
     assert first.evaluate("Object.keys(localStorage)") == [f"likewise|{api.url}|user%7C1|{post}"]
 
 
-def test_a_new_token_of_a_user_is_used(other: Open, api: Api, post: str, new_context: NewContext) -> None:
+def test_a_new_token_of_a_user_is_used(open_other_site: Open, api: Api, post: str, new_context: NewContext) -> None:
     good, old = _token("user|2", 300), _token("user|2", -300)
-    first = other(button(post, f'token="{good}"'), new_context())
+    first = open_other_site(button(post, f'token="{good}"'), new_context())
     heart(first, post).tap()
     wait_for_events(first, "like")
-    page = other(button(post, f'token="{old}"'))
+    page = open_other_site(button(post, f'token="{old}"'))
     heart(page, post).shows(liked=False, count=1)
     page.locator("like-button").evaluate("(element, token) => element.setAttribute('token', token)", good)
     heart(page, post).shows(liked=True, count=1)
 
 
 def test_on_the_services_own_origin_only_the_cookie_holds_the_token(
-    own: Open, context: BrowserContext, api: Api, post: str
+    open_own_site: Open, context: BrowserContext, api: Api, post: str
 ) -> None:
-    page = own(button(post))
+    page = open_own_site(button(post))
     heart(page, post).tap()
     wait_for_events(page, "like")
     (cookie,) = [each for each in context.cookies(api.url) if each["name"] == "likewise_visitor"]
@@ -148,8 +150,8 @@ def test_on_the_services_own_origin_only_the_cookie_holds_the_token(
     assert cookie["value"] not in page.evaluate("JSON.stringify({...localStorage}) + document.cookie")
 
 
-def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
-    page = other(button(post, 'token="no.jwt.atall"'))
+def test_a_users_bad_token_is_refused(open_other_site: Open, api: Api, post: str) -> None:
+    page = open_other_site(button(post, 'token="no.jwt.atall"'))
     heart(page, post).tap()
     (detail,) = wait_for_events(page, "error")
     assert (detail["status"], detail["reason"], detail["post"]) == (401, "refused", post)
@@ -157,8 +159,8 @@ def test_a_users_bad_token_is_refused(other: Open, api: Api, post: str) -> None:
     heart(page, post).shows(liked=False, count=0)
 
 
-def test_a_visitors_bad_token_is_discarded(other: Open, api: Api, post: str) -> None:
-    page = other(button(post))
+def test_a_visitors_bad_token_is_discarded(open_other_site: Open, api: Api, post: str) -> None:
+    page = open_other_site(button(post))
     key = f"likewise|{api.url}"
     page.evaluate("(key) => localStorage.setItem(key, '1.forged')", key)
     page.reload()

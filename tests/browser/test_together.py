@@ -7,8 +7,8 @@ from tests.browser.conftest import NewContext, Open
 from tests.support.browser_pages import Api, Heart, button, heart, reads, requests_of, wait_for_events
 
 
-def test_fifty_buttons_share_one_read(own: Open, api: Api, context: BrowserContext, post: str) -> None:
-    page = own("")
+def test_fifty_buttons_share_one_read(open_own_site: Open, api: Api, context: BrowserContext, post: str) -> None:
+    page = open_own_site("")
     seen = requests_of(page)
     _add_buttons(page, post, 50)
     expect(page.locator("like-button .count").last).to_have_text("0")
@@ -16,8 +16,8 @@ def test_fifty_buttons_share_one_read(own: Open, api: Api, context: BrowserConte
     assert reads(seen)[0].count("post=") == 50
 
 
-def test_reads_of_more_than_a_hundred_posts_are_split(own: Open, api: Api, post: str) -> None:
-    page = own("")
+def test_reads_of_more_than_a_hundred_posts_are_split(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site("")
     seen = requests_of(page)
     _add_buttons(page, post, 130)
     expect(page.locator("like-button .count").last).to_have_text("0")
@@ -25,8 +25,8 @@ def test_reads_of_more_than_a_hundred_posts_are_split(own: Open, api: Api, post:
     assert sorted(address.count("post=") for address in reads(seen)[:2]) == [30, 100]
 
 
-def test_two_buttons_of_a_post_show_the_same_state(own: Open, api: Api, post: str) -> None:
-    page = own(button(post) + button(post))
+def test_two_buttons_of_a_post_show_the_same_state(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post) + button(post))
     second = Heart(page.locator("like-button").nth(1))
     heart(page, post).tap()
     second.shows(liked=True, count=1)
@@ -35,9 +35,9 @@ def test_two_buttons_of_a_post_show_the_same_state(own: Open, api: Api, post: st
     heart(page, post).shows(liked=False, count=0)
 
 
-def test_a_changed_post_attribute_is_followed(own: Open, api: Api, post: str) -> None:
+def test_a_changed_post_attribute_is_followed(open_own_site: Open, api: Api, post: str) -> None:
     api.add_likes(f"{post}/b", 3)
-    page = own(button(f"{post}/a", 'count="8"'))
+    page = open_own_site(button(f"{post}/a", 'count="8"'))
     heart(page, f"{post}/a").tap()
     wait_for_events(page, "like")
     page.locator("like-button").evaluate("(element, post) => { element.setAttribute('post', post) }", f"{post}/b")
@@ -50,15 +50,15 @@ def test_a_changed_post_attribute_is_followed(own: Open, api: Api, post: str) ->
     heart(page, f"{post}/c").shows(liked=False, count="")
 
 
-def test_the_script_may_be_loaded_twice(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_the_script_may_be_loaded_twice(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     page.evaluate("import('/like-button.js?again')")
     heart(page, post).tap()
     wait_for_events(page, "like")
 
 
-def test_a_button_without_a_post_logs_an_error(own: Open, api: Api, post: str) -> None:
-    page = own("")
+def test_a_button_without_a_post_logs_an_error(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site("")
     with page.expect_console_message(lambda message: message.type == "error") as logged:
         page.evaluate("document.body.append(document.createElement('like-button'))")
     assert "`post`" in logged.value.text
@@ -68,8 +68,10 @@ def test_a_button_without_a_post_logs_an_error(own: Open, api: Api, post: str) -
     wait_for_events(page, "like")
 
 
-def test_readers_see_each_others_likes_within_a_second(own: Open, new_context: NewContext, api: Api, post: str) -> None:
-    here, there = own(button(post, "live")), own(button(post, "live"), new_context())
+def test_readers_see_each_others_likes_within_a_second(
+    open_own_site: Open, new_context: NewContext, api: Api, post: str
+) -> None:
+    here, there = open_own_site(button(post, "live")), open_own_site(button(post, "live"), new_context())
     heart(there, post).shows(liked=False, count=0)
     heart(here, post).tap()
     wait_for_events(here, "like")
@@ -79,15 +81,17 @@ def test_readers_see_each_others_likes_within_a_second(own: Open, new_context: N
     heart(here, post).shows(liked=True, count=2, within_s=1)
 
 
-def test_a_count_is_refreshed_without_the_live_attribute(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_a_count_is_refreshed_without_the_live_attribute(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     heart(page, post).shows(liked=False, count=0)
     api.add_likes(post)
     heart(page, post).shows(liked=False, count=1, within_s=4)
 
 
-def test_unchanged_counts_are_read_less_often(own: Open, api: Api, context: BrowserContext, post: str) -> None:
-    page = own("")
+def test_unchanged_counts_are_read_less_often(
+    open_own_site: Open, api: Api, context: BrowserContext, post: str
+) -> None:
+    page = open_own_site("")
     page.clock.install(time=0)
     page.clock.pause_at(1_000)
     _add_buttons(page, post, 1)
@@ -114,8 +118,8 @@ def test_unchanged_counts_are_read_less_often(own: Open, api: Api, context: Brow
         page.evaluate("() => { delete document.hidden; document.dispatchEvent(new Event('visibilitychange')) }")
 
 
-def test_buttons_off_screen_are_not_read(own: Open, api: Api, post: str) -> None:
-    page = own(button(post, "live") + f'<p style="height: 3000px"></p>{button(f"{post}/below", "live")}')
+def test_buttons_off_screen_are_not_read(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post, "live") + f'<p style="height: 3000px"></p>{button(f"{post}/below", "live")}')
     heart(page, f"{post}/below").shows(liked=False, count=0)
     seen = requests_of(page)
     with page.expect_request("**/v1/counts?*"), page.expect_request("**/v1/counts?*"):
@@ -126,8 +130,8 @@ def test_buttons_off_screen_are_not_read(own: Open, api: Api, post: str) -> None
     heart(page, f"{post}/below").shows(liked=False, count=1)
 
 
-def test_tabs_of_a_browser_share_their_state(own: Open, api: Api, post: str) -> None:
-    first, second = own(button(post)), own(button(post))
+def test_tabs_of_a_browser_share_their_state(open_own_site: Open, api: Api, post: str) -> None:
+    first, second = open_own_site(button(post)), open_own_site(button(post))
     heart(first, post).shows(liked=False, count=0)
     heart(second, post).tap()
     heart(first, post).shows(liked=True, count=1)
@@ -140,11 +144,11 @@ def test_tabs_of_a_browser_share_their_state(own: Open, api: Api, post: str) -> 
 # Plain HTTP has no locks.
 @pytest.mark.parametrize("locks", ["navigator.locks", "undefined"])
 def test_first_taps_on_many_posts_create_one_visitor(
-    locks: str, other: Open, context: BrowserContext, api: Api, post: str
+    locks: str, open_other_site: Open, context: BrowserContext, api: Api, post: str
 ) -> None:
     context.add_init_script(f"Object.defineProperty(navigator, 'locks', {{value: {locks}}})")
     posts = [f"{post}/{at}" for at in range(5)]
-    page = other("".join(button(each) for each in posts))
+    page = open_other_site("".join(button(each) for each in posts))
     visitors = []
     page.on("response", lambda answer: visitors.append(answer.headers.get("likewise-visitor")))
     page.evaluate("""() => {
@@ -154,8 +158,8 @@ def test_first_taps_on_many_posts_create_one_visitor(
     assert len([token for token in visitors if token]) == 1
 
 
-def test_first_taps_in_two_tabs_create_one_visitor(other: Open, api: Api, post: str) -> None:
-    tabs = [other(button(f"{post}/{at}")) for at in range(2)]
+def test_first_taps_in_two_tabs_create_one_visitor(open_other_site: Open, api: Api, post: str) -> None:
+    tabs = [open_other_site(button(f"{post}/{at}")) for at in range(2)]
     for at, tab in enumerate(tabs):
         heart(tab, f"{post}/{at}").shows(liked=False, count=0)
     # The second tap comes before the first is answered.
@@ -169,8 +173,8 @@ def test_first_taps_in_two_tabs_create_one_visitor(other: Open, api: Api, post: 
         assert api.get(f"/v1/posts/{post}/{at}/like", {"Likewise-Visitor": token, "Origin": _origin(tabs[0])})["liked"]
 
 
-def test_the_number_of_stored_records_is_limited(own: Open, api: Api, post: str) -> None:
-    page = own(button(post))
+def test_the_number_of_stored_records_is_limited(open_own_site: Open, api: Api, post: str) -> None:
+    page = open_own_site(button(post))
     page.evaluate(
         """(src) => {
         for (let at = 0; at < 320; at++) {
@@ -188,11 +192,11 @@ def test_the_number_of_stored_records_is_limited(own: Open, api: Api, post: str)
     assert f"likewise|{api.url}||old/0" not in kept
 
 
-def test_the_button_works_without_storage(own: Open, context: BrowserContext, api: Api, post: str) -> None:
+def test_the_button_works_without_storage(open_own_site: Open, context: BrowserContext, api: Api, post: str) -> None:
     context.add_init_script(
         """Object.defineProperty(window, "localStorage", {get() { throw new Error("forbidden") }})"""
     )
-    page = own(button(post))
+    page = open_own_site(button(post))
     heart(page, post).tap()
     wait_for_events(page, "like")
     heart(page, post).tap()

@@ -115,7 +115,7 @@ def test_max_connections_covers_the_pools_of_all_processes(values: dict[str, obj
     ("values", "message"),
     [
         ({"postgres.enabled": False}, "postgres.external.existingSecret is empty"),
-        ({"postgres.external.existingSecret": "shards"}, "postgres.enabled too"),
+        ({"postgres.external.existingSecret": "shards"}, "and postgres.enabled are both set"),
         ({"postgres.parameters.fsync": False}, "postgres.parameters.fsync can't be set"),
         ({"postgres.parameters.max_connections": 50}, "postgres.parameters.max_connections can't be set"),
         ({"hpa.maxReplicas": 100}, "postgres.maxConnections (200) is too low: 134 API and flusher processes"),

@@ -123,7 +123,7 @@ def test_external_cluster_with_tls_and_an_acl_user() -> None:
     ("values", "message"),
     [
         ({"redis.enabled": False}, "redis.external.urls is empty"),
-        ({"redis.external.urls[0]": "redis://r0:6379"}, "redis.enabled too"),
+        ({"redis.external.urls[0]": "redis://r0:6379"}, "and redis.enabled are both set"),
         ({**EXTERNAL_TLS}, "use rediss:// with true"),
         ({**EXTERNAL, "redis.external.tls.enabled": True}, "use rediss:// with true"),
         ({**EXTERNAL, "redis.external.tls.caSecret": "ca"}, "redis.external.tls.caSecret has no effect"),

@@ -11,13 +11,13 @@ _OTHER_PROCESS = {"tests.contract.test_api_connections"}
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     name = metafunc.module.__name__
     if name.startswith("tests.contract.test_api") and name not in _OTHER_PROCESS:
-        metafunc.fixturenames.append("way")
-        metafunc.parametrize("way", ["fast", "flask"], indirect=True)
+        metafunc.fixturenames.append("http_path")
+        metafunc.parametrize("http_path", ["fast", "flask"], indirect=True)
 
 
 @pytest.fixture
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return how likes are answered in this test."""
+def http_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Answer the likes of this test on the fast path, or through Flask."""
     if request.param == "flask":
         monkeypatch.setattr(FastPath, "__call__", lambda fast_path, environ, start: fast_path.app(environ, start))
     return request.param

@@ -13,7 +13,7 @@ LIKE = "/v1/posts/a/b.c:d~e_f-1/like"
 
 
 @pytest.fixture
-def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def flask_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the requests that Flask has answered."""
     seen: list[str] = []
     full = Flask.full_dispatch_request
@@ -39,9 +39,9 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("GET", "/v1/counts?post=a&post=b/c&post=a", {}),
     ],
 )
-def test_requests_as_buttons_send_them_take_the_fast_path(dispatched, way, method, path, sent):
+def test_requests_as_buttons_send_them_take_the_fast_path(flask_requests, http_path, method, path, sent):
     assert fake_api().app.test_client().open(path, method=method, **sent).status_code in {200, 201}
-    assert dispatched == ([] if way == "fast" else [f"{method} {path.partition('?')[0]}"])
+    assert flask_requests == ([] if http_path == "fast" else [f"{method} {path.partition('?')[0]}"])
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_requests_as_buttons_send_them_take_the_fast_path(dispatched, way, metho
         ("OPTIONS", LIKE, {}),
     ],
 )
-def test_other_requests_go_through_flask(dispatched, method, path, sent):
+def test_other_requests_go_through_flask(flask_requests, method, path, sent):
     fake_api().app.test_client().open(path, method=method, **sent)
-    assert len(dispatched) == 1
+    assert len(flask_requests) == 1
 
 
 REQUESTS = [
@@ -111,7 +111,7 @@ def without_times(value):
     return re.sub(r"\d\d:\d\d:\d\d GMT|(?<=;t=)\d+", "", value)
 
 
-def test_an_error_is_answered_once_and_counts_one_hit(dispatched):
+def test_an_error_is_answered_once_and_counts_one_hit(flask_requests):
     api = fake_api(actor_limit="2/minute")
     client = api.app.test_client()
     client.put("/v1/posts/x/like")

@@ -239,7 +239,7 @@ def test_likes_of_several_posts(api):
         ("a", True, 1),
     ]
     assert response.headers["Cache-Control"] == "no-store"
-    stranger = api.app.test_client().get("/v1/likes?post=a")
-    assert [(row["liked"], row["count"]) for row in stranger.json["likes"]] == [(False, 1)]
+    response = api.app.test_client().get("/v1/likes?post=a")
+    assert [(row["liked"], row["count"]) for row in response.json["likes"]] == [(False, 1)]
     assert client.get("/v1/likes").status_code == 400
     assert client.get("/v1/likes?" + "&".join(["post=a"] * 101)).status_code == 400

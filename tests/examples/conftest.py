@@ -181,7 +181,7 @@ def page(chromium: Browser) -> Iterator[Page]:
         assert not errors
 
 
-def the_element_likes_and_remembers(page: Page) -> None:
+def check_like_is_remembered(page: Page) -> None:
     """Tap the page's `<like-button>`, and check that it counts one and that a reload shows it."""
     element = page.locator("like-button")
     button, count = element.get_by_role("button"), element.locator(".count")

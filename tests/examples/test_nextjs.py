@@ -20,9 +20,9 @@ from service.devstack.processes import free_ports
 from tests.examples.conftest import (
     EXAMPLES,
     Server,
+    check_like_is_remembered,
     likewise_on,
     running,
-    the_element_likes_and_remembers,
 )
 from tests.support.runner.requirements import program
 from tests.support.stack.servers import Servers
@@ -234,4 +234,4 @@ def test_the_button_takes_back_a_like_that_was_not_counted(pod: Server, page: Pa
 
 def test_the_element_works_in_react(page: Page, blog: Server, post: str) -> None:
     page.goto(f"{blog.url}/element/{post}")
-    the_element_likes_and_remembers(page)
+    check_like_is_remembered(page)

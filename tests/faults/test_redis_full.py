@@ -30,7 +30,7 @@ def limit_memory(limits: dict[int, int]) -> None:
 
 
 @pytest.fixture
-def bounded(servers: Servers) -> Iterator[TrackedLikes]:
+def queue_limited(servers: Servers) -> Iterator[TrackedLikes]:
     """Yield tracked likes with a limit of 5,000 bytes for the queue of a node."""
     with open_stores(servers.with_settings(queue_bytes=5_000, count_cache_ms=0)) as opened:
         yield TrackedLikes(opened)
@@ -47,21 +47,23 @@ def assert_only_reads_are_answered(tracked: TrackedLikes, taken: int) -> None:
         tracked.like(POST, "one-more")
 
 
-def test_the_queue_is_bounded_in_bytes(bounded: TrackedLikes) -> None:
-    taken = like_until_full(bounded)
+def test_the_queue_is_bounded_in_bytes(queue_limited: TrackedLikes) -> None:
+    taken = like_until_full(queue_limited)
     assert 10 < taken < 40
-    assert_only_reads_are_answered(bounded, taken)
-    assert bounded.like(POST, f"actor-{0:0180}").changed is False
-    bounded.unacknowledged.pop((POST, f"actor-{0:0180}"), None)
-    elsewhere = next(s for s in range(SHARDS) if primary_of(bounded.stores, s) != primary_of(bounded.stores, 0))
-    assert bounded.like(post_in(elsewhere, SHARDS), "anna").changed is True
-    drain(bounded.stores)
-    bounded.retry_unacknowledged()
-    assert bounded.unlike(POST, f"actor-{0:0180}").changed is True
-    assert like_until_full(bounded, post_in(0, SHARDS, "next")) > 10
-    drain(bounded.stores)
-    bounded.retry_unacknowledged()
-    bounded.assert_consistent()
+    assert_only_reads_are_answered(queue_limited, taken)
+    assert queue_limited.like(POST, f"actor-{0:0180}").changed is False
+    queue_limited.unacknowledged.pop((POST, f"actor-{0:0180}"), None)
+    elsewhere = next(
+        s for s in range(SHARDS) if primary_of(queue_limited.stores, s) != primary_of(queue_limited.stores, 0)
+    )
+    assert queue_limited.like(post_in(elsewhere, SHARDS), "anna").changed is True
+    drain(queue_limited.stores)
+    queue_limited.retry_unacknowledged()
+    assert queue_limited.unlike(POST, f"actor-{0:0180}").changed is True
+    assert like_until_full(queue_limited, post_in(0, SHARDS, "next")) > 10
+    drain(queue_limited.stores)
+    queue_limited.retry_unacknowledged()
+    queue_limited.assert_consistent()
 
 
 def test_a_node_out_of_memory_drains(servers: Servers) -> None:

@@ -16,7 +16,7 @@ from tests.support.stack.prometheus import ALERTS
 ROOT = Path(__file__).parents[2]
 IDENTITY = (ROOT / "docs/how-to/identify-users.md").read_text()
 SETTINGS = (ROOT / "docs/reference/settings.md").read_text()
-WATCHING = (ROOT / "docs/reference/monitoring.md").read_text()
+MONITORING = (ROOT / "docs/reference/monitoring.md").read_text()
 RUNBOOKS = ROOT / "docs/runbooks"
 BUTTON = (ROOT / "docs/reference/button.md").read_text()
 SCRIPT = (ROOT / "service/static/like-button.js").read_text()
@@ -83,20 +83,20 @@ def metrics() -> dict[str, set[str]]:
 def test_the_docs_list_every_metric_and_no_other():
     import service.bootstrap.app  # noqa: F401 - where all that counts is imported
 
-    named = set(re.findall(r"^\| `(likewise_\w+)` \|", WATCHING, re.MULTILINE))
+    named = set(re.findall(r"^\| `(likewise_\w+)` \|", MONITORING, re.MULTILINE))
     assert named == metrics().keys()
     assert len(named) > 20
 
 
 def test_the_docs_list_the_kinds_of_each_metric():
-    rows = dict(re.findall(r"^\| `(likewise_\w+)` \| (.+) \|$", WATCHING, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(likewise_\w+)` \| (.+) \|$", MONITORING, re.MULTILINE))
     missing = {(name, kind) for name, kinds in metrics().items() for kind in kinds if f"`{kind}`" not in rows[name]}
     assert not missing
 
 
 def test_the_docs_list_every_alert_with_its_duration_and_runbook():
     rules = {rule["alert"]: rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
-    rows = re.findall(r"^\| \[`(\w+)`\]\(../runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", WATCHING, re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]\(../runbooks/(\w+)\.md\) \| .+? \| (.+) \|$", MONITORING, re.MULTILINE)
     assert {alert: time for alert, _, time in rows} == {
         name: rule.get("for", "at once") for name, rule in rules.items()
     }
@@ -121,7 +121,7 @@ def test_the_docs_list_every_field_of_the_logs():
     trees = [ast.parse(path.read_text()) for path in (ROOT / "service").rglob("*.py")]
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and is_log(node.func)]
     fields = {keyword.arg for call in calls for keyword in call.keywords} - {None, "exc_info"}
-    table = WATCHING[WATCHING.index("## Logs") : WATCHING.index("## Traces")]
+    table = MONITORING[MONITORING.index("## Logs") : MONITORING.index("## Traces")]
     assert len(fields) > 8
     assert not {name for name in fields if f"`{name}`" not in table}
 

@@ -1,4 +1,4 @@
-"""A periodic task calls its work until it is closed, whatever the work does."""
+"""A periodic task calls its work until it is closed, even if the work fails."""
 
 from threading import Event
 

@@ -49,7 +49,7 @@ def future_queue(queue: float, rate: float, pods: float, capacity: float, horizo
 def backlog_rate(demand: float, growth: float, drain: float, utilization: float) -> float:
     """Return the requests/s to add to the demand, so that the pods also work off `drain` requests/s.
 
-    Pods for the demand are used to `utilization`, so their spare capacity drains first. A rise that goes on uses up
+    Pods for the demand are used to `utilization`, so their spare capacity drains first. A rise that continues uses up
     that spare capacity, so its share of the queue is added.
     """
     beyond_spare = utilization * (demand + drain) - demand

@@ -77,7 +77,7 @@ def _smoothed(before: PostTrend, rate: float, now: float) -> float:
 def _expected_rise(doublings: Doublings, rate: float, now: float, horizon_s: float) -> float:
     """Return the requests/s that a post adds, 0 before it has doubled twice.
 
-    The post is assumed to go on as since its oldest doubling, but no faster than since the newest.
+    The post is assumed to rise as fast as since its oldest doubling, but no faster than since the newest.
     """
     (first_at, first_rate), (last_at, last_rate) = doublings[0], doublings[-1]
     count = math.log2(rate / first_rate)

@@ -25,7 +25,7 @@ class ClusterModel:
     # Time after which a client gives up, as the like button does. A pod still serves its request afterwards.
     timeout_s: float = 8.0
     retry_delay_s: float = 2.0
-    # Longest acceptable wait of a request: the load test's target for its p99. A refused request violates it, too.
+    # Longest acceptable wait of a request: the load test's target for its p99. A refused request also violates it.
     slo_s: float = 0.25
     # Target of the HPA and of the ideal policy: the KPA's default.
     target_utilization: float = 0.7

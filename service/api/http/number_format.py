@@ -50,7 +50,7 @@ def preferred_locale(accept_language: str) -> Locale:
 
 @lru_cache(maxsize=4_096)
 def _step(digits: int, locale: Locale) -> tuple[int, int]:
-    """Return the multiple that a number of so many digits is cut off to, and its number of decimals."""
+    """Return the multiple to which a number with this many digits is truncated, and its number of decimals."""
     smallest = 10 ** (digits - 1)
     unit = _unit(smallest, locale)
     return (unit // 10, 1) if unit > 1 and smallest < 10 * unit else (unit, 0)

@@ -1,4 +1,4 @@
-"""Draw the post of each like, and what its actor does afterwards. Pure, and the same for the same options."""
+"""Draw the post of each like, and the request that follows it. Pure, and the same for the same options."""
 
 import random
 from array import array

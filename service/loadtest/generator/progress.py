@@ -1,4 +1,4 @@
-"""Measure a run while it goes on: its recent rate, and an approximate p99 that is cheap to keep. Pure."""
+"""Measure a run in progress: its recent rate, and an approximate p99 that is cheap to keep. Pure."""
 
 from bisect import bisect_left
 from collections import Counter, deque

@@ -1,4 +1,4 @@
-"""Record the outcome of each like while a run goes on. Pure.
+"""Record the outcome of each like during a run. Pure.
 
 Times are seconds since the start. Each list grows by one item per like. The figures are computed after the run.
 """

@@ -39,7 +39,7 @@ def test_requests_after_the_signal_are_answered_and_the_worker_ends_soon(tmp_pat
     with pod(tmp_path / "gate") as (server, port), closing(connect(port)) as kept, closing(connect(port)) as idle:
         assert send_request(kept, *path)[0] == send_request(idle, *path)[0] == 200
         server.terminate()
-        # On new connections too.
+        # Also on new connections.
         wait_for(lambda: request_once(port, *path) == (200, "close"))
         assert send_request(kept, *path) == (200, "close")
         assert ended(idle)

@@ -99,14 +99,14 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 def test_pods_are_replaced_one_by_one_without_a_failed_request(tmp_path: Path, gateway: Gateway) -> None:
     with ExitStack() as stack:
 
-        def begin(name: str) -> tuple[subprocess.Popen[str], int]:
+        def start_pod(name: str) -> tuple[subprocess.Popen[str], int]:
             return stack.enter_context(pod(tmp_path / name))
 
-        running = [begin("0"), begin("1")]
+        running = [start_pod("0"), start_pod("1")]
         gateway.route_to([port for _, port in running])
         with callers(gateway.port) as answered:
             for number in (2, 3, 4):
-                running.append(begin(str(number)))
+                running.append(start_pod(str(number)))
                 gateway.route_to([port for _, port in running])
                 old, _ = running.pop(0)
                 gateway.route_to([port for _, port in running])

@@ -26,7 +26,7 @@ from tests.support.waiting import wait_for
 PODS = 3
 
 
-class World:
+class SharedCluster:
     """Pods with a client each, and the cluster as a test sees it."""
 
     def __init__(self, servers: Servers, stores: list[RedisPeerStore], cluster: Cluster) -> None:
@@ -35,33 +35,33 @@ class World:
         self.cluster = cluster
         self.pods = pods_at(stores, Clock())
 
-    def everywhere(self, *command: object) -> list[object]:
+    def on_every_primary(self, *command: object) -> list[object]:
         """Return the reply of each primary."""
         return [node.call([command])[0] for node in self.cluster.primaries()]
 
     def keys(self) -> set[bytes]:
         """Return the keys in Redis."""
-        return {key for reply in self.everywhere("KEYS", "rl:*") for key in reply}
+        return {key for reply in self.on_every_primary("KEYS", "rl:*") for key in reply}
 
 
 @pytest.fixture
-def world(servers: Servers) -> Iterator[World]:
+def shared(servers: Servers) -> Iterator[SharedCluster]:
     urls = servers.settings.redis_urls
     with ExitStack() as stack:
         clusters = [Cluster(urls, timeout_s=2) for _ in range(PODS + 1)]
         for cluster in clusters:
             stack.callback(cluster.close)
-        yield World(servers, [RedisPeerStore(cluster) for cluster in clusters[1:]], clusters[0])
+        yield SharedCluster(servers, [RedisPeerStore(cluster) for cluster in clusters[1:]], clusters[0])
 
 
 @contextmanager
-def full(world: World) -> Iterator[None]:
-    before = world.everywhere("CONFIG", "GET", "maxmemory")[0][1]
-    world.everywhere("CONFIG", "SET", "maxmemory", 1)
+def full(shared: SharedCluster) -> Iterator[None]:
+    before = shared.on_every_primary("CONFIG", "GET", "maxmemory")[0][1]
+    shared.on_every_primary("CONFIG", "SET", "maxmemory", 1)
     try:
         yield
     finally:
-        world.everywhere("CONFIG", "SET", "maxmemory", before)
+        shared.on_every_primary("CONFIG", "SET", "maxmemory", before)
 
 
 TICKS = st.lists(st.lists(st.integers(0, 12), min_size=PODS, max_size=PODS), min_size=1, max_size=8)
@@ -70,59 +70,59 @@ TICKS = st.lists(st.lists(st.integers(0, 12), min_size=PODS, max_size=PODS), min
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=st.integers(1, 30), ticks=TICKS)
 def test_spreading_hits_over_pods_gains_only_the_stated_overshoot(
-    world: World, limit: int, ticks: list[list[int]]
+    shared: SharedCluster, limit: int, ticks: list[list[int]]
 ) -> None:
-    world.everywhere("FLUSHALL")
-    crowd = pods_at(world.stores, Clock(), f"{limit}/minute")
+    shared.on_every_primary("FLUSHALL")
+    crowd = pods_at(shared.stores, Clock(), f"{limit}/minute")
     assert sum(allowed_hits(crowd, ticks)) <= limit + max_overshoot(ticks)
 
 
-def test_after_two_rounds_every_pod_refuses(world: World) -> None:
-    assert list(allowed_hits(world.pods, [[4] * PODS] * 3)) == [12, 6, 0]
-    assert [pod.hits(3) for pod in world.pods] == [0] * PODS
+def test_after_two_rounds_every_pod_refuses(shared: SharedCluster) -> None:
+    assert list(allowed_hits(shared.pods, [[4] * PODS] * 3)) == [12, 6, 0]
+    assert [pod.hits(3) for pod in shared.pods] == [0] * PODS
 
 
-def test_keys_in_redis_expire(world: World) -> None:
-    world.pods[0].hits(1, "once")
-    world.pods[0].hits(2, "2001:db8::/64")
-    world.pods[1].hits(3, "2001:db8::/64")
-    sync_all(world.pods)
+def test_keys_in_redis_expire(shared: SharedCluster) -> None:
+    shared.pods[0].hits(1, "once")
+    shared.pods[0].hits(2, "2001:db8::/64")
+    shared.pods[1].hits(3, "2001:db8::/64")
+    sync_all(shared.pods)
     key = f"rl:a-limit:{int(NOON / 60)}:2001:db8::/64".encode()
-    assert world.keys() == {key}
+    assert shared.keys() == {key}
     [[ttl, values]] = [
         node.call([("TTL", key), ("HVALS", key)])
-        for node in world.cluster.primaries()
+        for node in shared.cluster.primaries()
         if key in node.call([("KEYS", "*")])[0]
     ]
     assert 60 < ttl <= 120
     assert sorted(map(int, values)) == [2, 3]
 
 
-def test_counters_spread_over_every_node(world: World) -> None:
+def test_counters_spread_over_every_node(shared: SharedCluster) -> None:
     for at in range(100):
-        world.pods[0].hits(2, f"actor-{at}")
-    world.pods[0].sync()
-    assert all(len(reply) > 10 for reply in world.everywhere("KEYS", "rl:*"))
-    assert len(world.keys()) == 100
+        shared.pods[0].hits(2, f"actor-{at}")
+    shared.pods[0].sync()
+    assert all(len(reply) > 10 for reply in shared.on_every_primary("KEYS", "rl:*"))
+    assert len(shared.keys()) == 100
 
 
-def test_a_slot_that_moved_is_found(world: World) -> None:
-    for pod, store in zip(world.pods, world.stores, strict=True):
+def test_a_slot_that_moved_is_found(shared: SharedCluster) -> None:
+    for pod, store in zip(shared.pods, shared.stores, strict=True):
         for at in range(20):
             pod.hits(10, f"actor-{at}")
         # As if all slots had moved since.
         store._cluster._slots = [store._cluster.primaries()[0].address] * SLOTS
         store._cluster._refreshed_at = 0.0
     with structlog.testing.capture_logs() as logs:
-        sync_all(world.pods)
+        sync_all(shared.pods)
     assert logs == []
-    assert len(world.keys()) == 20
-    assert [pod.limiter.window.get("actor-7", NOON).others for pod in world.pods] == [0, 10, 20]
+    assert len(shared.keys()) == 20
+    assert [pod.limiter.window.get("actor-7", NOON).others for pod in shared.pods] == [0, 10, 20]
 
 
-def test_while_redis_is_full_pods_continue_and_sync_later(world: World) -> None:
-    pods = world.pods
-    with full(world), structlog.testing.capture_logs() as logs:
+def test_while_redis_is_full_pods_continue_and_sync_later(shared: SharedCluster) -> None:
+    pods = shared.pods
+    with full(shared), structlog.testing.capture_logs() as logs:
         assert list(allowed_hits(pods, [[4] * PODS] * 2)) == [12, 12]
     assert [log["log_level"] for log in logs] == ["warning"] * PODS
     assert "maxmemory" in logs[0]["reason"]
@@ -142,9 +142,9 @@ def test_while_redis_is_unavailable_pods_continue_without_delay() -> None:
     assert pod.hits(20, "actor-1") == 8
 
 
-def test_background_threads_sync(world: World) -> None:
+def test_background_threads_sync(shared: SharedCluster) -> None:
     limiters = [RateLimiter("a-limit", "200/day", "LIKEWISE_A_LIMIT", clock=Clock()) for _ in range(PODS)]
-    syncs = [PeerSync([limiter], store, 0.05) for limiter, store in zip(limiters, world.stores, strict=True)]
+    syncs = [PeerSync([limiter], store, 0.05) for limiter, store in zip(limiters, shared.stores, strict=True)]
     try:
         assert sum(is_allowed(limiters[0]) for _ in range(300)) == 200
         wait_for(lambda: not any(is_allowed(limiter) for limiter in limiters))

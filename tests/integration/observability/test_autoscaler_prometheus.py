@@ -27,14 +27,14 @@ def source(stack: MonitoredStack, selector: str = "") -> PrometheusSource:
 def test_pods_and_backlog_are_read_with_their_age(stack):
     found: list[Signals] = []
 
-    def is_seen() -> bool:
+    def all_series_are_read() -> bool:
         found[:] = [source(stack).read(1_000.0)]
         pods = found[0].pods
         # In its first second a pod has requests that it has not served yet.
         served = len(pods) == 2 and min(min(pod.arrivals - 1, pod.accepted) for pod in pods) > 0
         return served and found[0].backlog is not None
 
-    wait_for(is_seen, 60, every_s=0.2)
+    wait_for(all_series_are_read, 60, every_s=0.2)
     signals = found[0]
     for pod in signals.pods:
         assert 990 < pod.at <= 1_000

@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredStack]:
 @pytest.fixture(autouse=True)
 def quiet(stack: MonitoredStack) -> None:
     """Start each test without a firing alert."""
-    stack.wait_quiet()
+    stack.wait_no_alert()
 
 
 def test_every_alert_can_be_evaluated_and_its_metrics_are_scraped(stack: MonitoredStack) -> None:
@@ -208,7 +208,7 @@ def test_autoscaler_without_a_leader(stack: MonitoredStack) -> None:
 
 
 def test_autoscaler_that_cannot_read_redis(stack: MonitoredStack) -> None:
-    with stack.autoscaler.cut_off():
+    with stack.autoscaler.disconnected_from_redis():
         stack.wait_firing("LikewiseAutoscalerNoData")
 
 

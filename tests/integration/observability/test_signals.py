@@ -100,11 +100,11 @@ def test_reports_of_dead_processes_are_removed_by_others(servers, stores, monkey
     monkeypatch.setattr(load_report_store, "KEPT_S", 1)
     stores[0].publish("api:dead:1", REPORT)
 
-    def only_the_living_is_left() -> bool:
+    def only_the_live_report_remains() -> bool:
         stores[0].publish("api:alive:1", REPORT)
         return {report.pod for report in reader.read()} == {"alive"}
 
-    wait_for(only_the_living_is_left)
+    wait_for(only_the_live_report_remains)
     # Nothing is written any more, so the hash expires.
     wait_for(lambda: reader.read() == [], every_s=0.1)
 
@@ -120,12 +120,12 @@ def test_fields_from_the_future_or_without_a_number_are_removed(servers, stores,
         for field, value in (("api:ahead:1", f"{ahead_us} {{}}"), ("api:odd:1", "odd {}"), ("swept", "odd")):
             assert hash_of.call([("HSET", KEYS[0], field, value)]) == [1 - (field == "swept")]
 
-        def only_the_living_is_left() -> bool:
+        def only_the_live_report_remains() -> bool:
             stores[0].publish("api:alive:1", REPORT)
             fields = hash_of.call([("HKEYS", KEYS[0])])[0]
             return set(fields) == {b"api:alive:1", b"swept"}
 
-        wait_for(only_the_living_is_left)
+        wait_for(only_the_live_report_remains)
     finally:
         cluster.close()
 
@@ -167,14 +167,14 @@ def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
     try:
         source = RedisSource(reader)
 
-        def posts_are_seen() -> bool:
+        def posts_are_reported() -> bool:
             for _ in range(5):
                 client.put("/v1/posts/viral/like")
             client.get("/v1/posts/quiet/count")
             seen = source.read(time.time())
             return bool(seen.pods) and seen.pods[0].arrivals > 0 and [one.post for one in seen.posts][:1] == ["viral"]
 
-        wait_for(posts_are_seen)
+        wait_for(posts_are_reported)
         assert 0 <= source.read(time.time()).pods[0].busy <= 1
     finally:
         runtime_of(app).close()

@@ -35,7 +35,7 @@ class Autoscaler:
         self._disconnected.close()
 
     @contextmanager
-    def cut_off(self) -> Iterator[None]:
+    def disconnected_from_redis(self) -> Iterator[None]:
         """Cut the autoscaler off from Redis until the end of the block."""
         self._source = self._disconnected
         try:

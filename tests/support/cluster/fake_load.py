@@ -86,7 +86,7 @@ class FakePods:
 
 
 def _publish(report_store: RedisLoadReportStore, reports: Mapping[str, dict[str, object]]) -> None:
-    # The other store has the reports, too.
+    # The other store also has the reports.
     with suppress(CounterUnavailableError):
         for who, second in reports.items():
             report_store.publish(who, second)

@@ -14,7 +14,7 @@ def chart_of_stores(directory: Path) -> Path:
     shutil.copytree(CHART, copy)
     for template in (copy / "templates").rglob("*.*"):
         removed = template.relative_to(copy / "templates").parts[0] not in _KEPT
-        # Named templates are kept, because Redis and Postgres use them too.
+        # Named templates are kept, because Redis and Postgres also use them.
         if removed and not template.name.startswith("_"):
             template.unlink()
     return copy

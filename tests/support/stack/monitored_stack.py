@@ -86,7 +86,7 @@ class MonitoredStack:
         """Wait until all of the alerts fire."""
         wait_for(lambda: self.prometheus.firing() >= set(alerts), timeout_s, every_s=0.2)
 
-    def wait_quiet(self, timeout_s: float = 90) -> None:
+    def wait_no_alert(self, timeout_s: float = 90) -> None:
         """Wait until no alert fires."""
         firing: set[str] = set()
 

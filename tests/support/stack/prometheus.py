@@ -25,11 +25,11 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3_600}
 def accelerate(rules: str) -> str:
     """Return the rules with every `for` and every range divided by FASTER."""
 
-    def shorter(found: re.Match[str]) -> str:
+    def accelerated(found: re.Match[str]) -> str:
         seconds = int(found[2]) * _UNITS_S[found[3]] / FASTER
         return f"{found[1]}{max(1, round(seconds))}s"
 
-    return re.sub(r"(for: |\[)(\d+)([smh])", shorter, rules)
+    return re.sub(r"(for: |\[)(\d+)([smh])", accelerated, rules)
 
 
 class Prometheus:

@@ -22,7 +22,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def stranger(app: Flask) -> Callable[[], FlaskClient]:
+def new_client(app: Flask) -> Callable[[], FlaskClient]:
     """Return a function that makes clients without cookies."""
     return app.test_client
 
@@ -33,9 +33,9 @@ def post() -> str:
     return f"t/{uuid.uuid4()}"
 
 
-def test_a_like_is_counted_once_for_each_visitor(client, stranger, post):
+def test_a_like_is_counted_once_for_each_visitor(client, new_client, post):
     first, again = client.put(f"/v1/posts/{post}/like"), client.put(f"/v1/posts/{post}/like")
-    other = stranger().put(f"/v1/posts/{post}/like")
+    other = new_client().put(f"/v1/posts/{post}/like")
     assert [first.status_code, again.status_code, other.status_code] == [201, 200, 201]
     assert [first.json["count"], again.json["count"], other.json["count"]] == [1, 1, 2]
     assert {name: type(value) for name, value in first.json.items()} == TYPES
@@ -43,18 +43,18 @@ def test_a_like_is_counted_once_for_each_visitor(client, stranger, post):
     assert first.headers["Cache-Control"] == "no-store"
 
 
-def test_an_unlike_removes_only_the_visitors_own_like(client, stranger, post):
+def test_an_unlike_removes_only_the_visitors_own_like(client, new_client, post):
     client.put(f"/v1/posts/{post}/like")
-    stranger().delete(f"/v1/posts/{post}/like")
+    new_client().delete(f"/v1/posts/{post}/like")
     assert client.get(f"/v1/posts/{post}/like").json["count"] == 1
     gone = client.delete(f"/v1/posts/{post}/like")
     again = client.delete(f"/v1/posts/{post}/like")
     assert [(a.status_code, a.json["liked"], a.json["count"]) for a in (gone, again)] == [(200, False, 0)] * 2
 
 
-def test_a_visitor_sees_their_own_like(client, stranger, post):
+def test_a_visitor_sees_their_own_like(client, new_client, post):
     client.put(f"/v1/posts/{post}/like")
-    mine, theirs = client.get(f"/v1/posts/{post}/like"), stranger().get(f"/v1/posts/{post}/like")
+    mine, theirs = client.get(f"/v1/posts/{post}/like"), new_client().get(f"/v1/posts/{post}/like")
     assert (mine.json["liked"], theirs.json["liked"]) == (True, False)
     assert (mine.json["count"], theirs.json["count"]) == (1, 1)
     assert theirs.headers["Cache-Control"] == "no-store"
@@ -67,23 +67,23 @@ def test_as_of_moves_forward_in_utc_with_microseconds(client, post):
     assert all(moment.endswith("Z") for moment in moments)
 
 
-def test_a_first_like_issues_a_token_that_works_as_a_header(client, stranger, post):
+def test_a_first_like_issues_a_token_that_works_as_a_header(client, new_client, post):
     minted = client.put(f"/v1/posts/{post}/like")
     token = minted.headers["Likewise-Visitor"]
     cookie = minted.headers["Set-Cookie"]
     assert f"likewise_visitor={token};" in cookie
     assert {"HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={400 * 86400}"} <= set(cookie.split("; "))
     assert "Secure" not in cookie
-    same = stranger().put(f"/v1/posts/{post}/like", headers={"Likewise-Visitor": token})
+    same = new_client().put(f"/v1/posts/{post}/like", headers={"Likewise-Visitor": token})
     assert (same.status_code, same.json["count"]) == (200, 1)
     assert "Likewise-Visitor" not in same.headers
 
 
-def test_over_https_the_cookie_is_secure(client, stranger, post):
+def test_over_https_the_cookie_is_secure(client, new_client, post):
     proxied = {"X-Forwarded-Proto": "https"}
     for response in (
         client.put(f"https://x/v1/posts/{post}/like"),
-        stranger().put(f"/v1/posts/{post}/like", headers=proxied),
+        new_client().put(f"/v1/posts/{post}/like", headers=proxied),
     ):
         cookie = response.headers["Set-Cookie"]
         assert cookie.startswith("__Host-likewise_visitor=")
@@ -111,10 +111,10 @@ def test_counts_are_cacheable_and_answer_304(client, post):
     assert kept.headers["ETag"] == response.headers["ETag"]
 
 
-def test_a_changed_count_has_a_new_etag(client, stranger, post):
-    before = stranger().get(f"/v1/posts/{post}/count").headers["ETag"]
+def test_a_changed_count_has_a_new_etag(client, new_client, post):
+    before = new_client().get(f"/v1/posts/{post}/count").headers["ETag"]
     client.put(f"/v1/posts/{post}/like")
-    responses = stranger().get(f"/v1/counts?post={post}"), stranger().get(f"/v1/posts/{post}/count")
+    responses = new_client().get(f"/v1/counts?post={post}"), new_client().get(f"/v1/posts/{post}/count")
     assert before not in {response.headers["ETag"] for response in responses}
 
 

@@ -33,7 +33,7 @@ def reading(url: str, refresh_s: float = 3_600) -> Iterator[Jwks]:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.auth.jwks.FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("service.auth.jwks.LONGEST_PAUSE_S", 0.02)
 
@@ -151,12 +151,12 @@ def test_a_hanging_server_keeps_the_old_keys(monkeypatch):
 
 
 def test_an_endless_response_is_cut_off(monkeypatch):
-    def drip(server: Publisher) -> None:
+    def send_slowly(server: Publisher) -> None:
         # A byte arrives every 0.01 s.
         monkeypatch.setattr("service.auth.https_document.TIMEOUT_S", 0.1)
         server.drip = True
 
-    check_outage(drip, lambda: monkeypatch.setattr("service.auth.https_document.TIMEOUT_S", 5.0))
+    check_outage(send_slowly, lambda: monkeypatch.setattr("service.auth.https_document.TIMEOUT_S", 5.0))
 
 
 def check_outage(break_it, before_repair=lambda: None) -> None:

@@ -12,7 +12,7 @@ from tests.support.auth.jwt_issuer import EC, ED, RSA, jwk, pem
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
 
-def kids(*entries: object) -> list[str | None]:
+def key_ids(*entries: object) -> list[str | None]:
     return [one.kid for one in published_keys(json.dumps({"keys": entries}).encode(), ALGORITHMS)]
 
 
@@ -27,7 +27,7 @@ def test_usable_keys():
         jwk(RSA, None),
         jwk(RSA, "more", x5c=["AAAA"], x5u="http://127.0.0.1:1/"),
     ]
-    assert kids(*good) == [entry.get("kid") for entry in good]
+    assert key_ids(*good) == [entry.get("kid") for entry in good]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_usable_keys():
     ],
 )
 def test_unusable_keys_are_ignored(entry):
-    assert kids(entry, jwk(EC, "good")) == ["good"]
+    assert key_ids(entry, jwk(EC, "good")) == ["good"]
 
 
 def test_a_key_fits_only_its_own_algorithms():
@@ -77,4 +77,4 @@ def test_a_key_fits_only_its_own_algorithms():
 
 
 def test_the_number_of_keys_is_limited():
-    assert len(kids(*[jwk(RSA, str(at)) for at in range(MAX_PUBLISHED + 5)])) == MAX_PUBLISHED
+    assert len(key_ids(*[jwk(RSA, str(at)) for at in range(MAX_PUBLISHED + 5)])) == MAX_PUBLISHED

@@ -23,7 +23,7 @@ def complete_without(*names: str) -> list[Member]:
     return [member for member in complete_cluster() if member.name not in names]
 
 
-def unjoined() -> list[Member]:
+def unjoined_members() -> list[Member]:
     """Return six members that know each other and serve no slots."""
     return [Member(name) for name in "abcdef"]
 
@@ -55,16 +55,16 @@ def test_a_pod_with_a_new_address_is_met_again(stale: dict[str, str], tmp_path: 
 def test_the_first_join_assigns_each_primary_its_slots(tmp_path: Path) -> None:
     for me, shard in zip("abc", SHARDS, strict=True):
         first, last = shard.split("-")
-        assert plan(me, ALL_PODS, unjoined(), tmp_path) == [
+        assert plan(me, ALL_PODS, unjoined_members(), tmp_path) == [
             f"CLUSTER ADDSLOTSRANGE {first} {last}",
             "CLUSTER BUMPEPOCH",
         ]
     for me in "def":
-        assert plan(me, ALL_PODS, unjoined(), tmp_path) == []
+        assert plan(me, ALL_PODS, unjoined_members(), tmp_path) == []
 
 
 def test_replicas_wait_until_every_slot_is_served(tmp_path: Path) -> None:
-    half = with_change(with_change(unjoined(), "a", slots=SHARDS[0]), "c", slots=SHARDS[2])
+    half = with_change(with_change(unjoined_members(), "a", slots=SHARDS[0]), "c", slots=SHARDS[2])
     assert plan("d", ALL_PODS, half, tmp_path) == []
     assert plan("b", ALL_PODS, half, tmp_path) == [
         "CLUSTER ADDSLOTSRANGE 5461 10921",
@@ -103,7 +103,7 @@ def test_after_a_failover_free_slots_go_to_the_present_primary(tmp_path: Path) -
 @pytest.mark.parametrize("silent", range(1, 6))
 def test_no_slots_are_assigned_while_a_pod_is_silent(silent: int, tmp_path: Path) -> None:
     peers = survey("abcdef"[:silent] + "." + "abcdef"[silent + 1 :])
-    members = with_change(unjoined(), "abcdef"[silent], link="disconnected", flags="fail")
+    members = with_change(unjoined_members(), "abcdef"[silent], link="disconnected", flags="fail")
     for me in "abcdef":
         if me != "abcdef"[silent]:
             assert plan(me, peers, members, tmp_path) == []
@@ -111,7 +111,7 @@ def test_no_slots_are_assigned_while_a_pod_is_silent(silent: int, tmp_path: Path
 
 @pytest.mark.parametrize("suspicion", [{"flags": "fail?"}, {"flags": "fail"}])
 def test_no_slots_are_assigned_while_a_pod_is_suspected(suspicion: dict[str, str], tmp_path: Path) -> None:
-    members = with_change(unjoined(), "c", **suspicion)
+    members = with_change(unjoined_members(), "c", **suspicion)
     assert plan("a", ALL_PODS, members, tmp_path) == []
 
 
@@ -163,7 +163,7 @@ def test_replicas_take_over_if_too_few_primaries_are_left_to_vote(tmp_path: Path
 
 
 def test_an_unknown_live_member_stops_all_changes(tmp_path: Path) -> None:
-    assert plan("b", ALL_PODS, [*unjoined(), Member("z", slots=SHARDS[0])], tmp_path) == []
+    assert plan("b", ALL_PODS, [*unjoined_members(), Member("z", slots=SHARDS[0])], tmp_path) == []
 
 
 def test_the_last_of_two_replicas_moves_to_a_primary_without_one(tmp_path: Path) -> None:

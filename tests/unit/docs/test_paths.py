@@ -25,7 +25,7 @@ def exists(path: str) -> bool:
     return any(ROOT.glob(pattern)) if "*" in pattern else (ROOT / path).exists()
 
 
-def _unless_command(span: re.Match[str]) -> str:
+def _without_command(span: re.Match[str]) -> str:
     """Drop commands, in which `service/likewise` is a Kubernetes object."""
     return "" if " " in span[1] else span[0]
 
@@ -33,7 +33,7 @@ def _unless_command(span: re.Match[str]) -> str:
 @pytest.mark.parametrize("page", pages())
 def test_the_paths_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
-    prose = SPAN.sub(_unless_command, re.sub(r"\]\([^)]*\)", "]", CODE.sub("", text)))
+    prose = SPAN.sub(_without_command, re.sub(r"\]\([^)]*\)", "]", CODE.sub("", text)))
     assert not {path for path in PATH.findall(prose) if not exists(path)}
 
 

@@ -119,13 +119,13 @@ def test_a_slow_like_has_a_line_on_both_paths(logged, body, monkeypatch):
     api = fake_api(slow_request_ms=1)
     submit = api.counter.submit
 
-    def hesitate(*args):
+    def delay(*args):
         end = time.perf_counter() + 0.002
         while time.perf_counter() < end:
             pass
         return submit(*args)
 
-    monkeypatch.setattr(api.counter, "submit", hesitate)
+    monkeypatch.setattr(api.counter, "submit", delay)
     client = api.app.test_client()
     assert client.put(PATH, data=body).status_code == 201
     [line] = logged()

@@ -117,7 +117,7 @@ def test_memory_is_bounded_and_the_least_recently_touched_key_is_evicted():
         is_allowed(ours, key)
     assert len(ours.window) == 3
     assert [ours.test(key).remaining for key in ("b", "c", "a?", "d")] == [2, 2, 1, 1]
-    # A refused hit touches the key too.
+    # A refused hit also touches the key.
     assert not is_allowed(ours, "a")
     ours.hit("e")
     assert not is_allowed(ours, "a")

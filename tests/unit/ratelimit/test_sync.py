@@ -190,7 +190,7 @@ def test_many_keys_are_exchanged_in_batches(pods, store):
     assert len(store.exchanges) == 5
     store.failing = lambda name: name.endswith("-0")
     pods[0].sync()
-    # It is available again, so the rest is exchanged too.
+    # It is available again, so the rest is also exchanged.
     assert len(store.exchanges) == 7
     store.failing = lambda name: False
     pods[0].sync()

@@ -3,7 +3,7 @@
 {{- define "likewise.postgres.checks" -}}
 {{- with .Values.postgres -}}
 {{- if and .enabled .external.existingSecret -}}
-{{ fail "postgres.external.existingSecret is set and postgres.enabled too: set postgres.enabled=false to use the external databases" }}
+{{ fail "postgres.external.existingSecret and postgres.enabled are both set: set postgres.enabled=false to use the external databases" }}
 {{- end -}}
 {{- if and (not .enabled) (not .external.existingSecret) -}}
 {{ fail "postgres.enabled is false and postgres.external.existingSecret is empty: set the name of the Secret that holds the shard map" }}

@@ -12,7 +12,7 @@
 {{- with .Values.redis -}}
 {{- if .enabled -}}
 {{- if .external.urls -}}
-{{ fail "redis.external.urls is set and redis.enabled too: set redis.enabled=false to use the external cluster" }}
+{{ fail "redis.external.urls and redis.enabled are both set: set redis.enabled=false to use the external cluster" }}
 {{- end -}}
 {{- if lt (int .replicas) (int .primaries) -}}
 {{ fail (printf "redis.replicas (%d) counts all pods: it must be at least redis.primaries (%d)" (int .replicas) (int .primaries)) }}
@@ -35,7 +35,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A node refuses likes at queue_bytes. If it reached maxmemory first, it would refuse to acknowledge stored likes too. */}}
+{{/* A node refuses likes at queue_bytes. If it reached maxmemory first, it would also refuse to acknowledge stored likes. */}}
 {{- define "likewise.redis.checkMemory" -}}
 {{- $max := include "likewise.bytes" .Values.redis.maxmemory | int64 -}}
 {{- $backlog := include "likewise.bytes" .Values.redis.replicationBacklog | int64 -}}

@@ -35,7 +35,7 @@ class FakeLease:
             self.record = replace(self.record, renewed=self.record.renewed + timedelta(seconds=seconds))
 
 
-def left_behind(min_replicas: int = 25) -> FakeKubernetesApi:
+def api_with_raised_minimum(min_replicas: int = 25) -> FakeKubernetesApi:
     """Return an API with `minReplicas` that an autoscaler has left behind."""
     api = FakeKubernetesApi()
     api.hpas[API] = replace(api.hpas[API], min_replicas=min_replicas)
@@ -48,7 +48,7 @@ def reset(api: FakeKubernetesApi, lease: FakeLease | None = None, settings: RunS
 
 
 def test_min_replicas_of_a_dead_autoscaler_are_reset_with_an_event():
-    api = left_behind()
+    api = api_with_raised_minimum()
     assert reset(api) == "HPA likewise-api: minReplicas 25 to 2: no autoscaler has led for 300 s or more"
     assert (api.writes, api.reasons()) == ([("hpa", 2)], ["FloorReset"])
 
@@ -66,7 +66,7 @@ def test_min_replicas_of_a_dead_autoscaler_are_reset_with_an_event():
     ],
 )
 def test_a_live_autoscaler_keeps_its_min_replicas_even_with_a_wrong_clock(ago, alive, min_replicas):
-    api = left_behind()
+    api = api_with_raised_minimum()
     message = reset(api, FakeLease(ago, alive=alive))
     assert api.hpas[API].min_replicas == min_replicas
     assert ("nothing to do" in message) is (min_replicas == 25)
@@ -75,19 +75,19 @@ def test_a_live_autoscaler_keeps_its_min_replicas_even_with_a_wrong_clock(ago, a
 def test_min_replicas_are_reset_without_a_lease():
     lease = FakeLease(HOUR)
     lease.record = LeaseRecord("", None)
-    assert "minReplicas 25 to 2" in reset(left_behind(), lease)
+    assert "minReplicas 25 to 2" in reset(api_with_raised_minimum(), lease)
 
 
 @pytest.mark.parametrize(("until", "min_replicas"), [(NOON + HOUR, 25), (NOON - HOUR, 2)])
 def test_a_prewarm_is_kept_until_its_end(until, min_replicas):
-    api = left_behind(28)
+    api = api_with_raised_minimum(28)
     api.edit(API, annotations={PREWARM: f"25 until {until:%Y-%m-%dT%H:%M:%SZ}"})
     reset(api)
     assert api.hpas[API].min_replicas == min_replicas
 
 
 def test_a_prewarm_is_limited_by_the_hpa_and_ignored_if_it_cannot_be_read():
-    api = left_behind(30)
+    api = api_with_raised_minimum(30)
     api.edit(API, annotations={PREWARM: "900 until 2099-01-01T00:00:00Z"})
     assert "nothing to do" in reset(api)
     api.edit(API, annotations={PREWARM: "lots"})
@@ -95,7 +95,7 @@ def test_a_prewarm_is_limited_by_the_hpa_and_ignored_if_it_cannot_be_read():
 
 
 def test_an_external_baseline_is_kept():
-    api = left_behind()
+    api = api_with_raised_minimum()
     api.hpas[API] = replace(api.hpas[API], annotations={"autoscaler.likewise.dev/baseline": "7"})
     reset(api)
     assert api.hpas[API].min_replicas == 7
@@ -116,14 +116,14 @@ def test_an_external_baseline_is_kept():
 def test_other_values_and_a_paused_autoscaler_are_not_reset(
     change: Callable[[FakeKubernetesApi], None], settings: RunSettings, sentence: str
 ):
-    api = left_behind()
+    api = api_with_raised_minimum()
     change(api)
     assert reset(api, settings=settings) == sentence
     assert (api.writes, api.events) == ([], [])
 
 
 def test_the_hpa_of_another_deployment_is_not_reset():
-    api = left_behind()
+    api = api_with_raised_minimum()
     api.hpas[API] = replace(api.hpas[API], target="Deployment/shop")
     with pytest.raises(MismatchError):
         reset(api)

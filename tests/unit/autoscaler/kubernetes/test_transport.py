@@ -160,7 +160,7 @@ def test_a_request_to_a_hanging_server_times_out(server, api, monkeypatch):
 def test_a_trickling_answer_times_out(server, api, monkeypatch):
     ended = threading.Event()
 
-    def drip(self: FakeServer) -> None:
+    def send_slowly(self: FakeServer) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -168,7 +168,7 @@ def test_a_trickling_answer_times_out(server, api, monkeypatch):
             while not ended.wait(0.2):
                 self.wfile.write(b" ")
 
-    monkeypatch.setattr(server, "do_GET", drip)
+    monkeypatch.setattr(server, "do_GET", send_slowly)
     began = time.monotonic()
     with pytest.raises(ClusterUnavailableError, match="its answer takes too long"):
         api.deployment("api")
@@ -179,11 +179,11 @@ def test_a_trickling_answer_times_out(server, api, monkeypatch):
 def test_a_failed_request_is_not_retried(server, api, monkeypatch):
     requests = []
 
-    def hang_up(self: FakeServer) -> None:
+    def close_connection(self: FakeServer) -> None:
         requests.append(self.path)
         self.close_connection = True
 
-    monkeypatch.setattr(server, "do_GET", hang_up)
+    monkeypatch.setattr(server, "do_GET", close_connection)
     with pytest.raises(ClusterUnavailableError, match="does not answer"):
         api.deployment("api")
     assert len(requests) == 1

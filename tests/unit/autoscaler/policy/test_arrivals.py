@@ -14,7 +14,7 @@ def history_of(rates: list[float], step_s: float = 1.0) -> ArrivalHistory:
     return history
 
 
-def noisy(rate: float, noise: float, seed: int) -> float:
+def noisy_rate(rate: float, noise: float, seed: int) -> float:
     return max(0.0, random.Random(seed).gauss(rate, (noise * rate) ** 0.5))
 
 
@@ -29,7 +29,7 @@ def test_level_shows_a_step_at_once_minus_the_noise():
 
 
 def test_level_averages_a_low_rate_over_a_longer_time():
-    rates = [noisy(50, 1, second) for second in range(60)]
+    rates = [noisy_rate(50, 1, second) for second in range(60)]
     levels = [history_of(rates[:length]).level() for length in range(40, 60)]
     # Single samples differ by more than half.
     assert max(levels) - min(levels) < 0.25 * 50
@@ -37,8 +37,8 @@ def test_level_averages_a_low_rate_over_a_longer_time():
 
 @pytest.mark.parametrize(("slope", "within_s"), [(160.0, 6), (50.0, 13), (15.0, 26)])
 def test_a_steeper_rise_is_detected_sooner(slope, within_s):
-    rates = [noisy(2_000, 1, second) for second in range(40)]
-    rates += [noisy(2_000 + slope * second, 1, second) for second in range(1, within_s + 1)]
+    rates = [noisy_rate(2_000, 1, second) for second in range(40)]
+    rates += [noisy_rate(2_000 + slope * second, 1, second) for second in range(1, within_s + 1)]
     assert 0.2 * slope < history_of(rates).slope() < 2 * slope
 
 
@@ -71,7 +71,7 @@ def test_noise_has_almost_no_slope_and_is_learned():
     for noise in (1, 4):
         history, rises = ArrivalHistory(), 0
         for second in range(1, 3_601):
-            history = history.add(float(second), noisy(2_000, noise, second))
+            history = history.add(float(second), noisy_rate(2_000, noise, second))
             rises += history.slope() > 0
         # At most four times in an hour.
         assert rises <= 4

@@ -15,7 +15,7 @@ from tests.support.autoscaler.observations import CALM, TUNING, decide_each_seco
         (0, 500, 0),
         # (1,000 + 1,000) x 0.66 - 1,000
         (0, 1_000, 320),
-        # A rise that goes on uses the spare capacity.
+        # A rise that continues uses the spare capacity.
         (200, 500, 200),
         (900, 500, 500),
     ],

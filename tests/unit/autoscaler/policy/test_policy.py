@@ -168,7 +168,7 @@ def test_silent_pods_are_assumed_to_have_the_mean_load():
 
 
 def test_the_capacity_is_learned_from_warm_and_busy_pods_only():
-    def learned(ready_s: float, busy: float) -> float:
+    def learned_capacity(ready_s: float, busy: float) -> float:
         state = RUNNING
         for second in range(1, 181):
             sample = PodSample("a", float(second), 40, 40, busy, 0, 4, ready_s)
@@ -176,8 +176,8 @@ def test_the_capacity_is_learned_from_warm_and_busy_pods_only():
         return state.capacity
 
     # 40 requests/s in 0.8 of the time.
-    assert learned(600, busy=0.8) == pytest.approx(50, rel=0.06)
-    assert learned(10, busy=0.8) == learned(600, busy=0.2) == 100
+    assert learned_capacity(600, busy=0.8) == pytest.approx(50, rel=0.06)
+    assert learned_capacity(10, busy=0.8) == learned_capacity(600, busy=0.2) == 100
 
 
 def test_the_startup_time_is_learned():
