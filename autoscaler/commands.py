@@ -58,7 +58,7 @@ def run(dry_run: bool, rounds: int | None, **installation: str | None) -> None:
 def explain(as_json: bool, count: int, **installation: str | None) -> None:
     """Print the last changes with their reasons.
 
-    The present state of each Deployment follows.
+    The current state of each Deployment is printed last.
     """
     settings = run_settings(**installation)
     with connected_api(settings) as api:
@@ -121,7 +121,7 @@ def last_decisions(store: ConfigMapStore, settings: RunSettings) -> dict[str, An
 def prewarm(replicas: int, duration: str, **installation: str | None) -> None:
     """Request at least REPLICAS pods for a limited time.
 
-    Use it before an announced post appears. It writes an annotation to the API's Deployment.
+    Use it before an announced post appears. The command writes an annotation to the API's Deployment.
     """
     settings = run_settings(**installation)
     request = PrewarmRequest(replicas, datetime.now(UTC) + parse_duration(duration))

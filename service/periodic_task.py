@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 class PeriodicTask:
-    """Call `work` on a thread of its own (under gevent a greenlet) from `start` to `close`.
+    """Call `work` on its own thread (under gevent a greenlet) from `start` to `close`.
 
     `work` returns the seconds until its next call, or None for `every_s` after its last call began.
     An exception is logged and does not end the task.
@@ -49,7 +49,7 @@ class PeriodicTask:
         return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
-        """End the present pause: the next call begins now."""
+        """End the current pause: the next call begins now."""
         self._wake.set()
 
     def close(self) -> None:

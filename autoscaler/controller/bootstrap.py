@@ -80,7 +80,7 @@ def create_identity() -> str:
 
 
 def _build_elector(settings: RunSettings, identity: str, stack: ExitStack) -> LeaderElector:
-    # A connection of its own, so that a renewal waits for no other request.
+    # A separate connection, so that a renewal waits for no other request.
     connection = connect(settings.namespace, settings.request_s)
     stack.callback(connection.close)
     timing = LeaseTiming(settings.lease_s, settings.renew_s, settings.request_s)

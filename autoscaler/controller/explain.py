@@ -1,4 +1,4 @@
-"""Describe decisions and the present state in sentences. Pure."""
+"""Describe decisions and the current state in sentences. Pure."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Explainer:
         return f"{entry.at} {entry.deployment}: {action}\n    {reason}\n    {self._figures(entry)}"
 
     def explain_state(self, entry: Entry) -> str:
-        """Return the present number, the wanted one if it differs, and why."""
+        """Return the current number, the wanted one if it differs, and why."""
         suppressed_by = f"; {entry.suppressed_by}" if entry.suppressed_by else ""
         wanted = f", not {entry.replicas}" if entry.replicas != entry.current and not entry.action else ""
         number = entry.replicas if entry.action else entry.current

@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def summary(self) -> tuple[int, int, str]:
-        """Return the present number, the wanted number, and what suppresses the change, without figures."""
+        """Return the current number, the wanted number, and what suppresses the change, without figures."""
         return self.current, self.replicas, self.suppressed_by.partition(":")[0]
 
 

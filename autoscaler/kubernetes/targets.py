@@ -136,7 +136,7 @@ def hpa_of(api: HpaApi, name: str, deployment: str) -> Hpa:
 def baseline_of(hpa: Hpa) -> int:
     """Return the `minReplicas` that somebody else wants, or 0.
 
-    It is the present value, or the one that was noted when this autoscaler raised it.
+    It is the current value, or the one that was noted when this autoscaler raised it.
     """
     if FIELD_MANAGER not in hpa.writers:
         return hpa.min_replicas

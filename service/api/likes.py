@@ -25,7 +25,7 @@ class LikeView(MethodView):
         return responses.like_response(state, 201 if state.changed else 200)
 
     def delete(self, post: str) -> Response:
-        """Take the like back. An unknown visitor has none, and gets the present state."""
+        """Take the like back. An unknown visitor has none, and gets the current state."""
         post_id = validate_id(post, "post")
         actor = request_identity().authorize_unlike()
         if actor is None:

@@ -31,7 +31,7 @@ class CsrfTokens:
         self._secret = signing_secret(settings)
 
     def issue(self, identity: RequestIdentity) -> str:
-        """Return the token for a form on the page of the present response."""
+        """Return the token for a form on the page of the current response."""
         nonce = identity.cookie(COOKIE)
         if not nonce:
             nonce = secrets.token_urlsafe(16)

@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _rate_limit_sync(settings: Settings, rate_limits: RateLimits) -> tuple[RedisPeerStore, PeerSync]:
-    """Create the exchange of rate limits with other pods, with sockets of its own so that it does not delay likes."""
+    """Create the exchange of rate limits with other pods, with its own sockets so that it does not delay likes."""
     store = RedisPeerStore(create_cluster(settings))
     return store, PeerSync(rate_limits.all, store, settings.limit_sync_ms / 1000)
 

@@ -28,7 +28,7 @@ def create_flusher(stores: Stores, queue: Queue | None = None, store: BatchStore
 def open_flushers(settings: Settings) -> Iterator[list[Flusher]]:
     """Yield a flusher for each database, all of them monitored until the end of the block.
 
-    Each has sockets of its own, so a database that hangs delays no other.
+    Each has its own sockets, so a database that hangs delays no other.
     """
     with ExitStack() as stack:
         monitor, flushers = FlusherMonitor.with_settings(settings), []

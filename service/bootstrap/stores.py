@@ -58,7 +58,7 @@ def open_stores(settings: Settings, assigned: Sequence[int] | None = None) -> It
 
 
 def create_cluster(settings: Settings) -> Cluster:
-    """Create a client of the Redis Cluster, with sockets of its own."""
+    """Create a client of the Redis Cluster, with its own sockets."""
     return Cluster(
         settings.redis_urls,
         timeout_s=settings.redis_timeout_ms / 1000,
@@ -85,7 +85,7 @@ def create_likes(
 
 
 def create_load_reporter(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> LoadReporter:
-    """Create the load reporter of this process, with sockets of its own so that it does not delay likes."""
+    """Create the load reporter of this process, with its own sockets so that it does not delay likes."""
     report_stores = (
         [RedisLoadReportStore(create_cluster(settings), key) for key in KEYS] if settings.load_report_ms else []
     )

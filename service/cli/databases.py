@@ -43,7 +43,7 @@ def migrate(phase: str, only_list: bool, accept_empty: bool) -> None:
 def verify(as_json: bool) -> None:
     """Check that Redis, the stored counts and the stored likes agree.
 
-    The exit code is 1 if they do not.
+    The exit code is 1 if they do not agree.
     """
     from service.bootstrap.stores import open_stores
     from service.core.verify import verify as compare

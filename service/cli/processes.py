@@ -22,7 +22,7 @@ import click
 def api(bind: str) -> None:
     """Run the HTTP API until SIGTERM.
 
-    gunicorn runs it, with as many workers as WEB_CONCURRENCY says, by default one per core.
+    gunicorn runs it. WEB_CONCURRENCY is the number of workers, by default one per core.
     """
     import service
     from service.server.bind_address import bind_addresses

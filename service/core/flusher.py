@@ -17,7 +17,7 @@ from service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# A shard with this many entries is flushed in every round: a batch of its own costs little more per entry.
+# A shard with this many entries is flushed in every round: a separate batch costs little more per entry.
 _BUSY_ENTRIES = 64
 
 

@@ -104,7 +104,7 @@ class Readiness:
         self._stopping = True
 
     def state(self) -> PodState:
-        """Return the present state of the pod."""
+        """Return the current state of the pod."""
         parts = dict(self._parts)
         if self._stopping:
             return PodState("stopping", parts, "pod", "This pod is stopping; it still answers requests.")

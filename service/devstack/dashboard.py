@@ -58,7 +58,7 @@ class Dashboard:
             self._live.stop()
 
     def refresh(self) -> None:
-        """Show the present state. Call this about once a second."""
+        """Show the current state. Call this about once a second."""
         if self._live:
             self._live.update(self._table(), refresh=True)
         elif self._status and time.monotonic() >= self._next_line:

@@ -68,7 +68,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a child that gets `death_signal` when this process dies.
 
-    The child has a session of its own, so that Ctrl-C reaches only this process.
+    The child has its own session, so that Ctrl-C reaches only this process.
     """
     owner: dict[str, object] = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
     if log.exists() and log.stat().st_size > _MAX_LOG_BYTES:

@@ -125,7 +125,7 @@ def _is_nohup(number: int) -> bool:
 
 @contextmanager
 def _signals_ignored() -> Iterator[None]:
-    """Ignore a second Ctrl-C while the stack stops. Stopping has time limits of its own."""
+    """Ignore a second Ctrl-C while the stack stops. Stopping has its own time limits."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
     try:
         yield

@@ -83,7 +83,7 @@ class Backlog:
         return [poll.status.shard for poll in self._all() if poll.status.leased]
 
     def redis_time_us(self, shard: int) -> float:
-        """Return the present time of the clock that assigns the shard's versions, in µs since 1970."""
+        """Return the current time of the clock that assigns the shard's versions, in µs since 1970."""
         poll = self._polls.get(shard)
         return poll.status.now_us + (self.clock() - poll.at_s) * 1e6 if poll else time.time() * 1e6
 

@@ -23,7 +23,7 @@ class TracedCounter:
     tracing: Tracing
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
-        """Submit, with a span if the present request is traced."""
+        """Submit, with a span if the current request is traced."""
         if current_span() is None:
             return self.counter.submit(request, ack)
         with self.tracing.span("redis like", SpanKind.CLIENT, {"likewise.post": request.post}) as span:
@@ -32,7 +32,7 @@ class TracedCounter:
             return state
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
-        """Return the states, with a span if the present request is traced."""
+        """Return the states, with a span if the current request is traced."""
         if current_span() is None:
             return self.counter.states(posts, actor)
         with self.tracing.span("redis like states", SpanKind.CLIENT, {"likewise.posts": len(posts)}):
@@ -47,7 +47,7 @@ class TracedCounter:
 class TracedStore:
     """A store that traces transactions with traced likes; see `service.core.queue.BatchStore`.
 
-    The transaction has a trace of its own. Each traced like has a span in its own trace, linked to the transaction.
+    The transaction has its own trace. Each traced like has a span in its own trace, linked to the transaction.
     """
 
     store: BatchStore

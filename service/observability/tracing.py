@@ -84,7 +84,7 @@ class Tracing:
     ) -> SpanContext:
         """Record a span that has ended already, with times in ns since 1970.
 
-        Without a parent it starts a trace of its own.
+        Without a parent it starts its own trace.
         """
         span = self._tracer.start_span(
             name,
@@ -125,7 +125,7 @@ def traceparent_of(context: SpanContext) -> str:
 
 
 def current_span() -> Span | None:
-    """Return the span of the present request; None if it is not traced."""
+    """Return the span of the current request; None if it is not traced."""
     span = get_current_span()
     return span if span.is_recording() else None
 

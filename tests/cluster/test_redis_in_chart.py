@@ -58,7 +58,7 @@ class Redis:
         return {node.address: node for node in map(_node, lines)}
 
     def addresses(self) -> dict[str, str]:
-        """Return the present address of each pod, by its name."""
+        """Return the current address of each pod, by its name."""
         return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in self.space.pods("redis")}
 
     def node_of(self, pod: str) -> Node:
@@ -74,7 +74,7 @@ class Redis:
         return pods[primary.address], pods[replica.address]
 
     def is_complete(self) -> bool:
-        """Tell whether every node sees six members at their present addresses, all slots served, and three replicas."""
+        """Tell whether every node sees six members at their current addresses, all slots served, and three replicas."""
         addresses = self.addresses()
         return len(addresses) == 6 and all(self._sees_complete_cluster(pod, set(addresses.values())) for pod in PODS)
 

@@ -31,7 +31,7 @@ API_KEY, API_KEY_ENTRY = new_key("blog", ["like"])
 
 
 class Server:
-    """An HTTP server in a process of its own. It keeps its port when it is restarted."""
+    """An HTTP server in its own process. It keeps its port when it is restarted."""
 
     def __init__(self, argv: list[str], env: Mapping[str, str], port: int, ready: str, log: Path, cwd: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -116,7 +116,7 @@ def run(*argv: str | Path, **env: str) -> str:
 
 @pytest.fixture(scope="package")
 def empty_servers(_servers: Servers) -> Servers:
-    """Return the session's servers, emptied once. Each test has a post of its own."""
+    """Return the session's servers, emptied once. Each test has its own post."""
     return emptied(_servers)
 
 

@@ -67,7 +67,7 @@ def test_the_requests_of_a_page_get_the_answers_it_shows(page: str, likewise: Se
 
 @pytest.fixture
 def tutorial_site(tmp_path: Path, post: str) -> Iterator[str]:
-    """Serve the page that the tutorial shows, with a post of its own, as a site of another origin."""
+    """Serve the page that the tutorial shows, with its own post, as a site of another origin."""
     [block] = [block for block in blocks_in("html") if block.page == TUTORIAL]
     (tmp_path / "index.html").write_text(block.text.replace("my-first-post", post))
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=tmp_path)) as server:

@@ -82,7 +82,7 @@ def pod(empty_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Path]:
-    """Build the app in a folder of its own. It is removed at the end, because it has hundreds of megabytes."""
+    """Build the app in its own folder. It is removed at the end, because it has hundreds of megabytes."""
     npm = program("npm")
     with tempfile.TemporaryDirectory(prefix="likewise-nextjs-") as folder:
         app = Path(folder) / "app"

@@ -38,7 +38,7 @@ for (const type of ["like", "unlike", "error"]) {
 
 @dataclass
 class Api:
-    """The API in a process of its own, which a test may stop and start again."""
+    """The API in its own process, which a test may stop and start again."""
 
     env: dict[str, str]
     log: Path
@@ -88,7 +88,7 @@ class Api:
             return json.load(answer)
 
     def count(self, post: str) -> int:
-        """Return the present count. A request of a known visitor bypasses the cache of counts."""
+        """Return the current count. A request of a known visitor bypasses the cache of counts."""
         return int(self.get(f"/v1/posts/{post}/like", {"Likewise-Visitor": self.visitor})["count"])
 
     def add_likes(self, post: str, count: int = 1) -> None:

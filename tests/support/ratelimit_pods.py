@@ -51,7 +51,7 @@ class FakeStoreClient:
 
 
 class Pod:
-    """One process with a limiter of its own. `sync` exchanges its counts."""
+    """One process with its own limiter. `sync` exchanges its counts."""
 
     def __init__(self, store: PeerStore, clock: Clock, limit: str = "10/minute") -> None:
         self.limiter = RateLimiter("a-limit", limit, "LIKEWISE_A_LIMIT", clock=clock)

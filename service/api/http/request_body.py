@@ -26,7 +26,7 @@ def _is_too_long() -> bool:
         # The declared length is too long, or the body was cut short.
         raise
     except Exception as reason:
-        # Each server raises errors of its own for broken chunks.
+        # Each server raises its own errors for broken chunks.
         raise BadRequest("The body cannot be read. Its chunks may be broken.") from reason
 
 

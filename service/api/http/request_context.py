@@ -22,7 +22,7 @@ _PREFLIGHT = {
 
 
 def request_identity() -> RequestIdentity:
-    """Return the identity of the present request."""
+    """Return the identity of the current request."""
     return g.identity  # type: ignore[no-any-return]
 
 

@@ -60,7 +60,7 @@ def open_sources(settings: Settings, where: Target, address: Address) -> Iterato
     with ExitStack() as stack:
         patient = settings.model_copy(update={"postgres_timeout_ms": _COUNT_ROWS_MS})
         state = StoreReader(stack.enter_context(open_stores(patient)))
-        # The sampler reads while likes are sent, so it has connections of its own.
+        # The sampler reads while likes are sent, so it has its own connections.
         sampled = StoreReader(stack.enter_context(open_stores(settings)))
         reader = target.CountReader(where, address)
         stack.callback(reader.close)

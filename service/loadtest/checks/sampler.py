@@ -16,7 +16,7 @@ _CLOSE_S = 2.0
 
 
 class Sampler:
-    """Samples on a thread of its own, within its context. A failed sample is counted, and sampling continues.
+    """Samples on its own thread, within its context. A failed sample is counted, and sampling continues.
 
     `rest`: after each sample, pause for at least `rest` times its duration.
     """

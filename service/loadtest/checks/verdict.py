@@ -11,7 +11,7 @@ from service.loadtest.generator.recorder import Recorder
 
 # Maximum number of posts that disagree, in the reasons.
 _EXAMPLES = 5
-# Good statuses by kind of request. A repeat answered 201 has a reason of its own.
+# Good statuses by kind of request. A repeat answered 201 has its own reason.
 _GOOD = ({200, 201}, {200}, {200, 201})
 _RATE_LIMIT_ADVICE = "; LIKEWISE_UNLIMITED_NETWORKS of the target must contain this machine's network"
 

@@ -62,7 +62,7 @@ def _head(method: str, post: str, target: Target) -> bytes:
 
 
 def _forwarded_for(network: int) -> bytes:
-    """Return a header with an address of a network of its own, from the documentation range of RFC 3849."""
+    """Return a header with an address of a separate network, from the documentation range of RFC 3849."""
     return f"\r\nX-Forwarded-For: 2001:db8:{network >> 16:x}:{network & 0xFFFF:x}::1".encode()
 
 

@@ -55,7 +55,7 @@ class ConnectionPool:
         return self._idle.pop()
 
     def discard_present(self) -> None:
-        """Send nothing more over the present connections.
+        """Send nothing more over the current connections.
 
         If one connection was lost, the server may be closing all of them, as NGINX does when it reloads. Browsers also
         switch to a new connection then.

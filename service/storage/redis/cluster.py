@@ -172,7 +172,7 @@ class Cluster:
             node.close_if_idle()
 
     def _read_slots(self, address: Address) -> list[Address]:
-        # Use a socket of its own: the shared one may be waiting for a dead primary.
+        # Use its own socket: the shared one may be waiting for a dead primary.
         node = Node(address, self._pool(address))
         try:
             reply = node.call([("CLUSTER", "SLOTS")])[0]

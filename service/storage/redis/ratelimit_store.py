@@ -19,7 +19,7 @@ PREFIX = "rl:"
 class RedisPeerStore:
     """Implements `service.ratelimit.sync.PeerStore`. Give it a cluster client of its own: likes must not wait for it.
 
-    Each counter hashes to a slot of its own and may be evicted, because processes set it again with further hits.
+    Each counter hashes to its own slot and may be evicted, because processes set it again with further hits.
     """
 
     def __init__(self, cluster: Cluster) -> None:

@@ -67,7 +67,7 @@ def test_metrics_cover_all_pods_and_the_flusher(stack: MonitoredStack) -> None:
         return sum(stack.prometheus.query(expression).values())
 
     wait_for(lambda: value('sum(likewise_likes_total{result="liked"})') > 50, 60, every_s=0.2)
-    # Each pod has a series of its own.
+    # Each pod has its own series.
     assert len(stack.prometheus.query('likewise_likes_total{result="liked"} > 0')) == 2
     wait_for(lambda: value("sum(likewise_durability_lag_seconds_count)") > 50, 60, every_s=0.2)
     assert value("histogram_quantile(0.99, sum by (le) (likewise_durability_lag_seconds_bucket))") < 2

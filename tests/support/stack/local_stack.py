@@ -1,4 +1,4 @@
-"""`likewise up` as a process of its own."""
+"""`likewise up` as a separate process."""
 
 import http.client
 import json

@@ -11,7 +11,7 @@ from tests.support.docs.code_blocks import ROOT, files, pages
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 GLOSSARY = (ROOT / "docs/reference/glossary.md").read_text()
-# Read by the examples, by tests and by the chart's Jobs; the autoscaler's page has a test of its own.
+# Read by the examples, by tests and by the chart's Jobs; the autoscaler's page has its own test.
 OTHER_VARIABLES = re.compile(r"LIKEWISE_(URL|KEY|TEST_\w+|DRILL_\w+|AUTOSCALER_\w*|)$")
 # The tables of renamed names are there for the old names.
 WITHOUT_RENAMED = re.compile(r"^\| `[^`]+` \| `[^`]+` \|$", re.MULTILINE)

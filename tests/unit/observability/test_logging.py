@@ -61,7 +61,7 @@ def test_a_failed_request_has_one_line_with_the_id_that_nginx_gave_it(logged, me
 
 def visitor() -> str:
     """Return a visitor's token from the response to a like."""
-    # On a busy machine the first like may be slow, and would have a line of its own.
+    # On a busy machine the first like may be slow, and would have its own line.
     client = fake_api(slow_request_ms=60_000).app.test_client()
     return client.put(PATH).headers["Likewise-Visitor"]
 
