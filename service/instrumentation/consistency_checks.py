@@ -1,4 +1,4 @@
-"""Background checks beside the flushers: servers answer, and Redis, counts and rows agree."""
+"""Background checks of a flusher process: servers answer, and Redis, counts and rows agree."""
 
 import itertools
 from collections.abc import Callable, Sequence

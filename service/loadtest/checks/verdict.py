@@ -11,7 +11,7 @@ from service.loadtest.generator.recorder import Recorder
 
 # Maximum number of posts that disagree, in the reasons.
 _EXAMPLES = 5
-# Good statuses by kind of request. A repeat answered 201 has its own reason.
+# Good statuses by kind of request. A repeat answered with 201 has its own reason.
 _GOOD = ({200, 201}, {200}, {200, 201})
 _RATE_LIMIT_ADVICE = "; LIKEWISE_UNLIMITED_NETWORKS of the target must contain this machine's network"
 
@@ -160,13 +160,16 @@ def _response_reasons(options: Options, recorder: Recorder) -> Iterable[str]:
                 detail = recorder.details.get(status)
                 quoted = f", the first: {detail.rstrip('.')}" if detail else ""
                 yield (
-                    f"{count:,} {name} were answered {status_name(str(status))}{quoted}"
+                    f"{count:,} {name} were answered with {status_name(str(status))}{quoted}"
                     f"{_RATE_LIMIT_ADVICE * (status == 429)}"
                 )
     if recorder.unexpected_200 and not options.allow_errors:
-        yield f"{recorder.unexpected_200:,} likes were answered 200 though sent once: a proxy repeats requests"
+        yield (
+            f"{recorder.unexpected_200:,} likes were answered with 200 although they were sent once: "
+            "a proxy repeats requests"
+        )
     if recorder.counted_twice:
-        yield f"{recorder.counted_twice:,} repeats were answered 201: one actor was counted twice"
+        yield f"{recorder.counted_twice:,} repeats were answered with 201: one actor was counted twice"
     if recorder.unknown_tokens:
         yield (
             f"{recorder.unknown_tokens:,} tokens were unknown to the server: "

@@ -47,9 +47,9 @@ class Recorder:
     sent: int = 0
     # Requests that wait for their response now.
     waiting: int = 0
-    # Likes answered 200 although they were sent once: a proxy repeats requests.
+    # Likes answered with 200 although they were sent once: a proxy repeats requests.
     unexpected_200: int = 0
-    # Repeats answered 201: one actor was counted twice.
+    # Repeats answered with 201: one actor was counted twice.
     counted_twice: int = 0
     # Requests sent again after their connection was lost.
     retried: int = 0

@@ -38,7 +38,7 @@ class Sender:
         self._options = options
         self._pool = ConnectionPool(address, options.max_connections, self.recorder)
         self._on_tick: Callable[[Recorder], None] = lambda recorder: None
-        # Requests beside the schedule: second attempts and follow-ups.
+        # Requests in addition to the schedule: second attempts and follow-ups.
         self._queue: deque[Job] = deque()
         self._retried: set[tuple[int, int]] = set()
         self._next_tick = 0.0

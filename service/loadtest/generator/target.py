@@ -70,7 +70,7 @@ def read_counts(target: Target, address: Address, posts: Sequence[str]) -> dict[
         try:
             status, _, body = _request(target, address, "GET", f"/v1/counts?{query}", "")
             if status != 200:
-                raise RefusedError(f"the request for counts was answered {status} {problem_detail(body)}")
+                raise RefusedError(f"the request for counts was answered with {status} {problem_detail(body)}")
             counts |= {row["post"]: int(row["count"]) for row in json.loads(body)["counts"]}
         except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
             raise RefusedError(f"counts could not be read: {error or type(error).__name__}") from error
@@ -91,7 +91,7 @@ class CountReader:
             response = self._connection.getresponse()
             body = response.read()
             if response.status != 200:
-                raise RefusedError(f"a reader was answered {response.status} {problem_detail(body)}".strip())
+                raise RefusedError(f"a reader was answered with {response.status} {problem_detail(body)}".strip())
             return int(json.loads(body)["count"])
         except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
             # The next call opens the connection again.

@@ -25,7 +25,7 @@ ERROR_LABELS = {
     "retried": "requests sent again",
     "lost": "requests lost twice",
     "unanswered": "requests without response",
-    "unexpected_200": "likes sent once, answered 200",
+    "unexpected_200": "likes sent once, answered with 200",
     "counted_twice": "repeats counted as new likes",
     "unknown_tokens": "tokens unknown to the server",
 }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-# Files that are open besides the connections.
+# Open files in addition to the connections.
 _OTHER_FILES = 64
 
 

@@ -43,7 +43,7 @@ def test_refusals_are_reported() -> None:
     assert results.answers == {"likes": {"201": 30, "503": 10}}
     assert results.verdict.reasons == [
         "10 of 40 likes sent were not acknowledged",
-        "10 likes were answered 503 Service Unavailable, the first: No",
+        "10 likes were answered with 503 Service Unavailable, the first: No",
         "some outcomes are unknown (lost, unanswered or 5xx): 30 to 40 likes may count, and 30 do",
     ]
 
@@ -52,7 +52,7 @@ def test_rate_limits_of_the_target_are_reported_with_their_setting() -> None:
     with fake_target(lambda number: 429 if number > 30 else 201) as target:
         results = target.run_load_test(40)
     assert results.verdict.sums.most == 30
-    assert results.verdict.reasons[1].startswith("10 likes were answered 429 Too Many Requests, the first: No; ")
+    assert results.verdict.reasons[1].startswith("10 likes were answered with 429 Too Many Requests, the first: No; ")
     assert "LIKEWISE_UNLIMITED_NETWORKS" in results.verdict.reasons[1]
 
 
@@ -89,7 +89,7 @@ def test_refused_unlikes_still_count_as_likes() -> None:
     with fake_target(lambda number: 201, unlike=400) as target:
         results = target.run_load_test(40, unlikes=0.25)
     assert (results.verdict.sums.least, results.verdict.sums.rows) == (40, 40)
-    assert results.verdict.reasons == ["10 unlikes were answered 400 Bad Request, the first: No"]
+    assert results.verdict.reasons == ["10 unlikes were answered with 400 Bad Request, the first: No"]
 
 
 def test_lost_unlikes_give_a_range_of_counts() -> None:

@@ -76,12 +76,15 @@ def test_a_source_that_fails_is_reported() -> None:
 
 def test_refusals_are_reported() -> None:
     verdict = verdict_of(recorded_run(10, 400), observed_counts(0, 0))
-    assert verdict.reasons == ["10 of 10 likes sent were not acknowledged", "10 likes were answered 400 Bad Request"]
+    assert verdict.reasons == [
+        "10 of 10 likes sent were not acknowledged",
+        "10 likes were answered with 400 Bad Request",
+    ]
 
 
 def test_the_first_refusal_is_quoted() -> None:
     verdict = verdict_of(recorded_run(10, 503, details={503: "Redis is full."}), observed_counts(0, 0))
-    assert "10 likes were answered 503 Service Unavailable, the first: Redis is full" in verdict.reasons
+    assert "10 likes were answered with 503 Service Unavailable, the first: Redis is full" in verdict.reasons
 
 
 def test_429_names_the_setting() -> None:
@@ -148,7 +151,9 @@ def test_200_acknowledges_only_a_retried_like() -> None:
     assert recorder.record_response(LIKE, 0, 200, 0.1, retried=True)
     assert not recorder.record_response(LIKE, 1, 200, 0.1, retried=False)
     assert expected_counts(recorder, POST_OF, 2) == [Expected(1), Expected(0, maybe_counted=1)]
-    assert any("though sent once" in reason for reason in verdict_of(recorder, observed_counts(1, 1)).reasons)
+    assert any(
+        "although they were sent once" in reason for reason in verdict_of(recorder, observed_counts(1, 1)).reasons
+    )
 
 
 def test_unlikes_lower_the_expected_count() -> None:
@@ -175,7 +180,7 @@ def test_a_repeat_that_is_counted_is_reported() -> None:
     recorder.record_response(REPEAT, 0, 200, 1, retried=False)
     recorder.record_response(REPEAT, 1, 201, 1, retried=False)
     assert verdict_of(recorder, observed_counts(5, 5)).reasons == [
-        "1 repeats were answered 201: one actor was counted twice"
+        "1 repeats were answered with 201: one actor was counted twice"
     ]
 
 
