@@ -45,7 +45,7 @@ async function bodyOf(answer) {
   return body;
 }
 
-/** Run one call after the other. Two first likes at once would make two visitors, and the last click must win. */
+/** Run one call after the other. Two first likes at once would create two visitors, and the last click must win. */
 function inTurn(call) {
   let before = Promise.resolve();
   return (...args) => {

@@ -148,7 +148,7 @@ FIRST_LIKE: Node = {
     "name": NONCE_HEADER,
     "in": "header",
     "schema": {"type": "string", "minLength": MIN_NONCE_CHARS, "maxLength": MAX_NONCE_CHARS},
-    "description": "A random text for a first like. A retry with the same text is by the same new visitor.",
+    "description": "A random text for a first like. A retry with the same text counts for the same new visitor.",
 }
 NONE_MATCH: Node = {
     "name": "If-None-Match",

@@ -20,7 +20,7 @@ VISITOR_HEADER = "Likewise-Visitor"
 TOKEN_CHARS = 68
 _VERSION = "1"
 _ID_CHARS = 22
-# The same secret signs other things. Distinct prefixes keep them from passing as a visitor token.
+# The same secret signs other data. Distinct prefixes keep it from passing as a visitor token.
 _DOMAIN = b"likewise visitor 1 "
 _NONCE_DOMAIN = b"likewise first like 1 "
 

@@ -28,7 +28,7 @@ export async function POST(request: NextRequest) {
   return answer(request, "", JSON.stringify({ slug, action }));
 }
 
-/** Return Likewise's response in the format of this route. An error keeps the cookie, so that a retry is by the same visitor. */
+/** Return Likewise's response in the format of this route. An error keeps the cookie, so that a retry counts for the same visitor. */
 async function answer(request: NextRequest, query: string, body?: string) {
   try {
     const { response, visitor } = await ask(request, query, body);
@@ -46,7 +46,7 @@ async function toRouteResponse(response: Response) {
   return NextResponse.json({ likes, liked }, { headers: NO_STORE });
 }
 
-/** Send the request as the visitor, once more without the token if it is no longer valid. Return the present token too. */
+/** Send the request as the visitor, once more without the token if it is no longer valid. Also return the current token. */
 async function ask(request: NextRequest, query: string, body?: string) {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const send = (visitor?: string) =>
