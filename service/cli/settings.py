@@ -25,5 +25,6 @@ def require(command: str, *modules: str) -> None:
     if missing := [module for module in modules if find_spec(module) is None]:
         raise _MissingPackageError(
             f"`likewise {command}` needs {', '.join(missing)}, which this installation does not have. "
-            "Install it with: pip install 'likewise[local]'"
+            "Install it with: pip install 'likewise[local]'. "
+            "In a cluster, `likewise drill` is in the image likewise-drill."
         )

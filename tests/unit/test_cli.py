@@ -68,10 +68,10 @@ def test_a_command_of_the_extra_says_what_to_install(command: list[str], missing
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     reason = f"`likewise {command[0]}` needs {missing}, which this installation does not have."
-    assert (result.returncode, result.stderr) == (
-        2,
-        f"Error: {reason} Install it with: pip install 'likewise[local]'\n",
+    remedy = (
+        "Install it with: pip install 'likewise[local]'. In a cluster, `likewise drill` is in the image likewise-drill."
     )
+    assert (result.returncode, result.stderr) == (2, f"Error: {reason} {remedy}\n")
 
 
 def test_other_commands_need_neither_devstack_nor_loadtest() -> None:
