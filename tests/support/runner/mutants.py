@@ -10,6 +10,8 @@ from pathlib import Path
 
 _EXPLANATIONS = Path(__file__).parents[2] / "mutants.md"
 _MUTMUT = (sys.executable, "-m", "mutmut")
+# mutmut writes it before and after the name of a method's class.
+_CLASS_SEPARATOR = "ǁ"
 _SURVIVORS = ("survived", "no tests", "suspicious")
 
 
@@ -20,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     unexplained = 0
     for name in survivors(_output("results")):
         diff = _output("show", name)
-        if not is_explained(diff, explanations):
+        if not is_explained(name, diff, explanations):
             unexplained += 1
             print(diff)
     print(f"{unexplained} mutants survived that {_EXPLANATIONS.name} does not explain.")
@@ -35,10 +37,20 @@ def survivors(results: str) -> Iterator[str]:
             yield name
 
 
-def is_explained(diff: str, explanations: str) -> bool:
-    """Return whether each line that the mutant adds is quoted in the explanations, between backticks."""
+def is_explained(name: str, diff: str, explanations: str) -> bool:
+    """Return whether the explanations have a row for each line that the mutant adds.
+
+    A row begins with the module and the function, then the line, each between backticks.
+    """
     added = [line[1:].strip() for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
-    return bool(added) and all(f"`{line}`" in explanations for line in added)
+    return bool(added) and all(f"| `{place(name)}` | `{line}` |" in explanations for line in added)
+
+
+def place(name: str) -> str:
+    """Return the module and the function of a mutant: `queue.sums` for `service.core.queue.x_sums__mutmut_2`."""
+    module, _, function = name.rpartition(".")
+    function = function.rpartition("__mutmut_")[0].rpartition(_CLASS_SEPARATOR)[2]
+    return f"{module.rpartition('.')[2]}.{function.removeprefix('x_')}"
 
 
 def _output(*arguments: str) -> str:

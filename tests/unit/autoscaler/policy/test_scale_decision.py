@@ -70,6 +70,11 @@ def test_a_scale_up_follows_the_demand_within_the_limits(current, candidates, ex
     assert desired == DesiredReplicas(*expected)
 
 
+def test_the_minimum_is_named_where_nothing_is_needed():
+    desired = clamp(state_of(0), 0, {"demand": 0, "scale_up": 0}, "", Bounds(1, 100, "max_replicas"), NOW, TUNING)
+    assert desired == DesiredReplicas(1, "min_replicas", "the minimum is 1 pods")
+
+
 def test_the_step_of_a_scale_up_is_rounded_up():
     tuning = TUNING.model_copy(update={"max_scale_up_factor": 1.5})
     assert clamp(state_of(9), 3, {"demand": 9, "scale_up": 9}, "", BOUNDS, NOW, tuning).replicas == 5

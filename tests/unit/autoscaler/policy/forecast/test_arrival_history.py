@@ -110,6 +110,8 @@ def test_a_rise_must_exceed_the_noise_of_four_deviations(slope, detected):
         # The second sample adds 1,000 to the first, and the fourth 1,000 to the third.
         pytest.param([1_000.0, 2_000.0, 3_000.0, 4_000.0], 1_000 - sqrt(2 * 2_000), id="steady"),
         pytest.param([2_000.0, 3_000.0, 4_000.0], 0, id="too-short"),
+        # The second half has 400 requests more. The deviation of one second is 50, that of four seconds is 100.
+        pytest.param([2_400.0, 2_500.0, 2_600.0, 2_700.0], 0, id="no-more-than-four-deviations"),
         pytest.param([1_000.0, 2_000.0, 3_000.0, 3_440.0], 440 - sqrt(2 * 2_000), id="slows-down"),
         pytest.param([1_000.0, 2_000.0, 3_000.0, 3_430.0], 0, id="has-ended"),
         pytest.param([1_000.0, 1_450.0, 2_450.0, 3_450.0], 450 - sqrt(2 * 4_900 / 3), id="speeds-up"),
@@ -120,6 +122,26 @@ def test_a_rise_must_exceed_the_noise_of_four_deviations(slope, detected):
 )
 def test_a_slope_over_four_seconds_needs_a_rise_in_each_quarter(rates, slope):
     assert history_of(rates).slope() == pytest.approx(slope)
+
+
+@pytest.mark.parametrize(
+    ("rates", "slope"),
+    [
+        # The quarters of two seconds add 400, 0 and 140 requests: 140 is half of 400 minus the deviation of 60.
+        pytest.param([757.0, 757, 957, 957, 957, 957, 958, 1_096], (135 - 60) / 4, id="late-half-is-large-enough"),
+        pytest.param([757.0, 757, 957, 957, 957, 957, 958, 1_095], 0, id="late-half-is-too-small"),
+        # The quarters add 140, 400 and 401 requests.
+        pytest.param([707.0, 707, 777, 777, 977, 977, 1_378, 977], (140 - 60) / 4, id="early-half-is-large-enough"),
+        pytest.param([707.0, 707, 776, 777, 977, 977, 1_379, 977], 0, id="early-half-is-too-small"),
+    ],
+)
+def test_each_quarter_adds_at_least_half_of_the_one_before_minus_noise(rates, slope):
+    assert history_of(rates).slope() == pytest.approx(slope)
+
+
+def test_samples_of_one_and_a_half_seconds_show_a_rise_of_four_seconds():
+    slope = history_of([1_000.0, 2_500.0, 4_000.0], [1.5] * 3).slope()
+    assert slope == pytest.approx(750 - sqrt(2 * 1_750))
 
 
 def test_the_newest_sample_does_not_make_the_rise_before_it_look_small():

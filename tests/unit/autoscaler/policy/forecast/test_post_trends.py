@@ -95,6 +95,12 @@ def test_a_post_that_falls_below_the_smallest_rate_is_forgotten_and_adds_nothing
     assert update_trends(trends, [PostRate("a", 0.9)], NOW, NOW, CAPACITY, 5.0) == ({}, 0.0)
 
 
+def test_a_post_that_falls_fast_keeps_its_trend_after_a_small_post():
+    trends = {"falls": PostTrend(99.0, 400.0, ((99.0, 400.0),))}
+    posts = [PostRate("small", 0.9), PostRate("falls", 0.5)]
+    assert list(update_trends(trends, posts, None, NOW, CAPACITY, 5.0)[0]) == ["falls"]
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.inf, math.nan])
 def test_a_rate_that_is_not_valid_ends_the_trend(rate):
     trends = {"a": PostTrend(99.0, 400.0, ((99.0, 400.0),))}
