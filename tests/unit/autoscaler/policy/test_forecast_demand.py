@@ -138,7 +138,7 @@ def test_the_rise_of_a_viral_post_is_expected_within_the_horizon():
 @pytest.mark.parametrize(
     ("known", "measured", "learned"), [(0.0, None, 5), (0.0, 15.0, 8), (10.0, None, 10), (10.0, 20.0, 13)]
 )
-def test_a_third_of_a_measured_startup_time_is_learned(known, measured, learned):
+def test_three_tenths_of_a_measured_startup_time_are_learned(known, measured, learned):
     state = replace(steady(500), pod_startup_s=known)
     demand, state = forecast(state, load_of(500), pod_startup_s=measured)
     assert state.pod_startup_s == pytest.approx(learned)
