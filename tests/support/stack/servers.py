@@ -46,7 +46,8 @@ def settings_at(redis_urls: list[str], shard_map: str) -> Settings:
         flush_interval_ms=20,
         lease_ms=1_000,
         redis_timeout_ms=500,
-        postgres_timeout_ms=1_000,
+        # Below redis_deadline_ms, so that a database that hangs is told from a Redis that does.
+        postgres_timeout_ms=1_800,
     )
 
 
