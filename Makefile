@@ -25,7 +25,7 @@ check: lint ## Run linters, type checks, import contracts, unit and contract tes
 
 # With COVERAGE=1, the tests that count for it run first and are measured, and the run fails below the limit.
 test: export LIKEWISE_TEST_SKIPPED := $(abspath $(SKIPPED))
-test: lint ## Run every test, about ten minutes. ARGS="tests/faults -x" runs some; COVERAGE=1 measures coverage as well.
+test: lint ## Run every test: eight minutes, and twelve more with a cluster. ARGS="tests/faults -x" runs some; COVERAGE=1 measures coverage as well.
 	@rm -f $(SKIPPED)
 ifdef ARGS
 	$(PYTEST) $(ARGS)
