@@ -171,6 +171,9 @@ def test_inconsistent_counts(stack: MonitoredStack) -> None:
         wait_for(lambda: "counts do not agree" in stack.logs["flusher"].read_text())
     finally:
         change_counts(stack, -1)
+        # A flush in between gave Redis the wrong count. The flush of another like of each post corrects it.
+        for post in POSTS:
+            stack.stores.counter.submit(LikeRequest(post, "corrector", True), "memory")
 
 
 def test_dead_letters(stack: MonitoredStack) -> None:
