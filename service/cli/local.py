@@ -10,6 +10,7 @@ import click
 from service.cli.settings import read_settings, require
 from service.deprecated_settings import warn
 
+_INPUT_FILE = click.Path(path_type=Path)
 _OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 _DRILL_OPTIONS = (
     click.option("--likes", type=int, required=True, metavar="N", help="Number of likes, each by a different visitor."),
@@ -51,6 +52,9 @@ _DRILL_OPTIONS = (
         metavar="N",
         help="Maximum number of open connections.",
     ),
+    click.option(
+        "--prices", "prices_file", type=_INPUT_FILE, help="TOML file with prices, for the cost of a million likes."
+    ),
     click.option("--json", "json_file", type=_OUTPUT_FILE, help="Write all figures to this file as JSON."),
     click.option("--html", "html_file", type=_OUTPUT_FILE, help="Write a report with all figures to this file."),
 )
@@ -90,7 +94,9 @@ def _with_drill_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @_with_drill_options
-def drill(likes: int, duration: str, url: str | None, expect_trouble: bool, **options: Any) -> None:
+def drill(
+    likes: int, duration: str, url: str | None, expect_trouble: bool, prices_file: Path | None, **options: Any
+) -> None:
     """Run a load test and check that no like is lost.
 
     Each like is sent when it is due, whether or not earlier ones were answered. At the end, the acknowledged likes are
@@ -99,15 +105,20 @@ def drill(likes: int, duration: str, url: str | None, expect_trouble: bool, **op
     require("drill", "service.loadtest")
     from rich.console import Console
 
+    from service.cost.prices import Prices
+    from service.cost.toml_file import TomlFileError, read_toml
     from service.loadtest import DrillUsageError, Options, default_url, parse_duration, run
 
     if expect_trouble:
         warn(["--expect-trouble was renamed. It still works in this release; use --allow-errors instead."])
         options["allow_errors"] = True
     try:
+        prices = read_toml(prices_file, Prices) if prices_file else None
         settings = read_settings(of_local_stack=True)
         asked = Options(likes, parse_duration(duration), url=url or default_url(settings), **options)
-        results = run(asked, settings, Console(highlight=False))
+        results = run(asked, settings, Console(highlight=False), prices=prices)
+    except TomlFileError as error:
+        raise click.BadParameter(str(error), param_hint="--prices") from error
     except DrillUsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(0 if results.verdict.ok else 1)

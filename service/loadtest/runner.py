@@ -11,6 +11,7 @@ from types import FrameType
 from rich.console import Console
 
 from service.auth.visitor_token import signing_secret
+from service.cost.prices import Prices
 from service.loadtest.checks.expected import expected_counts
 from service.loadtest.checks.observed_state import Sources, observe, open_sources
 from service.loadtest.checks.sampler import Sampler
@@ -22,10 +23,11 @@ from service.loadtest.generator.sender import Sender
 from service.loadtest.generator.tokens import sign
 from service.loadtest.generator.workload import build_workload
 from service.loadtest.report.console import ProgressBar, show_results, show_run
-from service.loadtest.report.cpu_cost import CpuMeter, start_meter
 from service.loadtest.report.environment import describe_machine, raise_file_limit
 from service.loadtest.report.html import render_page
-from service.loadtest.report.results import PostSamples, Results, build_results
+from service.loadtest.report.notes import PostSamples
+from service.loadtest.report.results import Results, build_results
+from service.loadtest.usage.meter import RunMeter, start_meter
 from service.settings import Settings
 
 # A reader may be a second behind.
@@ -34,11 +36,17 @@ _LAST_SAMPLES_S = 2.0
 _REST = 10
 
 
-def run(options: Options, settings: Settings, console: Console, sources: Sources | None = None) -> Results:
+def run(
+    options: Options,
+    settings: Settings,
+    console: Console,
+    sources: Sources | None = None,
+    prices: Prices | None = None,
+) -> Results:
     """Run the load test, print its verdict, and write its files.
 
-    `sources` read the counts; by default they ask the service of the settings. Raises DrillUsageError if nothing was
-    sent, ConfigurationError or RefusedError.
+    `sources` read the counts; by default they ask the service of the settings. With `prices` the report has prices.
+    Raises DrillUsageError if nothing was sent, ConfigurationError or RefusedError.
     """
     where = parse_url(options.url)
     secret = signing_secret(settings)
@@ -53,7 +61,7 @@ def run(options: Options, settings: Settings, console: Console, sources: Sources
         workload = build_workload(options)
         requests = Requests(where, posts, workload.post_of, _sign(secret, options, console), options.networks)
         sender = Sender(requests, workload, options, address)
-        results = _LoadTest(options, console, posts, sources, sender).run(start_meter(settings, where))
+        results = _LoadTest(options, console, posts, sources, sender, prices).run(start_meter(settings, where))
     show_results(console, results)
     _write(options, results)
     return results
@@ -73,8 +81,9 @@ class _LoadTest:
     posts: Sequence[str]
     sources: Sources
     sender: Sender
+    prices: Prices | None
 
-    def run(self, meter: CpuMeter) -> Results:
+    def run(self, meter: RunMeter) -> Results:
         """Send, wait and compare. Meanwhile, sample one post."""
         machine, workload, recorder = describe_machine(), self.sender.workload, self.sender.recorder
         with ExitStack() as stack:
@@ -88,7 +97,7 @@ class _LoadTest:
                 sampler.wait_for(expected[workload.sampled_post or 0].acknowledged, _LAST_SAMPLES_S)
         verdict = judge(self.options, self.posts, recorder, expected, observed, interrupted=interrupted.is_set())
         samples = _post_samples(samplers, verdict)
-        return build_results(self.sender, self.options, verdict, samples, meter.read(), machine)
+        return build_results(self.sender, self.options, verdict, samples, meter.read(), machine, self.prices)
 
     def _samplers(self) -> list[Sampler]:
         if self.sender.workload.sampled_post is None:

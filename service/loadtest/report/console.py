@@ -14,6 +14,7 @@ from service.loadtest.checks.verdict import status_name
 from service.loadtest.generator.progress import RunProgress
 from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.schedule import Schedule
+from service.loadtest.report.cost_section import cost_notes, cost_table
 from service.loadtest.report.results import Results
 from service.loadtest.report.statistics import TimeSummary
 
@@ -96,7 +97,9 @@ def show_results(console: Console, results: Results) -> None:
         f"{results.took_s:,.1f} s, at most {results.connections:,} connections",
         soft_wrap=True,
     )
-    for note in results.notes:
+    if results.costs.lines:
+        console.print(cost_table(results.costs))
+    for note in (*cost_notes(results.costs), *results.notes):
         console.print(f"[yellow]·[/] {escape(note)}", soft_wrap=True)
     for reason in results.verdict.reasons:
         console.print(f"[red]✗[/] {escape(reason)}", soft_wrap=True)

@@ -9,6 +9,7 @@ from service.loadtest.report.console import TIME_LABELS
 from service.loadtest.report.html_cards import (
     bytes_card,
     card,
+    costs_card,
     cpu_card,
     errors_card,
     posts_card,
@@ -34,6 +35,7 @@ def render_page(results: Results) -> str:
 <h2>Over time</h2><div class="pair">{_rate_chart(results)}{_response_time_chart(results)}</div>
 <h2>Latency</h2><div class="pair">{_latency_chart(results)}{_latency_table(results)}</div>
 <h2>Cost per like</h2><div class="pair">{cpu_card(results)}{bytes_card(results)}</div>
+<h2>Cost of a million likes</h2>{costs_card(results)}
 <h2>Responses</h2><div class="pair">{responses_card(results)}{errors_card(results)}</div>
 <h2>Posts</h2>{posts_card(results.verdict.posts)}
 <h2>Options and machine</h2><div class="pair">{values_card(results.options)}{values_card(results.machine)}</div>

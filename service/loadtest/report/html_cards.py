@@ -6,8 +6,9 @@ from typing import Any
 
 from service.loadtest.checks.verdict import PostCounts, status_name
 from service.loadtest.report.console import ERROR_LABELS
-from service.loadtest.report.cpu_cost import LOAD_TEST
+from service.loadtest.report.cost_section import cost_headings, cost_list, cost_rows
 from service.loadtest.report.results import Results
+from service.loadtest.usage.cpu import LOAD_TEST
 
 # Maximum number of rows in the table of posts.
 _MAX_POSTS = 10
@@ -57,6 +58,12 @@ def bytes_card(results: Results) -> str:
     ]
     text = f"<p>HTTP, as the load test sends and receives it, over at most {results.connections:,} connections.</p>"
     return card("Bytes per like", table(["", "bytes"], rows) + text)
+
+
+def costs_card(results: Results) -> str:
+    """Render what a million likes use, and their price."""
+    costs = results.costs
+    return card("", table(cost_headings(costs), cost_rows(costs)) + cost_list(costs))
 
 
 def responses_card(results: Results) -> str:

@@ -3,14 +3,16 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from service.loadtest.checks.freshness import Samples, first_proofs, proof_levels
+from service.cost.prices import Prices
+from service.loadtest.checks.freshness import first_proofs, proof_levels
 from service.loadtest.checks.verdict import Verdict
 from service.loadtest.generator.distribution import KINDS, LIKE
 from service.loadtest.generator.plan import Options
 from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.schedule import PEAKS, Schedule
 from service.loadtest.generator.sender import Sender
-from service.loadtest.report.cpu_cost import LOAD_TEST, CpuCosts
+from service.loadtest.report.costs import CostReport, build_costs
+from service.loadtest.report.notes import PostSamples, write_notes
 from service.loadtest.report.statistics import (
     Series,
     TimeSummary,
@@ -19,15 +21,8 @@ from service.loadtest.report.statistics import (
     step_length,
     summarize,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PostSamples:
-    """Samples of one post while likes were sent. `unknown_may_count`: likes of unknown outcome may be in them."""
-
-    reader: Samples
-    stored: Samples
-    unknown_may_count: bool
+from service.loadtest.usage.cpu import LOAD_TEST
+from service.loadtest.usage.meter import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,7 @@ class Results:
     sent_bytes_per_like: float | None
     received_bytes_per_like: float | None
     series: Series
+    costs: CostReport
     machine: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -84,18 +80,20 @@ def build_results(
     options: Options,
     verdict: Verdict,
     samples: PostSamples | None,
-    costs: CpuCosts,
+    usage: Usage,
     machine: dict[str, Any],
+    prices: Prices | None = None,
 ) -> Results:
     """Compute the results from what was recorded during the run."""
     recorder, schedule = sender.recorder, sender.workload.schedule
     acknowledged = len(recorder.acknowledged)
     acknowledged_at = zip(recorder.acknowledged, recorder.acknowledged_at, strict=True)
     seen, durable = _freshness(samples, sender)
+    took_s = round(max([0.0, *recorder.acknowledged_at[-1:], *recorder.sent_at[-1:]]), 3)
     return Results(
         options=_options(options),
         verdict=verdict,
-        took_s=round(max([0.0, *recorder.acknowledged_at[-1:], *recorder.sent_at[-1:]]), 3),
+        took_s=took_s,
         sent=recorder.sent,
         connections=recorder.connections,
         answers=_answers(recorder),
@@ -104,14 +102,13 @@ def build_results(
         followed=summarize(recorder.follow_up_s),
         seen=seen,
         durable=durable,
-        cpu_us_per_like={
-            name: round(1e6 * spent / acknowledged, 1) for name, spent in costs.cpu_s.items() if acknowledged
-        },
+        cpu_us_per_like={name: round(1e6 * s / acknowledged, 1) for name, s in usage.cpu_s.items() if acknowledged},
         sent_bytes_per_like=_per_like(recorder.bytes_sent, acknowledged),
         received_bytes_per_like=_per_like(recorder.bytes_received, acknowledged),
         series=_series(options, schedule, recorder, is_cut=verdict.interrupted),
         machine=machine,
-        notes=_notes(options, samples, costs),
+        notes=write_notes(options, samples, usage),
+        costs=build_costs(recorder, took_s, usage, prices),
     )
 
 
@@ -179,19 +176,3 @@ def _series(options: Options, schedule: Schedule, recorder: Recorder, *, is_cut:
     moments = (schedule.times, recorder.sent_at, recorder.acknowledged_at, recorder.failed_at)
     due_counts, sent, acknowledged, refused = (count_per_step(one, step_s, steps) for one in moments)
     return Series(step_s, due_counts, sent, acknowledged, refused, p50, p99)
-
-
-def _notes(options: Options, samples: PostSamples | None, costs: CpuCosts) -> list[str]:
-    notes = []
-    if samples is None:
-        why = "with --unlikes a count also falls, so it proves nothing" if options.unlikes else "nothing was sampled"
-        notes.append(f"the times until likes are seen and durable were not measured: {why}")
-    else:
-        for name, source in (("a reader", samples.reader), ("Postgres", samples.stored)):
-            if source.failed:
-                notes.append(f"{source.failed:,} samples of {name} failed, the first: {source.problem}")
-    if costs.cpu_s.get("api", 0) and costs.cpu_s[LOAD_TEST] > costs.cpu_s["api"] / 2:
-        notes.append("the load test used more than half as much CPU as the API, so it slowed the API down")
-    if costs.missing:
-        notes.append(f"only the CPU time of the load test was measured: {costs.missing}")
-    return notes

@@ -94,6 +94,14 @@ def test_every_like_is_acknowledged_counted_shown_and_stored(service: Service, t
     assert results.verdict.pending == 0
     assert results.answers == {"likes": {"201": 2000}, "repeats": {"200": 100}}
     assert [note.partition(":")[0] for note in results.notes] == ["only the CPU time of the load test was measured"]
+    # Redis and Postgres answer from anywhere. What a process writes is known on its machine only.
+    quantities = {line.name: line.quantity for line in results.costs.lines}
+    assert min(quantities[name] for name in ("client_in_bytes", "redis_in_bytes", "postgres_wal_bytes")) > 0
+    assert [reason.partition(":")[0] for reason in results.costs.missing[:3]] == [
+        "requests from NGINX to the API, and what Redis writes to disk",
+        "logs",
+        "metrics",
+    ]
     most_likes = results.verdict.posts[0].acknowledged
     assert results.answer
     assert results.seen

@@ -13,8 +13,8 @@ from service.devstack.processes import HOST, free_ports
 from service.loadtest import DrillUsageError, Options, run
 from service.loadtest.generator.plan import DEFAULT_URL, Target, parse_url
 from service.loadtest.generator.target import CountReader, RefusedError
-from service.loadtest.report.cpu_cost import start_meter
-from service.loadtest.report.local_processes import default_url, is_local_target, stack_processes
+from service.loadtest.usage.local_processes import default_url, is_local_target, stack_processes
+from service.loadtest.usage.meter import start_meter
 from tests.support.stack.loadtest_target import (
     CONSOLE,
     COUNT_TWICE,
@@ -191,9 +191,17 @@ def test_the_cpu_of_the_local_stack_is_measured_if_it_is_the_target(tmp_path: Pa
             note = {"pid": os.getpid(), "born": psutil.Process().create_time()}
             (tmp_path / "run" / f"{part}.json").write_text(json.dumps(note))
         (tmp_path / "run" / "api.json").write_text("truncat")
-        settings = SETTINGS.model_copy(update={"state_dir": tmp_path})
-        costs = start_meter(settings, parse_url(target.url)).read()
-        assert (set(costs.cpu_s), costs.missing) == ({"nginx", "valkey", "drill"}, "")
+        nowhere = {"redis_urls": [f"redis://{HOST}:1"], "shard_map": f"0-255=postgresql://{HOST}:1/likewise"}
+        settings = SETTINGS.model_copy(update={"state_dir": tmp_path, **nowhere})
+        usage = start_meter(settings, parse_url(target.url)).read()
+        assert (set(usage.cpu_s), usage.cpu_missing) == ({"nginx", "valkey", "drill"}, "")
+        assert usage.totals.keys() == {"nginx_written_bytes", "redis_disk_bytes"}
+        reasons = [
+            f"Redis: Redis {HOST}:1: ",
+            f"Postgres: {HOST}:1/likewise: ",
+            "metrics: API or flusher serve no metrics",
+        ]
+        assert all(reason in "\n".join(usage.missing) for reason in reasons)
         assert set(start_meter(settings, parse_url(f"http://{HOST}:1")).read().cpu_s) == {"drill"}
         assert is_local_target(stack_processes(settings), parse_url(target.url))
         assert default_url(settings) != DEFAULT_URL

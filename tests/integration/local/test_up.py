@@ -1,9 +1,12 @@
 """Test `likewise up`: two stacks at once, stopped, killed, started again, and with children that die."""
 
 import io
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,9 +20,12 @@ from rich.console import Console
 
 from service.devstack.processes import HOST, free_ports, wait_until
 from service.devstack.up import UpOptions, up
+from service.loadtest.report.costs import MILLION
 from service.settings import Settings
+from tests.support.docs.code_blocks import ROOT
 from tests.support.stack.local_stack import RunningStack
 
+PRICES = ROOT / "examples/prices-aws-us-east-1.toml"
 # The fixture starts four stacks, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
@@ -139,6 +145,29 @@ def test_api_and_flusher_serve_their_metrics(stacks: Stacks) -> None:
         assert b"likewise_likes_total" in stack.request("GET", "/metrics", api)
         assert b"likewise_pending_likes" in stack.request("GET", "/metrics", flusher)
         assert stack.request("GET", "/livez", flusher) == b"200 OK\n"
+
+
+def test_a_load_test_measures_what_the_likes_cost_in_each_part(stacks: Stacks, tmp_path: Path) -> None:
+    file = tmp_path / "drill.json"
+    argv = [sys.executable, "-m", "service.cli", "drill", "--likes", "500", "--in", "1s", "--json", str(file)]
+    env = os.environ | {"LIKEWISE_STATE_DIR": str(stacks.replicated.state)}
+    done = subprocess.run([*argv, "--prices", str(PRICES)], env=env, capture_output=True, text=True, check=True)
+    costs = json.loads(file.read_text())["costs"]
+    # Nothing is logged, and 500 likes may fit into pages that are allocated already.
+    may_be_zero = {"log_bytes", "log_lines", "redis_memory_bytes", "postgres_table_bytes", "postgres_index_bytes"}
+    quantities = {line["name"]: line["quantity"] for line in costs["lines"]}
+    assert len(quantities) == 19
+    assert {name for name, quantity in quantities.items() if quantity <= 0} <= may_be_zero
+    # Replicas get what the primaries write to disk, and NGINX passes requests on with more headers.
+    assert quantities["redis_replicated_bytes"] > 100 * MILLION
+    assert quantities["nginx_to_api_bytes"] > quantities["client_in_bytes"]
+    assert sum(line["price"] or 0 for line in costs["lines"]) > 0
+    assert costs["metric_series"] > 50
+    assert {reason.partition(",")[0] for reason in costs["missing"]} == {
+        "responses from the API to NGINX",
+        "network between flusher and Postgres",
+    }
+    assert "USD a month" in done.stdout
 
 
 def test_nginx_replaces_the_request_id_of_a_client(stacks: Stacks) -> None:

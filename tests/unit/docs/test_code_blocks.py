@@ -1,4 +1,4 @@
-"""Every code block of the documentation is checked: shell commands, YAML, Python, JavaScript, HTML, CSS.
+"""Every code block of the documentation is checked: shell commands, YAML, TOML, Python, JavaScript, HTML, CSS.
 
 `tests/examples/test_documentation.py` also runs the requests against an API. A block that cannot be checked says why.
 """
@@ -7,16 +7,18 @@ import html.parser
 import json
 import re
 import subprocess
+import tomllib
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
+from service.cost.prices import Prices
 from tests.support.docs.code_blocks import ROOT, CodeBlock, blocks_in, code_blocks
 from tests.support.docs.shell_commands import check, commands
 
-CHECKED = {"sh", "console", "yaml", "py", "python", "js", "html", "css"}
+CHECKED = {"sh", "console", "yaml", "toml", "py", "python", "js", "html", "css"}
 # `text` is for output and diagrams. Braces mark directives of the site's generator, which checks them itself.
 NOT_CODE = {"text", "{toctree}"}
 # Raise this only with a reason in the block: it is the number of blocks that nothing checks.
@@ -59,6 +61,11 @@ def test_yaml_blocks_are_manifests_or_values_that_the_chart_takes(block: CodeBlo
             assert {"kind", "metadata"} <= document.keys()
         elif not document.keys() <= KUSTOMIZATION:
             jsonschema.validate(document, SCHEMA)
+
+
+@blocks("toml")
+def test_toml_blocks_are_price_files(block: CodeBlock) -> None:
+    assert Prices.model_validate(tomllib.loads(block.text))
 
 
 @blocks("py", "python")

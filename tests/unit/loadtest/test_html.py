@@ -21,9 +21,10 @@ from service.loadtest.generator.plan import Options, Target, post_names
 from service.loadtest.generator.sender import Sender
 from service.loadtest.generator.workload import build_workload
 from service.loadtest.report.charts import exact_axis, linear_axis, log_axis, percentile_axis
-from service.loadtest.report.cpu_cost import CpuCosts
 from service.loadtest.report.html import render_page
-from service.loadtest.report.results import PostSamples, Results, build_results
+from service.loadtest.report.notes import PostSamples
+from service.loadtest.report.results import Results, build_results
+from service.loadtest.usage.meter import Usage
 
 LIKES = 200
 NOBODY = (socket.AF_INET, ("127.0.0.1", 1))
@@ -61,9 +62,9 @@ def simulated_results(
     counts = {name: getattr(one, counted) + off for name, one in zip(names, expected, strict=True)}
     observed = ObservedState(counted=counts, rows=counts, shown=counts)
     verdict = judge(options, names, recorder, expected, observed, interrupted=interrupted)
-    costs = CpuCosts({"api": 0.1, "drill": own_s})
+    usage = Usage({"api": 0.1, "drill": own_s})
     post_samples = None if unlikes else PostSamples(samples, samples, unknown_may_count=False)
-    return build_results(sender, options, verdict, post_samples, costs, {"at": "now", "cores": 2, "load_before": 0.5})
+    return build_results(sender, options, verdict, post_samples, usage, {"at": "now", "cores": 2, "load_before": 0.5})
 
 
 class TagChecker(HTMLParser):

@@ -1,0 +1,1 @@
+"""Compute what likes cost: read price files, and size an installation for a rate of likes."""

@@ -1,0 +1,1 @@
+"""Measure what a load test uses: CPU time, network, memory, disk, logs and metrics."""
