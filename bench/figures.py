@@ -1,39 +1,12 @@
 """Compute the reported figures from the measurements. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from bench.targets import TARGETS
+
 Costs = Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A figure with its limit and its further goals. `at_least`: more is better. Without a limit it is informative."""
-
-    what: str
-    must: float | None = None
-    reach: tuple[float, ...] = ()
-    at_least: bool = False
-
-
-TARGETS: dict[str, Target] = {
-    "like_vs_empty_flask": Target("a durable like / an empty Flask route", 0.95, (0.80, 0.65)),
-    "like_vs_empty_flask_stock_worker": Target("a durable like / an empty Flask route in gunicorn's gevent worker"),
-    "signals_vs_none": Target("a durable like / one on a pod without load reports", 1.05),
-    "incr_vs_like": Target("Flask + Redis INCR / a durable like", 2.5, (3.5,), at_least=True),
-    "textbook_vs_like": Target("Flask + Postgres transaction / a durable like", 5, (7,), at_least=True),
-    "read_vs_empty_flask": Target("a count from the pod / an empty Flask route", 0.60, (0.50,)),
-    "read_through_nginx_vs_empty_flask": Target("a count through NGINX / an empty Flask route", 0.10, (0.05,)),
-    "redis_pending_bytes_per_like": Target("Redis, bytes that a like adds while it is queued", 70),
-    "redis_settled_bytes_per_like": Target("Redis, bytes per like once it is in Postgres", 60),
-    "postgres_bytes_per_like": Target("Postgres with all indexes, bytes per like", 260, (180,)),
-    "start_s": Target("a pod: seconds from its process start until it is ready", 3, (1.0,)),
-    "growth_likers": Target("a like at many likers of the post / at 1,000", 1.1, (1.0,)),
-    "growth_posts": Target("a like over many known posts / over one", 1.3, (1.0,)),
-    "growth_new_posts": Target("a like over as many new posts / over one"),
-}
 
 
 def total(costs: Costs) -> float:
@@ -46,14 +19,21 @@ def ratios(rounds: Sequence[Mapping[str, Costs]], over: str, under: str) -> list
     return [total(one[over]) / total(one[under]) for one in rounds]
 
 
-def summary(key: str, values: Sequence[float]) -> dict[str, Any]:
+def values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[float]]:
+    """Return each figure whose two kinds were measured, one value per round."""
+    measured = rounds[0].keys() if rounds else set()
+    wanted = {key: target.of for key, target in TARGETS.items() if target.of}
+    return {key: ratios(rounds, *of) for key, of in wanted.items() if measured >= set(of)}
+
+
+def summary(key: str, found: Sequence[float]) -> dict[str, Any]:
     """Return the median and the spread of a figure, with its limit and goals."""
     target = TARGETS[key]
     return {
-        "median": _rounded(median(values)),
-        "min": _rounded(min(values)),
-        "max": _rounded(max(values)),
-        "rounds": len(values),
+        "median": _rounded(median(found)),
+        "min": _rounded(min(found)),
+        "max": _rounded(max(found)),
+        "rounds": len(found),
         "must": target.must,
         "reach": list(target.reach),
     }
@@ -76,7 +56,7 @@ def verdict(key: str, value: float) -> str:
 def microseconds(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, dict[str, Any]]:
     """Return the median cost of each kind of request, in total and by part, and the total of each round."""
     medians: dict[str, dict[str, Any]] = {}
-    for kind in rounds[0]:
+    for kind in rounds[0] if rounds else ():
         all_parts = {"total": median(total(one[kind]) for one in rounds)}
         parts = {part: median(one[kind][part] for one in rounds) for part in rounds[0][kind]}
         medians[kind] = {part: round(value, 1) for part, value in (all_parts | parts).items()}
@@ -84,33 +64,10 @@ def microseconds(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, dict[str, A
     return medians
 
 
-def with_growth(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the results, with both growth figures in one entry."""
-    both = {"likers": results["growth_likers"]["median"], "posts": results["growth_posts"]["median"]}
-    return {**results, "growth": both}
+def left_out(missing: Mapping[str, str]) -> dict[str, str]:
+    """Return each figure that was not measured, with the reason. `missing`: the reason by kind of request."""
+    return {key: missing[kind] for key, target in TARGETS.items() for kind in target.of or () if kind in missing}
 
 
 def _rounded(value: float) -> float:
     return round(value, 1 if value >= 20 else 3)
-
-
-def comparison_values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[float]]:
-    """Return the figures of a like and its peers, one per round."""
-    return {
-        "like_vs_empty_flask": ratios(rounds, "like", "empty"),
-        "like_vs_empty_flask_stock_worker": ratios(rounds, "like", "empty_stock"),
-        "signals_vs_none": ratios(rounds, "like", "like_unsaid"),
-        "incr_vs_like": ratios(rounds, "incr", "like"),
-        "textbook_vs_like": ratios(rounds, "textbook", "like"),
-        "read_vs_empty_flask": ratios(rounds, "read", "empty"),
-        "read_through_nginx_vs_empty_flask": ratios(rounds, "read_through_nginx", "empty"),
-    }
-
-
-def growth_values(rounds: Sequence[Mapping[str, Costs]]) -> dict[str, list[float]]:
-    """Return the figures of growth, one per round."""
-    return {
-        "growth_likers": ratios(rounds, "like_at_many", "like_at_few"),
-        "growth_posts": ratios(rounds, "like_over_posts", "like_at_few"),
-        "growth_new_posts": ratios(rounds, "like_over_new_posts", "like_at_few"),
-    }

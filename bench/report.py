@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.figures import TARGETS, verdict
+from bench.figures import verdict
+from bench.targets import TARGETS
 from service.devstack.postgres import bundled_binaries
 from service.devstack.valkey import bundled_server
 from service.loadtest.report.environment import describe_machine
@@ -29,6 +30,18 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> Table:
     for key, target in TARGETS.items():
         if key in results:
             rows.add_row(*_row(key, target.what, results[key]))
+    return rows
+
+
+def costs(microseconds: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return a table of the CPU µs of each kind of request, in total and by part."""
+    rows = Table(title="CPU time of a request in µs, medians", title_justify="left")
+    for name in ("kind", "total", "rounds", "by part"):
+        rows.add_column(name, justify="right" if name == "total" else "left")
+    for kind, spent in microseconds.items():
+        parts = [f"{name} {value:g}" for name, value in spent.items() if name not in {"total", "rounds"}]
+        spread = f"{min(spent['rounds']):g} to {max(spent['rounds']):g}"
+        rows.add_row(kind, f"{spent['total']:g}", spread, ", ".join(parts))
     return rows
 
 

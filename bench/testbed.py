@@ -1,4 +1,4 @@
-"""Run every server of the bench below one temporary directory: ours, and those of the peers."""
+"""Run the servers of the bench below one temporary directory. Those of the peers are in peers/servers.py."""
 
 import os
 import secrets
@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -28,10 +29,11 @@ from service.storage.postgres.shard_map import parse_shard_map
 
 _ROOT = Path(__file__).parent.parent
 _GUNICORN_CONFIG = _ROOT / "service" / "server" / "gunicorn_conf.py"
-_SCHEMA = _ROOT / "bench" / "peers" / "textbook.sql"
 # A million pending likes must fit, so this limit is never reached.
 _MEMORY_BYTES = 4 * 2**30
 _READY_S = 60.0
+_NO_LIMIT = "1000000000/minute"
+_OURS = "service.server.wsgi:app"
 
 
 class Testbed:
@@ -44,8 +46,9 @@ class Testbed:
         self.incr_url = self.textbook_url = ""
         self.settings = Settings(queue_bytes=_MEMORY_BYTES // 2, secret=SecretStr(secrets.token_urlsafe(36)))
         self._cleanup = cleanup
-        self._env = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
-        self._env |= {"LIKEWISE_METRICS_PORT": "0", "WEB_CONCURRENCY": "1"}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("LIKEWISE_")}
+        # Through NGINX all likes come from this machine. Its network is counted like any other, and never at its limit.
+        self.env |= {"LIKEWISE_METRICS_PORT": "0", "LIKEWISE_NETWORK_LIMIT": _NO_LIMIT, "WEB_CONCURRENCY": "1"}
         self._flusher: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,36 +62,23 @@ class Testbed:
 
     def start_service(self) -> None:
         """Start Likewise: cluster, two databases, flusher, a pod with one worker, one without load reports, NGINX."""
-        cluster = self._cluster("redis")
-        databases = [self._database(f"postgres-{at}") for at in range(2)]
+        cluster = self.cluster("redis")
+        databases = [self.database(f"postgres-{at}") for at in range(2)]
         self.processes["postgres"] = self.processes.pop("postgres-0") + self.processes.pop("postgres-1")
         half = self.settings.shards // 2
         shard_map = f"0-{half - 1}={databases[0].url} {half}-{self.settings.shards - 1}={databases[1].url}"
         self.settings = self.settings.model_copy(update={"redis_urls": cluster.urls, "shard_map": shard_map})
         migrate(self.settings)
-        self._env |= {
+        self.env |= {
             "LIKEWISE_REDIS_URLS": ",".join(cluster.urls),
             "LIKEWISE_SHARD_MAP": shard_map,
             "LIKEWISE_SECRET": self.secret.decode(),
             "LIKEWISE_QUEUE_BYTES": str(self.settings.queue_bytes),
         }
         self.start_flusher()
-        self._pod("pod", "service.server.wsgi:app", ready="/readyz")
-        self._pod("pod-silent", "service.server.wsgi:app", ready="/readyz", LIKEWISE_LOAD_REPORT_MS="0")
-        self._nginx()
-
-    def start_peers(self) -> None:
-        """Start the peers, with a cluster and a database of their own, so that our flusher does not slow them down."""
-        cluster = self._cluster("incr-redis")
-        database = self._database("textbook-postgres")
-        with psycopg.connect(database.url) as connection:
-            connection.execute(_SCHEMA.read_bytes())
-        self.incr_url, self.textbook_url = cluster.urls[0], database.url
-        self._env |= {"BENCH_REDIS_URL": self.incr_url, "BENCH_POSTGRES_URL": self.textbook_url}
-        self._pod("empty", "bench.peers.empty_flask:app")
-        self._pod("empty-stock", "bench.peers.empty_flask:app", "--worker-class", "gevent")
-        self._pod("incr", "bench.peers.incr:app")
-        self._pod("textbook", "bench.peers.textbook:app")
+        self.pod("pod", _OURS, ready="/readyz")
+        self.pod("pod-silent", _OURS, ready="/readyz", LIKEWISE_LOAD_REPORT_MS="0")
+        self.nginx("nginx", "pod")
 
     def launch_pod(self) -> tuple[subprocess.Popen[bytes], int]:
         """Start one more pod as the image does, and return it with its port. The caller waits for it and ends it."""
@@ -112,14 +102,16 @@ class Testbed:
             with psycopg.connect(database.url, autocommit=True) as connection:
                 connection.execute("VACUUM ANALYZE")
 
-    def _cluster(self, name: str) -> ValkeyCluster:
+    def cluster(self, name: str) -> ValkeyCluster:
+        """Start a Valkey cluster of three primaries."""
         cluster = ValkeyCluster(self.root / name, replicas=False, maxmemory_bytes=_MEMORY_BYTES)
         self._cleanup.callback(cluster.stop)
         cluster.start()
         self.processes[name] = [psutil.Process(one.pid) for one in cluster.processes]
         return cluster
 
-    def _database(self, name: str) -> PostgresServer:
+    def database(self, name: str) -> PostgresServer:
+        """Start a Postgres server."""
         server = PostgresServer(self.root / name)
         self._cleanup.callback(server.stop)
         server.start()
@@ -127,32 +119,48 @@ class Testbed:
         self.processes[name] = [psutil.Process(server.process.pid)]
         return server
 
-    def _pod(self, name: str, app: str, *more: str, ready: str = "/", **env: str) -> None:
-        self.ports[name] = free_ports(1)[0]
-        bind = ("--bind", f"{HOST}:{self.ports[name]}")
-        argv = [sys.executable, "-m", "gunicorn", "-c", str(_GUNICORN_CONFIG), *bind, *more, app]
-        self._run(name, argv, {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics"), **env})
-        self._wait(name, ready)
+    def pod(self, name: str, app: str, *more: str, ready: str = "/", **env: str) -> None:
+        """Start gunicorn with one worker, and return when `ready` is answered."""
+        argv = [sys.executable, "-m", "gunicorn", "-c", str(_GUNICORN_CONFIG), *more]
+        self.serve(
+            name, lambda port: [*argv, "--bind", f"{HOST}:{port}", app], ready,
+            {"PROMETHEUS_MULTIPROC_DIR": str(self.root / f"{name}-metrics"), **env},
+        )  # fmt: skip
 
-    def _nginx(self) -> None:
-        run = self.root / "nginx"
+    def nginx(self, name: str, api: str) -> None:
+        """Start NGINX with one worker in front of the server `api`, configured as `likewise up` does."""
+        run = self.root / name
         run.mkdir()
-        port = self.ports["nginx"] = free_ports(1)[0]
-        log = self.root / "nginx-errors.log"
-        argv = nginx_argv(run, log, port=port, api_port=self.ports["pod"], workers=1, cache=True)
-        self._run("nginx", [str(part) for part in argv], stop_signal=signal.SIGQUIT, timeout_s=3)
-        self._wait("nginx", "/readyz")
+
+        def argv(port: int) -> list[str]:
+            parts = nginx_argv(run, self._log(name), port=port, api_port=self.ports[api], workers=1, cache=True)
+            return [str(part) for part in parts]
+
+        self.serve(name, argv, "/readyz", stop_signal=signal.SIGQUIT, timeout_s=3)
+
+    def serve(
+        self,
+        name: str,
+        argv: Callable[[int], Sequence[str]],
+        ready: str = "/",
+        env: Mapping[str, str] | None = None,
+        **stop: Any,
+    ) -> None:
+        """Start a server by the command that `argv` returns for a port, and return when `ready` is answered."""
+        port = self.ports[name] = free_ports(1)[0]
+        self._run(name, argv(port), env, **stop)
+        self._wait(name, ready)
 
     def _run(
         self,
         name: str,
-        argv: list[str],
+        argv: Sequence[str],
         env: Mapping[str, str] | None = None,
         *,
         timeout_s: float = 10,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> subprocess.Popen[bytes]:
-        process = spawn(argv, log=self._log(name), cwd=_ROOT, env={**self._env, **(env or {})})
+        process = spawn(argv, log=self._log(name), cwd=_ROOT, env={**self.env, **(env or {})})
         self._cleanup.callback(partial(terminate, [process], timeout_s=timeout_s, stop_signal=stop_signal))
         self.processes[name] = [psutil.Process(process.pid)]
         return process

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from bench.figures import Costs
 from bench.measurements.comparison import Comparison
-from bench.measurements.memory import like_all, new_actors
+from bench.measurements.direct_likes import like_all, new_actors
+from bench.measurements.kinds import EMPTY, like_of, like_of_one
 
 # Number of likers of the post that the others are compared with.
 FEW = 1_000
@@ -30,6 +31,7 @@ class CostGrowth:
             ("like_at_few", self._at_few),
             ("like_at_many", self._at_many),
             ("like_over_posts", self._over_posts),
+            ("empty_beside", self._empty),
             ("like_over_new_posts", self._over_new_posts),
         ]
         return {name: step(number, requests) for name, step in steps[:: 1 if number % 2 else -1]}
@@ -37,10 +39,10 @@ class CostGrowth:
     def _at_few(self, number: int, requests: int) -> Costs:
         post = f"few-{number}"
         self._like([post], FEW)
-        return self._comparison.measure(self._comparison.like(existing=FEW), post, requests)
+        return self._comparison.measure(like_of_one(existing=FEW), post, requests)
 
     def _at_many(self, number: int, requests: int) -> Costs:
-        kind = self._comparison.like(existing=self._big_post_likers)
+        kind = like_of_one(existing=self._big_post_likers)
         costs = self._comparison.measure(kind, self._big_post, requests)
         self._big_post_likers += requests
         return costs
@@ -52,8 +54,11 @@ class CostGrowth:
     def _over_new_posts(self, number: int, requests: int) -> Costs:
         return self._over([f"new-{number}-{at}" for at in range(requests)], requests)
 
+    def _empty(self, number: int, requests: int) -> Costs:
+        return self._comparison.measure(EMPTY, "", requests)
+
     def _over(self, posts: list[str], requests: int) -> Costs:
-        return self._comparison.measure(self._comparison.like_of(posts), "", requests)
+        return self._comparison.measure(like_of(posts), "", requests)
 
     def _like(self, posts: list[str], count: int) -> None:
         like_all(self._comparison.stores, posts, new_actors(count))

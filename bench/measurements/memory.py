@@ -1,38 +1,19 @@
 """Measure the bytes per like in Redis, pending and stored, and in Postgres with all indexes."""
 
-import secrets
 import time
-from base64 import urlsafe_b64encode
 
 import psycopg
 
 from bench.measurements.comparison import Comparison
+from bench.measurements.direct_likes import like_all, new_actors
 from service.bootstrap.stores import Stores
-from service.core.likes import LikeRequest
-from service.sharding import shard_of
 from service.storage.postgres.queries import partition
 from service.storage.postgres.shard_map import parse_shard_map
-
-_BATCH = 2_000
-
-
-def new_actors(count: int) -> list[str]:
-    """Return actor ids of 22 characters, as visitors' tokens have them."""
-    return [urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode() for _ in range(count)]
-
-
-def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
-    """Like the posts in turn, once for each actor, in batches and without HTTP."""
-    counter = stores.counter
-    requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
-    for first in range(0, len(requests), _BATCH):
-        # The counter's public method takes one request. Calling it from many threads is not faster.
-        counter._complete([counter._command(request) for request in requests[first : first + _BATCH]])
 
 
 def measure(comparison: Comparison, post: str, likers: int) -> dict[str, float]:
     """Return the bytes per like of one post with `likers` likes."""
-    stores, shard = comparison.stores, shard_of(post, comparison.stores.settings.shards)
+    stores, shard = comparison.stores, comparison.shard_of(post)
     comparison.wait_stored()
     comparison.testbed.stop_flusher()
     # The first like creates the shard's own keys.

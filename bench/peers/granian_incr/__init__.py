@@ -1,0 +1,1 @@
+"""The ASGI service of the comparison, served by Granian."""
