@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from service.cli.capacity import capacity
 from service.cli.databases import migrate, verify
 from service.cli.keys import key
 from service.cli.local import drill, up
@@ -48,5 +49,5 @@ def main(context: click.Context) -> None:
         configure_logs()
 
 
-for command in (up, drill, api, flusher, migrate, verify, key):
+for command in (up, drill, capacity, api, flusher, migrate, verify, key):
     main.add_command(command)

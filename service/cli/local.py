@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from service.cli.settings import read_settings, require
+from service.cli.settings import read_settings, read_toml_file, require
 from service.deprecated_settings import warn
 
 _INPUT_FILE = click.Path(path_type=Path)
@@ -106,19 +106,16 @@ def drill(
     from rich.console import Console
 
     from service.cost.prices import Prices
-    from service.cost.toml_file import TomlFileError, read_toml
     from service.loadtest import DrillUsageError, Options, default_url, parse_duration, run
 
     if expect_trouble:
         warn(["--expect-trouble was renamed. It still works in this release; use --allow-errors instead."])
         options["allow_errors"] = True
     try:
-        prices = read_toml(prices_file, Prices) if prices_file else None
+        prices = read_toml_file("--prices", prices_file, Prices) if prices_file else None
         settings = read_settings(of_local_stack=True)
         asked = Options(likes, parse_duration(duration), url=url or default_url(settings), **options)
         results = run(asked, settings, Console(highlight=False), prices=prices)
-    except TomlFileError as error:
-        raise click.BadParameter(str(error), param_hint="--prices") from error
     except DrillUsageError as error:
         raise click.UsageError(str(error)) from error
     sys.exit(0 if results.verdict.ok else 1)

@@ -1,9 +1,11 @@
 """Scale the usage of a run to a million likes, and compute its price. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.cost.amounts import bytes_text
 from service.cost.prices import GB, HOUR_S, Prices
 from service.loadtest.generator.recorder import Recorder
 from service.loadtest.usage.cpu import LOAD_TEST
@@ -13,10 +15,13 @@ MILLION = 1_000_000
 # A post stays in Redis for a day after its last like.
 _MEMORY_H = 24
 _SCRAPE_INTERVAL_S = 15
+_PARTS = {"api": "API", "nginx": "NGINX", "valkey": "Redis", "postgres": "Postgres"}
+_CPU = re.compile(r"cpu_(\w+)_s")
 _Price = Callable[[Prices], float]
 
 # Label, unit, the price of a unit if there is one, and whether it is paid each month.
-_ROWS: dict[str, tuple[str, str, _Price | None, bool]] = {
+_Row = tuple[str, str, _Price | None, bool]
+_ROWS: dict[str, _Row] = {
     "client_in_bytes": ("network: from clients", "B", lambda prices: prices.network_in_gb / GB, False),
     "client_out_bytes": ("network: to clients", "B", lambda prices: prices.network_out_gb / GB, False),
     "nginx_to_api_bytes": ("network: NGINX to API", "B", lambda prices: prices.network_internal_gb / GB, False),
@@ -69,13 +74,30 @@ class CostReport:
 def build_costs(recorder: Recorder, seconds: float, usage: Usage, prices: Prices | None) -> CostReport:
     """Return the report of a run of that many seconds. Without an acknowledged like it has no lines."""
     likes = len(recorder.acknowledged)
-    lines: list[CostLine] = []
-    if likes:
-        totals = _all_totals(usage.totals, recorder, seconds)
-        lines += _cpu_lines(usage.cpu_s, MILLION / likes, prices)
-        lines += _usage_lines(totals, MILLION / likes, prices)
+    totals = {f"cpu_{part}_s": spent for part, spent in usage.cpu_s.items() if part != LOAD_TEST}
+    totals |= _all_totals(usage.totals, recorder, seconds)
+    quantities = {name: total * MILLION / likes for name, total in totals.items()} if likes else {}
     series = int(usage.totals["metric_series"]) if "metric_series" in usage.totals else None
-    return CostReport(likes, lines, series, prices.model_dump(mode="json") if prices else {}, usage.missing)
+    given = prices.model_dump(mode="json") if prices else {}
+    return CostReport(likes, cost_lines(quantities, prices), series, given, usage.missing)
+
+
+def cost_lines(quantities: Mapping[str, float], prices: Prices | None) -> list[CostLine]:
+    """Return a line for each known resource. `quantities` are those of a million likes, by name."""
+    parts = {name: f"CPU: {_PARTS.get(found[1], found[1])}" for name in quantities if (found := _CPU.fullmatch(name))}
+    rows: dict[str, _Row] = {name: (label, "s", _cpu_price, False) for name, label in parts.items()} | _ROWS
+    return [_line(name, quantities[name], *row, prices) for name, row in rows.items() if name in quantities]
+
+
+def _line(
+    name: str, quantity: float, label: str, unit: str, price_of: _Price | None, monthly: bool, prices: Prices | None
+) -> CostLine:
+    price = quantity * price_of(prices) if prices and price_of else None
+    return CostLine(name, label, quantity, unit, price, monthly)
+
+
+def _cpu_price(prices: Prices) -> float:
+    return prices.cpu_core_hour / HOUR_S
 
 
 def _all_totals(totals: Mapping[str, float], recorder: Recorder, seconds: float) -> dict[str, float]:
@@ -90,32 +112,8 @@ def _all_totals(totals: Mapping[str, float], recorder: Recorder, seconds: float)
     return derived
 
 
-def _cpu_lines(cpu_s: Mapping[str, float], scale: float, prices: Prices | None) -> Iterator[CostLine]:
-    for part, seconds in cpu_s.items():
-        if part != LOAD_TEST:
-            price = seconds * scale * prices.cpu_core_hour / HOUR_S if prices else None
-            yield CostLine(f"cpu_{part}_s", f"CPU: {part}", seconds * scale, "s", price, monthly=False)
-
-
-def _usage_lines(totals: Mapping[str, float], scale: float, prices: Prices | None) -> Iterator[CostLine]:
-    for name, (label, unit, price_of, monthly) in _ROWS.items():
-        if name in totals:
-            quantity = totals[name] * scale
-            price = quantity * price_of(prices) if prices and price_of else None
-            yield CostLine(name, label, quantity, unit, price, monthly)
-
-
 def quantity_text(line: CostLine) -> str:
     """Return `12.3 s`, `4.5 MB`, or a number."""
     if line.unit == "s":
         return f"{line.quantity:,.1f} s"
     return bytes_text(line.quantity) if line.unit == "B" else f"{line.quantity:,.0f}"
-
-
-def bytes_text(size: float) -> str:
-    """Return a size in the decimal unit that leaves one to three digits before the point."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 999.5:
-            return f"{size:,.3g} {unit}"
-        size /= 1_000
-    return f"{size:,.3g} TB"

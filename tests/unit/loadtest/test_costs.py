@@ -10,7 +10,7 @@ from service.cost.toml_file import read_toml
 from service.errors import LikewiseError
 from service.loadtest.generator.recorder import Recorder
 from service.loadtest.report.cost_section import cost_headings, cost_notes, cost_rows
-from service.loadtest.report.costs import CostReport, build_costs, bytes_text
+from service.loadtest.report.costs import CostReport, build_costs
 from service.loadtest.usage.counters import Counters, Source, UnknownUsageError, UsageMeter
 from service.loadtest.usage.local_stack import read_logs
 from service.loadtest.usage.meter import Usage
@@ -74,7 +74,7 @@ def test_each_resource_has_its_price() -> None:
 
 def test_the_table_has_columns_of_prices_only_with_a_price_file() -> None:
     assert cost_headings(costs()) == ["a million likes", "", "USD", "USD a month"]
-    assert cost_rows(costs())[0] == ["CPU: api", "200.0 s", "0.0022", ""]
+    assert cost_rows(costs())[0] == ["CPU: API", "200.0 s", "0.0022", ""]
     assert cost_rows(costs())[-1] == ["sum", "", "0.1131", "0.0056"]
     assert cost_headings(costs(prices=False)) == ["a million likes", ""]
     assert cost_rows(costs(prices=False))[-1] == ["samples of metrics", "800,000"]
@@ -93,14 +93,6 @@ def test_the_notes_say_what_was_not_measured() -> None:
 
 def test_a_run_without_a_like_has_no_costs() -> None:
     assert costs(likes=0).lines == []
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (999.6, "1 kB"), (40_500_000, "40.5 MB"), (3.7e12, "3.7 TB"), (5e15, "5e+03 TB")],
-)
-def test_a_size_has_three_digits(size: float, text: str) -> None:
-    assert bytes_text(size) == text
 
 
 class Server:

@@ -1,0 +1,70 @@
+"""Write the tables of docs/explanation/cost.md between their marks. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bench.cost.sources import Sources
+from service.cost.amounts import bytes_text
+from service.cost.capacity import Plan
+from service.cost.capacity_table import capacity_table
+from service.cost.figures import Figures
+from service.loadtest.report.costs import MILLION, quantity_text
+
+_SECTION = re.compile(r"(<!-- (\w+): written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
+_NETWORK = ("client_in_bytes", "client_out_bytes", "nginx_to_api_bytes", "redis_in_bytes", "redis_out_bytes")
+
+
+def render_page(text: str, sources: Sources, figures: Figures) -> str:
+    """Return the page with its sections written anew. Raises KeyError for an unknown section."""
+    sections = {"summary": _summary(sources), "million": _million(sources), **_capacity(sources, figures)}
+    return _SECTION.sub(lambda found: f"{found[1]}{sections[found[2]]}\n{found[3]}", text)
+
+
+def _summary(sources: Sources) -> str:
+    quantities = sources.quantities
+    cpu_s = sum(quantity for name, quantity in quantities.items() if name.startswith("cpu_"))
+    network = bytes_text(sum(quantities[name] for name in _NETWORK))
+    stored = bytes_text(quantities["postgres_table_bytes"] + quantities["postgres_index_bytes"])
+    once, monthly = _sums(sources)
+    currency = sources.prices.currency
+    return (
+        f"**A million likes cost {cpu_s:,.0f} s of CPU time, {network} of network traffic and {stored} on the disk of\n"
+        f"Postgres.** At the list prices of a cloud provider that is {once:.2f} {currency} once, and {monthly:.2f}\n"
+        f"{currency} each month while the likes are kept. One like takes {cpu_s:,.0f} µs of CPU time."
+    )
+
+
+def _sums(sources: Sources) -> list[float]:
+    """Return what a million likes cost once, and each month."""
+    return [sum(line.price or 0 for line in sources.lines if line.monthly == monthly) for monthly in (False, True)]
+
+
+def _million(sources: Sources) -> str:
+    rows = []
+    for line in sources.lines:
+        price = "" if line.price is None else f"{line.price:.4f}"
+        rows.append([line.label, quantity_text(line), *(["", price] if line.monthly else [price, ""])])
+    rows.append(["**sum**", "", *(f"**{one:.4f}**" for one in _sums(sources))])
+    currency = sources.prices.currency
+    options, machine, costs = sources.drill["options"], sources.drill["machine"], sources.drill["costs"]
+    scaled = "" if costs["likes"] == MILLION else f", scaled from {costs['likes']:,} likes"
+    measured = (
+        f"Measured on {sources.day} on {machine['processor']}, {machine['cores']} shared cores{scaled}, at "
+        f"{costs['likes'] / options['seconds']:,.0f} likes per second for\none post. "
+        f"Prices of {sources.prices.date}: {sources.prices.source}."
+    )
+    return "\n".join([_table(["of a million likes", "", currency, f"{currency} a month"], rows), "", measured])
+
+
+def _capacity(sources: Sources, figures: Figures) -> dict[str, str]:
+    table = capacity_table(Plan(0), figures, prices=sources.prices)
+    measured = f"Estimated from figures of {figures.date}, measured on {figures.machine}."
+    return {
+        "capacity": "\n".join([_table(table.headings, table.rows), "", measured]),
+        "limits": _table(table.limit_headings, table.limits),
+    }
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---", *("---:" for _ in headings[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
