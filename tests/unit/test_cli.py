@@ -74,10 +74,11 @@ def test_a_command_of_the_extra_says_what_to_install(command: list[str], missing
     assert (result.returncode, result.stderr) == (2, f"Error: {reason} {remedy}\n")
 
 
-def test_other_commands_need_neither_devstack_nor_loadtest() -> None:
+@pytest.mark.parametrize("command", [["key", "new", "blog", "--scope", "like"], ["capacity"]], ids=" ".join)
+def test_other_commands_need_neither_devstack_nor_loadtest(command: list[str]) -> None:
     program = (
         "import sys; sys.modules.update({'service.devstack': None, 'service.loadtest': None, 'psutil': None}); "
-        "from service.cli import main; main(['key', 'new', 'blog', '--scope', 'like'], prog_name='likewise')"
+        f"from service.cli import main; main({command!r}, prog_name='likewise')"
     )
     subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
