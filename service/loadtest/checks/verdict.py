@@ -150,7 +150,8 @@ def _sending_reasons(options: Options, recorder: Recorder, interrupted: bool) ->
         if recorder.lost[kind]:
             yield f"{recorder.lost[kind]:,} {name} lost their connection twice"
         if recorder.unanswered[kind]:
-            yield f"{recorder.unanswered[kind]:,} {name} had no response {options.drain_s:g} s after the last was due"
+            waited = f"{options.drain_s:g} s after the end of the sending"
+            yield f"{recorder.unanswered[kind]:,} {name} had no response {waited}"
 
 
 def _response_reasons(options: Options, recorder: Recorder) -> Iterable[str]:

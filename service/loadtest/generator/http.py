@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from service.auth.visitor_token import TOKEN_CHARS
 from service.loadtest.generator.plan import Target
@@ -13,6 +14,9 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _NEW_VISITOR = re.compile(rb"\r\nlikewise-visitor:", re.IGNORECASE)
 _END = b"\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+# Heads differ by their date, once a second, and by the length of the body.
+_REMEMBERED_HEADS = 64
 _NO_BODY = frozenset({204, 304})
 
 
@@ -66,26 +70,52 @@ def _forwarded_for(network: int) -> bytes:
     return f"\r\nX-Forwarded-For: 2001:db8:{network >> 16:x}:{network & 0xFFFF:x}::1".encode()
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The head of a response. `body_bytes` is None if the body is chunked, or ends with the connection."""
+
+    response: Response
+    body_bytes: int | None
+    is_chunked: bool
+
+    def is_complete(self, data: bytes, body_bytes: int, *, closed: bool) -> bool:
+        if self.body_bytes is not None:
+            return body_bytes >= self.body_bytes
+        return data.endswith(_LAST_CHUNK) if self.is_chunked else closed
+
+
 def parse_response(data: bytes, *, closed: bool = False) -> Response | None:
     """Return the response in `data`, or None if it is incomplete. `closed`: the server has closed the connection.
 
     Raises BadResponseError.
     """
-    if not b"HTTP/1.".startswith(data[:7]):
-        raise BadResponseError
     at = data.find(_END)
     if at < 0:
+        _check_protocol(data)
         return None
-    head, body_bytes = data[:at], len(data) - at - len(_END)
+    head = _parse_head(data[:at])
+    if head.response.status < 200:
+        return parse_response(data[at + len(_END) :], closed=closed)
+    if not head.is_complete(data, len(data) - at - len(_END), closed=closed):
+        return None
+    return replace(head.response, keep_alive=False) if closed else head.response
+
+
+@lru_cache(_REMEMBERED_HEADS)
+def _parse_head(head: bytes) -> _Head:
+    _check_protocol(head)
     if not head[9:12].isdigit():
         raise BadResponseError
-    status = int(head[9:12])
-    if status < 200:
-        return parse_response(data[at + len(_END) :], closed=closed)
-    if not _is_complete(head, data, status, body_bytes) and not (closed and _ends_with_connection(head)):
-        return None
-    keep_alive = not closed and head.startswith(b"HTTP/1.1") and not _CLOSE.search(head)
-    return Response(status, keep_alive, _NEW_VISITOR.search(head) is not None)
+    status, length = int(head[9:12]), _LENGTH.search(head)
+    keep_alive = head.startswith(b"HTTP/1.1") and not _CLOSE.search(head)
+    response = Response(status, keep_alive, unknown_token=_NEW_VISITOR.search(head) is not None)
+    body_bytes = 0 if status in _NO_BODY else int(length[1]) if length else None
+    return _Head(response, body_bytes, is_chunked=_CHUNKED.search(head) is not None)
+
+
+def _check_protocol(data: bytes) -> None:
+    if not b"HTTP/1.".startswith(data[:7]):
+        raise BadResponseError
 
 
 def problem_detail(body: bytes) -> str:
@@ -99,15 +129,3 @@ def problem_detail(body: bytes) -> str:
 def body_of(data: bytes) -> bytes:
     """Return what follows the head."""
     return data.partition(_END)[2]
-
-
-def _is_complete(head: bytes, data: bytes, status: int, body_bytes: int) -> bool:
-    if status in _NO_BODY:
-        return True
-    if length := _LENGTH.search(head):
-        return body_bytes >= int(length[1])
-    return _CHUNKED.search(head) is not None and data.endswith(b"0\r\n\r\n")
-
-
-def _ends_with_connection(head: bytes) -> bool:
-    return not _LENGTH.search(head) and not _CHUNKED.search(head)

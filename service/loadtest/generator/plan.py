@@ -35,7 +35,8 @@ class Options:
     allow_errors: refused, lost and unanswered likes are no failure.
     networks: number of networks that visitors come from; 0 sends no X-Forwarded-For.
     connections, max_connections: opened at the start, and at most.
-    drain_s: how long to wait for late responses, and then for pending likes.
+    late_s: for how long after the planned end likes that could not be sent in time are sent.
+    drain_s: how long to wait for the last responses, and then for pending likes.
     """
 
     likes: int
@@ -52,6 +53,7 @@ class Options:
     networks: int = 0
     connections: int = 64
     max_connections: int = 256
+    late_s: float = 600.0
     drain_s: float = 30.0
 
     def __post_init__(self) -> None:

@@ -14,6 +14,8 @@ IDLE = -1
 # Pause after a connection that could not be opened.
 _REOPEN_S = 0.1
 _OPENED_AT_ONCE = 8
+# Longer responses need more than one call.
+_READ_BYTES = 4_096
 
 Address = tuple[socket.AddressFamily, tuple[str, int]]
 
@@ -30,6 +32,15 @@ class Connection:
     due: float = 0.0
     data: bytes = b""
 
+    def receive(self) -> bytes | None:
+        """Return what has arrived: nothing if the connection is lost, None if there is nothing to read."""
+        try:
+            return self.socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
 
 class ConnectionPool:
     """At most `limit` connections. The one used last is used first, so that a small load uses few of them."""
@@ -40,28 +51,21 @@ class ConnectionPool:
         self._recorder = recorder
         self._selector = selectors.DefaultSelector()
         self._all: set[Connection] = set()
-        self._idle: list[Connection] = []
+        # The connections that may be taken, from the end.
+        self.idle: list[Connection] = []
         self._opening = 0
         self._open_after = 0.0
         self._generation = 0
 
-    @property
-    def has_idle(self) -> bool:
-        """Whether a connection can be taken."""
-        return bool(self._idle)
-
-    def take(self) -> Connection:
-        """Remove an idle connection from the pool and return it."""
-        return self._idle.pop()
-
-    def discard_present(self) -> None:
-        """Send nothing more over the current connections.
+    def discard_present(self, lost: Connection) -> None:
+        """Close a lost connection, and send nothing more over the others.
 
         If one connection was lost, the server may be closing all of them, as NGINX does when it reloads. Browsers also
         switch to a new connection then.
         """
+        self.close(lost)
         self._generation += 1
-        for connection in list(self._idle):
+        for connection in list(self.idle):
             self.close(connection)
 
     def put(self, connection: Connection) -> None:
@@ -70,7 +74,7 @@ class ConnectionPool:
             self.close(connection)
             return
         connection.like, connection.data = IDLE, b""
-        self._idle.append(connection)
+        self.idle.append(connection)
 
     def waiting(self) -> list[tuple[int, int]]:
         """Return kind and like of each request without a response."""
@@ -92,6 +96,8 @@ class ConnectionPool:
     def wait(self, timeout_s: float) -> list[Connection]:
         """Return the connections that can be read. New connections become idle meanwhile."""
         ready = [key.data for key, _ in self._selector.select(timeout_s)]
+        if not self._opening:
+            return ready
         opened = [connection for connection in ready if not connection.is_open]
         for connection in opened:
             self._finish_opening(connection)
@@ -101,8 +107,8 @@ class ConnectionPool:
         """Close a connection and forget it."""
         connection.is_open = False
         self._all.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        if connection in self.idle:
+            self.idle.remove(connection)
         self._selector.unregister(connection.socket)
         connection.socket.close()
 
@@ -136,7 +142,7 @@ class ConnectionPool:
         else:
             connection.is_open = True
             self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
-            self._idle.append(connection)
+            self.idle.append(connection)
 
     def _count_refused(self) -> None:
         self._recorder.connections_refused += 1

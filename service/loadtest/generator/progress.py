@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Sequence
-from itertools import islice
 
 from service.loadtest.generator.recorder import Recorder
 
@@ -28,8 +27,9 @@ class RunProgress:
         The p99 is of all likes so far, and at most 12 % too high. It is None before the first like.
         """
         total = len(recorder.acknowledged)
-        new = (islice(values, self._seen, total) for values in (recorder.acknowledged, recorder.acknowledged_at))
-        self._histogram.update(bisect_left(_BOUNDS_S, at - self._times[like]) for like, at in zip(*new, strict=True))
+        # Slices, because an iterator would pass over everything that was seen before.
+        new = zip(recorder.acknowledged[self._seen :], recorder.acknowledged_at[self._seen :], strict=True)
+        self._histogram.update(bisect_left(_BOUNDS_S, at - self._times[like]) for like, at in new)
         self._seen = total
         self._marks.append((now, total))
         then, before = self._marks[0]

@@ -5,7 +5,9 @@ Times are seconds since the start. Each list grows by one item per like. The fig
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from service.loadtest.generator.distribution import KINDS, LIKE, REPEAT, UNLIKE
 
@@ -64,19 +66,25 @@ class Recorder:
     def __post_init__(self) -> None:
         self.outcomes = bytearray(self.likes)
 
+    def acknowledge(self, likes: Sequence[int], at: float, status: int = 201) -> None:
+        """Record likes whose responses, all with this status, were read together and acknowledge them."""
+        self.statuses[LIKE][status] += len(likes)
+        for like in likes:
+            self.outcomes[like] = ACKNOWLEDGED
+        self.acknowledged.extend(likes)
+        self.acknowledged_at.extend(repeat(at, len(likes)))
+        self.sent_by_then.extend(repeat(self.sent, len(likes)))
+
     def record_response(self, kind: int, like: int, status: int, at: float, *, retried: bool) -> bool:
         """Record one response. Return whether it acknowledges a like. `retried`: it is to the second attempt."""
+        if kind == LIKE and (status == 201 or (status == 200 and retried)):
+            self.acknowledge((like,), at, status)
+            return True
         self.statuses[kind][status] += 1
         if kind == UNLIKE:
             self._record_unlike(like, status)
         elif kind == REPEAT:
             self.counted_twice += status == 201
-        elif status == 201 or (status == 200 and retried):
-            self.outcomes[like] = ACKNOWLEDGED
-            self.acknowledged.append(like)
-            self.acknowledged_at.append(at)
-            self.sent_by_then.append(self.sent)
-            return True
         else:
             self._record_refusal(like, status, at)
         return False

@@ -1,10 +1,11 @@
 """Send requests when they are due, over keep-alive connections, in one thread. A slow server does not delay it."""
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from service.loadtest.generator.distribution import LIKE
+from service.loadtest.generator.extra_requests import ExtraRequests
 from service.loadtest.generator.http import (
     BadResponseError,
     Requests,
@@ -16,17 +17,21 @@ from service.loadtest.generator.http import (
 from service.loadtest.generator.plan import Options
 from service.loadtest.generator.pool import IDLE, Address, Connection, ConnectionPool
 from service.loadtest.generator.recorder import Recorder
+from service.loadtest.generator.schedule import PEAKS
 from service.loadtest.generator.workload import Workload
 
 _MAX_WAIT_S = 0.05
 _TICK_S = 0.25
-
-# The kind of a request, its like, and when it was due.
-Job = tuple[int, int, float]
+# A wake-up costs more CPU time than a request. At a high rate, what happens within a millisecond is handled together.
+_TURN_S = 0.001
+_HIGH_RATE = 1_000
 
 
 class Sender:
-    """One run. `run` ends when all requests are answered, after `stop`, or `drain_s` after the last like was due."""
+    """One run. `run` ends when all requests are answered, after `stop`, or `drain_s` after the end of the sending.
+
+    Likes that could not be sent in time are sent late, until `late_s` after the planned end.
+    """
 
     def __init__(self, requests: Requests, workload: Workload, options: Options, address: Address) -> None:
         self.workload = workload
@@ -38,10 +43,11 @@ class Sender:
         self._options = options
         self._pool = ConnectionPool(address, options.max_connections, self.recorder)
         self._on_tick: Callable[[Recorder], None] = lambda recorder: None
-        # Requests in addition to the schedule: second attempts and follow-ups.
-        self._queue: deque[Job] = deque()
-        self._retried: set[tuple[int, int]] = set()
+        self._extra = ExtraRequests(workload.follow_ups)
+        self._turn_s = _TURN_S if options.likes / options.seconds * PEAKS[options.profile] > _HIGH_RATE else 0.0
         self._next_tick = 0.0
+        # Seconds from the start to the last request.
+        self._last_sent = 0.0
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -52,28 +58,34 @@ class Sender:
         """Send everything and return what happened. `on_tick` is called a few times a second."""
         self._on_tick = on_tick
         self.started_at = time.monotonic()
-        self._pool.open(min(self._options.connections, self._options.max_connections, self._options.likes))
-        give_up = self.started_at + self._options.seconds + self._options.drain_s
+        options = self._options
+        self._pool.open(min(options.connections, options.max_connections, options.likes))
         try:
-            while not self._is_done() and (now := time.monotonic()) < give_up:
-                self._tick(now)
-                self._send_due(now - self.started_at)
-                for connection in self._pool.wait(self._pause()):
-                    self._read_ready(connection)
+            while self._continues(elapsed := time.monotonic() - self.started_at):
+                self._tick(elapsed)
+                self._send_due(elapsed)
+                if self._turn_s:
+                    time.sleep(self._turn_s)
+                self._read(self._pool.wait(self._pause()))
         finally:
             self._finish()
         return self.recorder
 
-    def _is_done(self) -> bool:
-        if self._is_stopping:
-            return not self.recorder.waiting
-        return self.recorder.sent == self._options.likes and not self.recorder.waiting and not self._queue
+    def _continues(self, elapsed: float) -> bool:
+        planned_end = 0.0 if self._is_stopping else self._options.seconds
+        if elapsed >= max(planned_end, self._last_sent) + self._options.drain_s:
+            return False
+        is_sending = self._may_send(elapsed) and (self.recorder.sent < self._options.likes or self._extra)
+        return bool(is_sending or self.recorder.waiting)
+
+    def _may_send(self, elapsed: float) -> bool:
+        return not self._is_stopping and elapsed < self._options.seconds + self._options.late_s
 
     def _finish(self) -> None:
         for kind, like in self._pool.waiting():
             self.recorder.record_unanswered(kind, like)
-        for kind, like, _ in self._queue:
-            if (kind, like) in self._retried:
+        for kind, like, _ in self._extra:
+            if self._extra.is_retried(kind, like):
                 self.recorder.record_unanswered(kind, like)
             elif not self._is_stopping:
                 self.recorder.never_sent[kind] += 1
@@ -81,32 +93,42 @@ class Sender:
         self._pool.close_all()
         self._on_tick(self.recorder)
 
-    def _tick(self, now: float) -> None:
-        if now >= self._next_tick:
-            self._next_tick = now + _TICK_S
+    def _tick(self, elapsed: float) -> None:
+        if elapsed >= self._next_tick:
+            self._next_tick = elapsed + _TICK_S
             self._on_tick(self.recorder)
 
     def _pause(self) -> float:
         """Return the seconds until the next like is due, or the maximum if it could not be sent then."""
-        if not self._pool.has_idle or self._is_stopping or self.recorder.sent == self._options.likes:
+        if not self._pool.idle or self._is_stopping or self.recorder.sent == self._options.likes:
             return _MAX_WAIT_S
         until = self.started_at + self._times[self.recorder.sent] - time.monotonic()
         return min(_MAX_WAIT_S, max(0.0, until))
 
     def _send_due(self, elapsed: float) -> None:
-        if self._is_stopping:
+        if not self._may_send(elapsed):
             return
-        pool, recorder = self._pool, self.recorder
+        idle, recorder = self._pool.idle, self.recorder
         due = self.workload.schedule.due(elapsed)
-        while pool.has_idle and (self._queue or recorder.sent < due):
-            self._send(pool.take(), elapsed)
-        if late := len(self._queue) + due - recorder.sent:
-            pool.grow(late)
+        if idle and (self._extra or recorder.sent < due):
+            self._last_sent = elapsed
+        # The queue goes first, because its requests have waited longest.
+        while idle and self._extra:
+            kind, like, then = self._extra.pop()
+            recorder.retried += self._extra.is_retried(kind, like)
+            self._send(idle.pop(), kind, like, then)
+        before = recorder.sent
+        while idle and (like := recorder.sent) < due:
+            recorder.sent = like + 1
+            self._send(idle.pop(), LIKE, like, self._times[like])
+        recorder.sent_at.extend(repeat(elapsed, recorder.sent - before))
+        if late := len(self._extra) + due - recorder.sent:
+            self._pool.grow(late)
 
-    def _send(self, connection: Connection, elapsed: float) -> None:
-        self._assign(connection, elapsed)
+    def _send(self, connection: Connection, kind: int, like: int, due: float) -> None:
+        connection.kind, connection.like, connection.due = kind, like, due
         self.recorder.waiting += 1
-        request = self._requests.build(connection.kind, connection.like)
+        request = self._requests.build(kind, like)
         try:
             sent = connection.socket.send(request)
         except OSError:
@@ -115,35 +137,24 @@ class Sender:
         if sent < len(request):
             self._retry_or_lose(connection)
 
-    def _assign(self, connection: Connection, elapsed: float) -> None:
-        # The queue goes first, because its requests have waited longest.
-        if self._queue:
-            connection.kind, connection.like, connection.due = self._queue.popleft()
-            self.recorder.retried += (connection.kind, connection.like) in self._retried
-            return
-        like = self.recorder.sent
-        connection.kind, connection.like, connection.due = LIKE, like, self._times[like]
-        self.recorder.sent = like + 1
-        self.recorder.sent_at.append(elapsed)
+    def _read(self, ready: Sequence[Connection]) -> None:
+        created: list[int] = []
+        for connection in ready:
+            # A connection may have been closed while those before it were read.
+            if connection.is_open and (data := connection.receive()) is not None:
+                self.recorder.bytes_received += len(data)
+                self._parse(connection, data, created)
+        if created:
+            # The time after the last of them: no response is recorded as faster than it was.
+            at = time.monotonic() - self.started_at
+            self.recorder.acknowledge(created, at)
+            self._follow(created, at)
 
-    def _read_ready(self, connection: Connection) -> None:
-        # A connection may have been closed while those before it were read.
-        if not connection.is_open:
-            return
-        try:
-            data = connection.socket.recv(65_536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self.recorder.bytes_received += len(data)
+    def _parse(self, connection: Connection, data: bytes, created: list[int]) -> None:
         if connection.like == IDLE:
             # The server closed an idle connection, or sent data without a request.
             self._pool.close(connection)
-        else:
-            self._read(connection, data)
-
-    def _read(self, connection: Connection, data: bytes) -> None:
+            return
         connection.data += data
         try:
             response = parse_response(connection.data, closed=not data)
@@ -151,38 +162,39 @@ class Sender:
             self._retry_or_lose(connection)
             return
         if response:
-            self._handle(connection, response)
+            self._handle(connection, response, created)
         elif not data:
             self._retry_or_lose(connection)
 
-    def _handle(self, connection: Connection, response: Response) -> None:
-        kind, like, at = connection.kind, connection.like, time.monotonic() - self.started_at
+    def _handle(self, connection: Connection, response: Response, created: list[int]) -> None:
         self.recorder.waiting -= 1
         self.recorder.unknown_tokens += response.unknown_token
-        retried = bool(self._retried) and (kind, like) in self._retried
-        if self.recorder.record_response(kind, like, response.status, at, retried=retried):
-            self._queue_follow_up(like, at)
-        elif kind != LIKE:
-            self.recorder.follow_up_s.append(at - connection.due)
-        if response.status not in (200, 201):
-            self.recorder.details.setdefault(response.status, problem_detail(body_of(connection.data)))
+        if response.status == 201 and connection.kind == LIKE:
+            created.append(connection.like)
+        else:
+            self._record(connection, response, time.monotonic() - self.started_at)
         if response.keep_alive:
             self._pool.put(connection)
         else:
             self._pool.close(connection)
 
-    def _queue_follow_up(self, like: int, at: float) -> None:
-        if (kind := self.workload.follow_ups[like]) and not self._is_stopping:
-            self._queue.append((kind, like, at))
+    def _record(self, connection: Connection, response: Response, at: float) -> None:
+        kind, like, status = connection.kind, connection.like, response.status
+        if self.recorder.record_response(kind, like, status, at, retried=self._extra.is_retried(kind, like)):
+            self._follow([like], at)
+        elif kind != LIKE:
+            self.recorder.follow_up_s.append(at - connection.due)
+        if status not in (200, 201):
+            self.recorder.details.setdefault(status, problem_detail(body_of(connection.data)))
+
+    def _follow(self, likes: Sequence[int], at: float) -> None:
+        if not self._is_stopping:
+            self._extra.follow(likes, at)
 
     def _retry_or_lose(self, connection: Connection) -> None:
-        job = connection.kind, connection.like
+        kind, like = connection.kind, connection.like
         self.recorder.waiting -= 1
         self.recorder.connections_dropped += 1
-        self._pool.close(connection)
-        self._pool.discard_present()
-        if job in self._retried:
-            self.recorder.record_loss(*job, time.monotonic() - self.started_at)
-        else:
-            self._retried.add(job)
-            self._queue.append((*job, connection.due))
+        self._pool.discard_present(connection)
+        if not self._extra.retry(kind, like, connection.due):
+            self.recorder.record_loss(kind, like, time.monotonic() - self.started_at)

@@ -163,7 +163,23 @@ def test_the_wait_for_late_responses_is_limited() -> None:
     with fake_target(lambda number: SAY_NOTHING if number > 5 else 201) as target:
         results = target.run_load_test(10, drain_s=0.2)
     assert results.errors["unanswered"] == 5
-    assert "5 likes had no response 0.2 s after the last was due" in results.verdict.reasons
+    assert "5 likes had no response 0.2 s after the end of the sending" in results.verdict.reasons
+
+
+def test_likes_that_could_not_be_sent_in_time_are_sent_late() -> None:
+    with fake_target(lambda number: 201, delay_s=0.05) as target:
+        results = target.run_load_test(20, connections=1, max_connections=1, drain_s=0.3)
+    # The answers take 1 s, which is longer than the 0.1 s of the plan and the wait for the last responses.
+    assert exact_count(results) == 20
+    assert results.took_s > 0.4
+
+
+def test_late_likes_are_sent_for_a_limited_time() -> None:
+    with fake_target(lambda number: 201, delay_s=0.05) as target:
+        results = target.run_load_test(200, connections=4, max_connections=4, late_s=0.3)
+    never = 200 - results.sent
+    assert results.verdict.reasons == [f"{never} likes were never sent: no connection was free or could be opened"]
+    assert (results.errors["unanswered"], results.acknowledged) == (0, results.sent)
 
 
 def test_ctrl_c_ends_the_sending_and_the_counts_are_still_compared(tmp_path: Path) -> None:

@@ -127,12 +127,19 @@ def test_a_response_in_pieces(cut: int) -> None:
             Response(200, True, False),
         ),
         (b"HTTP/1.1 200 X\r\n\r\nall", True, Response(200, False, False)),
+        (b"HTTP/1.1 200 X\r\nContent-Length: 3\r\n\r\nall", True, Response(200, False, False)),
         (b"HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\npart", True, None),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + CREATED, False, Response(201, True, False)),
     ],
 )
 def test_a_response_is_parsed(data: bytes, closed: bool, response: Response | None) -> None:
     assert parse_response(data, closed=closed) == response
+
+
+def test_the_same_head_is_parsed_once_but_its_body_may_be_incomplete() -> None:
+    head = b"HTTP/1.1 201 CREATED\r\nContent-Length: 4\r\n\r\n"
+    assert [parse_response(head + b"body"[:cut]) is None for cut in range(5)] == [True] * 4 + [False]
+    assert parse_response(head + b"body") is parse_response(head + b"post")
 
 
 @pytest.mark.parametrize(
