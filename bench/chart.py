@@ -1,61 +1,119 @@
-"""Draw docs/images/performance.svg: what a request costs, as bars.
+"""Draw docs/images/performance.svg and docs/images/peers.svg: what a request costs and by which part, as bars.
 
-`python -m bench.chart` draws it from the last results.
+`python -m bench.chart` draws them from the last results, and writes the table of docs/explanation/performance.md.
 """
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.report import LATEST
+from bench.report import LATEST, markdown
 
-CHART = Path(__file__).parents[1] / "docs" / "images" / "performance.svg"
-ROWS = {
+_DOCS = Path(__file__).parents[1] / "docs"
+IMAGES = _DOCS / "images"
+PAGE = _DOCS / "explanation" / "performance.md"
+# The table stands between these lines.
+_BEGIN, _END = (
+    "<!-- The figures of bench/results/latest.json, by `python -m bench.chart` -->",
+    "<!-- End of the figures -->",
+)
+# The rows of each chart: kinds of requests, with their labels.
+LIKE = {
+    "like": "a like, 64 connections",
+    "like_16": "16 connections",
+    "like_4": "4 connections",
+    "like_through_nginx": "through NGINX, 64 connections",
+    "like_through_nginx_8": "through NGINX, 8 connections",
+    "like_over_posts": "over 100,000 posts",
     "empty": "an empty Flask route",
-    "like": "a like, durable",
+    "empty_through_nginx": "the same through NGINX",
+}
+PEERS = {
+    "like": "a like: durable, once a person",
+    "node_incr": "Node + Redis INCR",
+    "go_incr": "Go + Redis INCR",
+    "granian_incr": "Granian + Redis INCR",
+    "empty": "an empty Flask route",
     "incr": "Flask + Redis INCR",
     "textbook": "Flask + Postgres transaction",
-    "read": "a count, from the pod",
 }
-_COLORS = {"pod": "#c2183f", "redis": "#e8853d", "postgres": "#3d7ea6", "flusher": "#8a63b8"}
-_OTHER = "#8b8578"
-_LEFT, _WIDTH, _BAR, _STEP = 210, 480, 22, 38
+CHARTS = {
+    "performance.svg": ("CPU time of a like by part, in microseconds", LIKE),
+    "peers.svg": ("CPU time of all processes for one request, in microseconds", PEERS),
+}
+# From left to right. A server whose name holds none of these words is a peer.
+_PARTS = {
+    "nginx": ("NGINX", "#4d8f5b"),
+    "pod": ("pod", "#c2183f"),
+    "peer": ("peer", "#8b8578"),
+    "redis": ("Redis", "#e8853d"),
+    "flusher": ("flusher", "#8a63b8"),
+    "postgres": ("Postgres", "#3d7ea6"),
+}
+_LEFT, _WIDTH, _BAR, _STEP = 230, 470, 22, 34
 _STYLE = "text{font:14px system-ui,sans-serif;fill:#6a655c}"
 
 
-def draw(microseconds: dict[str, dict[str, Any]]) -> str:
-    """Return the chart as SVG. `microseconds` holds the CPU µs per request."""
-    highest = max(microseconds[key]["total"] for key in ROWS)
-    height = len(ROWS) * _STEP + 44
-    parts = [
+def draw(title: str, rows: Mapping[str, str], microseconds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a chart as SVG. `rows`: a label for each kind of request. `microseconds`: the CPU µs per request."""
+    measured = {label: microseconds[kind] for kind, label in rows.items() if kind in microseconds}
+    highest = max(spent["total"] for spent in measured.values())
+    height = len(measured) * _STEP + 44
+    shapes = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 90} {height}" role="img">',
-        "<title>CPU time of all processes for one request, in microseconds</title>",
+        f"<title>{title}</title>",
         f"<style>{_STYLE}</style>",
     ]
-    for row, (key, label) in enumerate(ROWS.items()):
-        parts += _bar(row * _STEP + 8, label, microseconds[key], _WIDTH / highest)
-    return "\n".join([*parts, *_legend(len(ROWS) * _STEP + 28), "</svg>"]) + "\n"
+    for row, (label, spent) in enumerate(measured.items()):
+        shapes += _bar(row * _STEP + 8, label, spent, _WIDTH / highest)
+    used = {part for spent in measured.values() for part in _parts(spent)}
+    return "\n".join([*shapes, *_legend(len(measured) * _STEP + 28, used), "</svg>"]) + "\n"
 
 
-def _bar(top: int, label: str, spent: dict[str, Any], scale: float) -> list[str]:
-    parts = [f'<text x="{_LEFT - 10}" y="{top + 16}" text-anchor="end">{label}</text>']
-    pieces = {name: spent[name] for name in _COLORS if name in spent} if len(spent) > 2 else {}
+def _parts(spent: Mapping[str, Any]) -> dict[str, float]:
+    """Return the µs of each part in the order of the chart."""
+    servers = {name: value for name, value in spent.items() if name not in {"total", "rounds"}}
+    found = dict.fromkeys(_PARTS, 0.0)
+    for name, value in servers.items():
+        found[_part(name)] += value
+    return {part: value for part, value in found.items() if value}
+
+
+def _part(server: str) -> str:
+    return next((part for part in _PARTS if part in server.split("-")), "peer")
+
+
+def _bar(top: int, label: str, spent: Mapping[str, Any], scale: float) -> Iterator[str]:
+    yield f'<text x="{_LEFT - 10}" y="{top + 16}" text-anchor="end">{label}</text>'
     left = float(_LEFT)
-    for name, value in (pieces if "pod" in pieces else {"": spent["total"]}).items():
-        color = _COLORS.get(name, _OTHER)
-        parts.append(f'<rect x="{left:.1f}" y="{top}" width="{value * scale:.1f}" height="{_BAR}" fill="{color}"/>')
-        left += value * scale
-    return [*parts, f'<text x="{left + 8:.1f}" y="{top + 16}">{spent["total"]:.0f} µs</text>']
+    for part, value in _parts(spent).items():
+        width = value * scale
+        yield f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{_BAR}" fill="{_PARTS[part][1]}"/>'
+        left += width
+    yield f'<text x="{left + 8:.1f}" y="{top + 16}">{spent["total"]:.0f} µs</text>'
 
 
-def _legend(top: int) -> list[str]:
-    parts, left = [], _LEFT
-    for name, color in _COLORS.items():
-        parts.append(f'<rect x="{left}" y="{top - 11}" width="12" height="12" fill="{color}"/>')
-        parts.append(f'<text x="{left + 18}" y="{top}">{name}</text>')
-        left += 100
-    return parts
+def _legend(top: int, parts: set[str]) -> Iterator[str]:
+    for at, (name, color) in enumerate(_PARTS[part] for part in _PARTS if part in parts):
+        left = _LEFT + at * 90
+        yield f'<rect x="{left}" y="{top - 11}" width="12" height="12" fill="{color}"/>'
+        yield f'<text x="{left + 18}" y="{top}">{name}</text>'
+
+
+def with_table(page: str, table: str) -> str:
+    """Return the text of a page with this table in the place of the former one."""
+    before, _, rest = page.partition(_BEGIN)
+    return f"{before}{_BEGIN}\n{table}{_END}{rest.partition(_END)[2]}"
+
+
+def main() -> None:
+    """Write both charts and the table."""
+    results = json.loads(LATEST.read_text())
+    for name, (title, rows) in CHARTS.items():
+        (IMAGES / name).write_text(draw(title, rows, results["microseconds"]), encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text("utf-8"), markdown(results)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    CHART.write_text(draw(json.loads(LATEST.read_text())["microseconds"]), encoding="utf-8")
+    main()

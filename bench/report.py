@@ -33,6 +33,17 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> Table:
     return rows
 
 
+def markdown(results: Mapping[str, Any]) -> str:
+    """Return the table of the figures for the documentation."""
+    rows = ["| figure | what it compares | measured | spread | must | reach |", "|---|---|---|---|---|---|"]
+    for key, target in TARGETS.items():
+        if key in results:
+            _, what, median, spread, must, reach, judgement = _cells(key, target.what, results[key])
+            missed = " **missed**" if judgement == "missed" else ""
+            rows.append(f"| `{key}` | {what} | {median}{missed} | {spread} | {must} | {reach} |")
+    return "\n".join(rows) + "\n"
+
+
 def costs(microseconds: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return a table of the CPU µs of each kind of request, in total and by part."""
     rows = Table(title="CPU time of a request in µs, medians", title_justify="left")
@@ -46,18 +57,22 @@ def costs(microseconds: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _row(key: str, what: str, result: Mapping[str, Any]) -> list[str]:
-    sign = "≥ " if TARGETS[key].at_least else "≤ "
-    must = f"{sign}{result['must']:g}" if result["must"] is not None else ""
-    judgement = verdict(key, result["median"])
+    *cells, judgement = _cells(key, what, result)
     color = _COLORS[judgement]
+    return [*cells, f"[{color}]{judgement}[/]" if color else judgement]
+
+
+def _cells(key: str, what: str, result: Mapping[str, Any]) -> list[str]:
+    """Return a figure as texts: key, what, median, spread, limit, goals, verdict."""
+    sign = "≥ " if TARGETS[key].at_least else "≤ "
     return [
         key,
         what,
         f"{result['median']:g}",
         f"{result['min']:g} to {result['max']:g}" if result["rounds"] > 1 else "",
-        must,
+        f"{sign}{result['must']:g}" if result["must"] is not None else "",
         ", ".join(f"{bound:g}" for bound in result["reach"]),
-        f"[{color}]{judgement}[/]" if color else judgement,
+        verdict(key, result["median"]),
     ]
 
 
