@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,7 @@ from bench.report import LATEST, markdown
 _DOCS = Path(__file__).parents[1] / "docs"
 IMAGES = _DOCS / "images"
 PAGE = _DOCS / "explanation" / "performance.md"
-# The table stands between these lines.
-_BEGIN, _END = (
-    "<!-- The figures of bench/results/latest.json, by `python -m bench.chart` -->",
-    "<!-- End of the figures -->",
-)
+_TABLE = re.compile(r"(<!-- figures: written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 # The rows of each chart: kinds of requests, with their labels.
 LIKE = {
     "like": "a like, 64 connections",
@@ -103,8 +100,7 @@ def _legend(top: int, parts: set[str]) -> Iterator[str]:
 
 def with_table(page: str, table: str) -> str:
     """Return the text of a page with this table in the place of the former one."""
-    before, _, rest = page.partition(_BEGIN)
-    return f"{before}{_BEGIN}\n{table}{_END}{rest.partition(_END)[2]}"
+    return _TABLE.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
 
 
 def main() -> None:

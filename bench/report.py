@@ -34,14 +34,27 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """Return the table of the figures for the documentation."""
+    """Return the table of the figures for the documentation, and how they were measured."""
     rows = ["| figure | what it compares | measured | spread | must | reach |", "|---|---|---|---|---|---|"]
     for key, target in TARGETS.items():
         if key in results:
             _, what, median, spread, must, reach, judgement = _cells(key, target.what, results[key])
             missed = " **missed**" if judgement == "missed" else ""
             rows.append(f"| `{key}` | {what} | {median}{missed} | {spread} | {must} | {reach} |")
-    return "\n".join(rows) + "\n"
+    about = (
+        f"Medians and spread of {results['rounds']} rounds of {results['requests']:,} requests of each kind, on"
+        f" {results['when'][:10]}: {_software(results['machine'])}."
+    )
+    return "\n".join([*rows, "", about]) + "\n"
+
+
+def _software(machine: Mapping[str, Any]) -> str:
+    kernel, valkey = machine["kernel"].partition("-")[0], machine["valkey"].partition("=")[2].partition(" ")[0]
+    postgres = machine["postgres"].rpartition(" ")[2]
+    return (
+        f"{machine['cpu']}, {machine['cores']} shared cores,\n"
+        f"{kernel}, Python {machine['python']}, Valkey {valkey}, Postgres {postgres}"
+    )
 
 
 def costs(microseconds: Mapping[str, Mapping[str, Any]]) -> Table:
