@@ -71,5 +71,9 @@ class LikeStoreUnavailableError(UnavailableError):
     part = "postgres"
 
 
+class LikeStoreTimeoutError(LikeStoreUnavailableError):
+    """Postgres did not finish a statement in time."""
+
+
 class NotDurableError(LikeStoreUnavailableError):
     """The like was counted, but was not in Postgres in time."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.core.queue import Batch, BatchStore, CommitResult, FencedError, Queue, RejectedError, ShardStatus
+from service.core.batch_size import BoundedStore
+from service.core.queue import Batch, BatchStore, CommitResult, FencedError, Queue, RejectedError, ShardStatus, take
 from service.errors import CounterUnavailableError, LikeStoreUnavailableError
 from service.settings import Settings
 
@@ -29,12 +30,18 @@ class Flusher:
     store: BatchStore
     settings: Settings
     owner: str
+    _bounded: BoundedStore = field(init=False)
     _stopping: bool = False
     # By shard: the epoch that was fenced off, and the time when this was first observed.
     _fenced: dict[int, tuple[int, float]] = field(default_factory=dict)
     _busy_shards: list[int] = field(default_factory=list)
     _sweep_at: float = 0.0
     _is_behind: bool = False
+
+    def __post_init__(self) -> None:
+        # A batch may take five times as long as a lookup, so growing by a quarter from here does not time out.
+        fast_s = self.settings.postgres_timeout_ms / 1000
+        self._bounded = BoundedStore(self.store, self.settings.flush_batch, fast_s)
 
     def run(self, wait: Callable[[float], object] = time.sleep) -> None:
         """Flush in rounds until `stop`. A server that does not answer is logged and tried again in the next round."""
@@ -83,7 +90,7 @@ class Flusher:
         """
         statuses = self.queue.poll(self.owner, self.settings.lease_ms, shards)
         waiting = [status for status in statuses if status.leased and status.length]
-        busy = [status for status in waiting if status.length >= _BUSY_ENTRIES]
+        busy = [one for one in waiting if one.length >= min(_BUSY_ENTRIES, self._bounded.limit(one.shard))]
         self._busy_shards = [status.shard for status in busy]
         by_database: dict[int, list[ShardStatus]] = defaultdict(list)
         for status in waiting if shards is None else busy:
@@ -91,44 +98,42 @@ class Flusher:
         return sum(self._flush_database(of_database) for of_database in by_database.values())
 
     def _flush_database(self, statuses: list[ShardStatus]) -> int:
+        """Flush the shards of a database, those with the oldest likes first, for at most half of the lease."""
         acknowledged = 0
+        give_up = time.monotonic() + self.settings.lease_ms / 2000
         try:
-            for group in self._group(statuses):
+            for group in self._bounded.group(sorted(statuses, key=lambda status: -status.oldest_s)):
                 acknowledged += self._flush_group(group)
+                if time.monotonic() > give_up:
+                    # The next round renews the leases before it continues.
+                    self._is_behind = True
+                    break
         except (LikeStoreUnavailableError, CounterUnavailableError) as error:
             log.warning("flush postponed", reason=str(error), shards=len(statuses))
         return acknowledged
 
-    def _group(self, statuses: list[ShardStatus]) -> list[list[ShardStatus]]:
-        """Split the shards into groups of `flush_batch` entries: after an outage, one statement would take too long."""
-        groups: list[list[ShardStatus]] = []
-        room = 0
-        for status in statuses:
-            if status.length > room:
-                groups.append([])
-                room = self.settings.flush_batch
-            groups[-1].append(status)
-            room -= status.length
-        return groups
-
     def _flush_group(self, statuses: list[ShardStatus]) -> int:
-        batches = [batch for batch in self.queue.read(statuses, self.settings.flush_batch) if batch.entries]
-        self._is_behind |= any(len(batch.entries) == self.settings.flush_batch for batch in batches)
+        limit = self._bounded.limit(statuses[0].shard)
+        # The streams may have grown since the poll.
+        batches = take(self.queue.read(statuses, limit), limit)
+        self._is_behind |= sum(len(batch.entries) for batch in batches) == limit
         return self._flush(batches) if batches else 0
 
     def _flush(self, batches: list[Batch]) -> int:
         try:
-            outcomes = self.store.commit(batches)
+            outcomes = self._bounded.commit(batches)
         except RejectedError:
             return sum(self._flush_halves(batch) for batch in batches)
-        committed = self._without_fenced(batches, outcomes)
+        return self._settle(self._without_fenced(batches, outcomes))
+
+    def _settle(self, committed: list[tuple[Batch, CommitResult]]) -> int:
         acknowledged = self._acknowledge([pair for pair in committed if not _is_ahead(*pair)])
         return acknowledged + sum(self._read_through(*pair) for pair in committed if _is_ahead(*pair))
 
     def _flush_halves(self, batch: Batch) -> int:
         """Find the row that Postgres refuses by bisection, store the others, and make it a dead letter."""
         try:
-            return self._acknowledge(self._without_fenced([batch], self.store.commit([batch])))
+            return self._acknowledge(self._without_fenced([batch], self._bounded.commit([batch])))
         except RejectedError as error:
             if len(batch.entries) == 1:
                 log.error("dead letter", shard=batch.shard, entry=batch.entries[0].id, reason=str(error))
@@ -138,7 +143,7 @@ class Flusher:
         return sum(self._flush_halves(Batch(batch.shard, batch.epoch, half)) for half in halves)
 
     def _read_through(self, batch: Batch, committed: CommitResult) -> int:
-        """Extend the batch to what another flusher has stored, and flush it again.
+        """Extend the batch to what another flusher has stored, and acknowledge all of it.
 
         The count that Postgres returned includes those entries. They must leave the pending count together with the
         batch, or they would be counted twice.
@@ -146,7 +151,10 @@ class Flusher:
         longer = self.queue.read_through(batch, committed.version)
         if len(longer.entries) == len(batch.entries):
             return self._acknowledge([(batch, committed)])
-        return self._flush([longer])
+        try:
+            return self._settle(self._without_fenced([longer], [self._bounded.commit_in_parts(longer)]))
+        except RejectedError:
+            return sum(self._flush_halves(part) for part in longer.parts(self._bounded.limit(batch.shard)))
 
     def _acknowledge(self, committed: list[tuple[Batch, CommitResult]]) -> int:
         removed = self.queue.acknowledge(committed)

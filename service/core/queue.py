@@ -57,6 +57,11 @@ class Batch:
         counts = Counter(entry.post for entry in self.entries)
         return {post: (weights[post], count) for post, count in counts.items()}
 
+    def parts(self, limit: int) -> list["Batch"]:
+        """Split the batch into batches of at most `limit` entries, in order."""
+        starts = range(0, len(self.entries), limit)
+        return [Batch(self.shard, self.epoch, self.entries[start : start + limit]) for start in starts]
+
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
@@ -123,7 +128,20 @@ class BatchStore(Protocol):
         """Return the number of the database that holds the shard."""
 
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
-        """Store the batches of one database in one transaction. Raises RejectedError with nothing stored."""
+        """Store the batches of one database in one transaction.
+
+        Raises RejectedError or LikeStoreTimeoutError with nothing stored, unless the time ran out during the commit.
+        """
+
+
+def take(batches: Iterable[Batch], limit: int) -> list[Batch]:
+    """Return the first `limit` entries of the batches, in order. Batches without entries are left out."""
+    taken = []
+    for batch in batches:
+        if batch.entries and limit > 0:
+            taken.append(batch.parts(limit)[0])
+            limit -= len(taken[-1].entries)
+    return taken
 
 
 def pending(statuses: Iterable[ShardStatus]) -> int:

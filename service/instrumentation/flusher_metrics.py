@@ -51,6 +51,12 @@ class FlusherMetrics:
             "likewise_flush_duration_seconds", "Duration of one transaction.", ["shards"], registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )  # fmt: skip
+        self.flush_timeouts = Counter(
+            "likewise_flush_timeouts_total",
+            "Transactions that took too long. Each halves the batches of its database.",
+            ["shards"],
+            registry=self.registry,
+        )
         self.durability_lag_s = DurationHistogram(
             "likewise_durability_lag_seconds",
             "Time from a like's version, when it was counted, to its commit in Postgres.",
@@ -85,6 +91,7 @@ class FlusherMetrics:
         self.durability_lag_s.add_label(shards)
         self.flush_likes.labels(shards)
         self.flush_s.labels(shards)
+        self.flush_timeouts.labels(shards)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, ["shards"], registry=self.registry)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.core.queue import Batch, BatchStore, CommitResult, FencedError, Queue, ShardStatus
+from service.errors import LikeStoreTimeoutError
 from service.instrumentation.backlog import Backlog
 from service.instrumentation.flusher_metrics import FlusherMetrics
 
@@ -75,7 +76,11 @@ class InstrumentedStore:
     def commit(self, batches: list[Batch]) -> list[CommitResult | FencedError]:
         """Commit, and observe the duration, the number of likes, and the time that each has waited."""
         began_s = time.perf_counter()
-        outcomes = self.store.commit(batches)
+        try:
+            outcomes = self.store.commit(batches)
+        except LikeStoreTimeoutError:
+            self.metrics.flush_timeouts.labels(self.label).inc()
+            raise
         took_s = time.perf_counter() - began_s
         stored = [batch for batch, outcome in zip(batches, outcomes, strict=True) if isinstance(outcome, CommitResult)]
         if stored:

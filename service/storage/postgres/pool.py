@@ -9,7 +9,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from service.errors import LikeStoreUnavailableError
+from service.errors import LikeStoreTimeoutError, LikeStoreUnavailableError
 from service.settings import Settings
 from service.storage.connection_errors import count_postgres_error
 from service.storage.postgres.schema import incompatibility
@@ -75,7 +75,8 @@ class Database:
     def connection(self, *, interactive: bool = False) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Yield a connection in autocommit mode. `interactive` has the short timeout of a call that a request awaits.
 
-        Raises LikeStoreUnavailableError, and without a wait if a call has failed just before.
+        Raises LikeStoreUnavailableError, and without a wait if a call has failed just before. Raises its subclass
+        LikeStoreTimeoutError if a statement took too long.
         """
         if time.monotonic() < self._fail_fast_until:
             raise LikeStoreUnavailableError(self.incompatibility or f"Postgres {self.range.name} does not answer")
@@ -92,8 +93,13 @@ class Database:
         except (psycopg.Error, PoolTimeout, PoolClosed, OSError) as error:
             count_postgres_error(error)
             self._fail_fast_until = time.monotonic() + _FAIL_FAST_S
-            reason = str(error).strip() or type(error).__name__
-            raise LikeStoreUnavailableError(f"Postgres {self.range.name}: {reason}") from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> LikeStoreUnavailableError:
+        reason = f"Postgres {self.range.name}: {str(error).strip() or type(error).__name__}"
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return LikeStoreTimeoutError(reason)
+        return LikeStoreUnavailableError(reason)
 
     def _check_compatibility(self, connection: psycopg.Connection[Any]) -> None:
         """Check once, before the first use, that the tables are of this version and of these shards."""

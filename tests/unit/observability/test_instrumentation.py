@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.core.queue import Batch, CommitResult, Entry, FencedError, ShardStatus
 from service.devstack.processes import HOST, free_ports
-from service.errors import ConfigurationError, CounterUnavailableError
+from service.errors import ConfigurationError, CounterUnavailableError, LikeStoreTimeoutError
 from service.instrumentation.backlog import Backlog
 from service.instrumentation.consistency_checks import ConsistencyChecks
 from service.instrumentation.flusher_metrics import FlusherMetrics
@@ -106,7 +106,7 @@ class Ports:
 
     def __init__(self) -> None:
         self.answers: list[ShardStatus] | None = []
-        self.outcome: CommitResult | FencedError = CommitResult(0, {})
+        self.outcome: CommitResult | FencedError | LikeStoreTimeoutError = CommitResult(0, {})
 
     def poll(self, owner, lease_ms, shards=None):
         if self.answers is None:
@@ -114,6 +114,8 @@ class Ports:
         return self.answers
 
     def commit(self, batches):
+        if isinstance(self.outcome, LikeStoreTimeoutError):
+            raise self.outcome
         return [self.outcome for _ in batches]
 
 
@@ -128,6 +130,9 @@ def test_calls_of_a_flusher_are_observed():
     store.commit([batch])
     ports.outcome = FencedError()
     store.commit([batch])
+    ports.outcome = LikeStoreTimeoutError()
+    with pytest.raises(LikeStoreTimeoutError):
+        store.commit([batch])
     ports.answers = None
     with pytest.raises(CounterUnavailableError):
         queue.poll("me", 1_000)
@@ -141,6 +146,7 @@ def test_calls_of_a_flusher_are_observed():
         1,
         2,
     )
+    assert value("flush_timeouts_total") == 1
     assert value("durability_lag_seconds_bucket", le="1.0") == 1
     assert monitor.leased_shards() == [0]
 
