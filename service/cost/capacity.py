@@ -15,9 +15,9 @@ DAY_S = 86_400
 _MICRO = 1e-6
 MIN_PODS, MIN_PRIMARIES, MIN_FLUSHERS = 2, 3, 2
 # An API worker has a socket to each Redis primary for likes, one for rate limits and one for load reports.
-_SOCKETS_OF_WORKER = 3
+SOCKETS_OF_WORKER = 3
 # A flusher has a socket to each primary for each database, one for its checks and one for its load reports.
-_SOCKETS_OF_FLUSHER = 2
+SOCKETS_OF_FLUSHER = 2
 # A rolling update adds a quarter of the pods, and a command such as `likewise verify` is one more process.
 _SURGE = 1.25
 _COMMANDS = 1
@@ -81,7 +81,7 @@ def size(plan: Plan, figures: "Figures") -> Capacity:
     databases = math.ceil(max(1, cores["postgres"] / plan.database_cores, wal_mb_s / plan.database_disk_mb_s))
     flushers = max(MIN_FLUSHERS, math.ceil(cores["flusher"]))
     processes = math.ceil(pods * _SURGE) * plan.workers + flushers + _COMMANDS
-    sockets = pods * plan.workers * _SOCKETS_OF_WORKER + flushers * (databases + _SOCKETS_OF_FLUSHER)
+    sockets = pods * plan.workers * SOCKETS_OF_WORKER + flushers * (databases + SOCKETS_OF_FLUSHER)
     likes = plan.likes_per_second * DAY_S
     return Capacity(
         pods=pods,

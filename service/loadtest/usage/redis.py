@@ -17,13 +17,18 @@ def read_redis(settings: Settings) -> Counters:
         replies = [node.call([("INFO",)])[0] for node in cluster.primaries()]
     finally:
         cluster.close()
-    return {values["run_id"]: _counters(values) for values in map(_parse, replies)}
+    return dict(map(counters_of_info, replies))
 
 
-def _parse(reply: Any) -> dict[str, str]:
+def counters_of_info(reply: Any) -> tuple[str, dict[str, float]]:
+    """Return the id of the process and its counters, from a reply to INFO. Raises UnknownUsageError."""
     if isinstance(reply, Exception):
         raise UnknownUsageError(f"INFO was refused: {reply}")
-    return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    values = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    try:
+        return values["run_id"], _counters(values)
+    except KeyError as error:
+        raise UnknownUsageError(f"INFO does not tell {error}") from error
 
 
 def _counters(values: dict[str, str]) -> dict[str, float]:

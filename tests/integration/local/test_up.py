@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pytest
 import redis
 from rich.console import Console
 
+from service.cost.capacity import SOCKETS_OF_FLUSHER, SOCKETS_OF_WORKER
 from service.devstack.processes import HOST, free_ports, wait_until
 from service.devstack.up import UpOptions, up
 from service.loadtest.report.costs import MILLION
@@ -168,6 +170,25 @@ def test_a_load_test_measures_what_the_likes_cost_in_each_part(stacks: Stacks, t
         "network between flusher and Postgres",
     }
     assert "USD a month" in done.stdout
+
+
+def test_no_process_has_more_sockets_than_the_capacity_model_says(stacks: Stacks) -> None:
+    stack = stacks.plain
+    databases = {int(port) for url in stack.databases for port in re.findall(r":(\d+)/", url)}
+    redis_nodes = {int(port) for port in re.findall(r"redis://[\d.]+:(\d+)", stack.output)}
+    pool = Settings().postgres_pool
+    expected = {"api": SOCKETS_OF_WORKER, "flusher": len(databases) + SOCKETS_OF_FLUSHER}
+    for name, most in expected.items():
+        child = psutil.Process(stack.pid(name))
+        # The sockets of each process to each server.
+        opened = Counter(
+            (process.pid, socket.raddr.port)
+            for process in (child, *child.children())
+            for socket in process.net_connections("tcp")
+            if socket.raddr
+        )
+        assert 0 < max(count for (_, port), count in opened.items() if port in redis_nodes) <= most
+        assert 0 < max(count for (_, port), count in opened.items() if port in databases) <= pool
 
 
 def test_nginx_replaces_the_request_id_of_a_client(stacks: Stacks) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import redis
 
 from service.cost.prices import Prices
 from service.cost.toml_file import read_toml
@@ -14,6 +15,7 @@ from service.loadtest.report.costs import CostReport, build_costs
 from service.loadtest.usage.counters import Counters, Source, UnknownUsageError, UsageMeter
 from service.loadtest.usage.local_stack import read_logs
 from service.loadtest.usage.meter import Usage
+from service.loadtest.usage.redis import counters_of_info
 from tests.support.docs.code_blocks import ROOT
 
 PRICES = read_toml(ROOT / "examples/prices-aws-us-east-1.toml", Prices)
@@ -129,6 +131,24 @@ def test_a_source_that_fails_is_named_and_the_others_are_measured(
     meter = UsageMeter([Source("one", one.read), Source("other", other.read)])
     one.counters, other.counters = after, {"c": {"lines": 3}}
     assert meter.read() == ({"lines": 1}, [reason])
+
+
+INFO = b"""# Server\r\nrun_id:abc\r\n# Stats\r\ntotal_net_input_bytes:10\r\ntotal_net_output_bytes:25\r
+total_net_repl_output_bytes:5\r\nused_memory:1000\r\nmem_clients_normal:100\r\nmem_aof_buffer:1\r\n"""
+
+
+def test_the_counters_of_redis_are_without_replication_and_clients() -> None:
+    assert counters_of_info(INFO) == (
+        "abc",
+        {"redis_in_bytes": 10, "redis_out_bytes": 20, "redis_replicated_bytes": 5, "redis_memory_bytes": 899},
+    )
+
+
+def test_a_redis_that_does_not_tell_its_counters_is_not_measured() -> None:
+    with pytest.raises(UnknownUsageError, match="INFO was refused: NOPERM"):
+        counters_of_info(redis.ResponseError("NOPERM"))
+    with pytest.raises(UnknownUsageError, match="INFO does not tell 'used_memory'"):
+        counters_of_info(INFO.replace(b"used_memory", b"used"))
 
 
 def test_the_logs_are_read_from_the_state_directory(tmp_path: Path) -> None:
