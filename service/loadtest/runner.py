@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from service.loadtest.checks.verdict import ObservedState, Verdict, judge
 from service.loadtest.generator import target
 from service.loadtest.generator.http import Requests
 from service.loadtest.generator.plan import DrillUsageError, Options, parse_url, post_names
+from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.sender import Sender
 from service.loadtest.generator.tokens import sign
 from service.loadtest.generator.workload import build_workload
@@ -32,6 +34,8 @@ from service.settings import Settings
 
 # A reader may be a second behind.
 _LAST_SAMPLES_S = 2.0
+# A like that has waited for its answer for so long shows that some part is at its limit.
+_LONG_S = 0.25
 # A sample of Postgres reads all posts of a shard, so a slow one is followed by a longer pause.
 _REST = 10
 
@@ -89,8 +93,8 @@ class _LoadTest:
         with ExitStack() as stack:
             interrupted = stack.enter_context(_stop_on_ctrl_c(self.sender))
             samplers = [stack.enter_context(sampler) for sampler in self._samplers()]
-            self._send()
-            meter.stop_sending()
+            self._send(meter)
+            meter.stop_sending(is_behind=self._is_behind())
             observed = self._wait(interrupted)
             expected = expected_counts(recorder, workload.post_of, self.options.posts)
             for sampler in samplers:
@@ -108,11 +112,22 @@ class _LoadTest:
             Sampler("stored", lambda: self.sources.stored(post), rest=_REST),
         ]
 
-    def _send(self) -> None:
+    def _send(self, meter: RunMeter) -> None:
         options = self.options
         self.console.print(f"Sending {options.likes:,} likes in {options.seconds:g} s to {options.url}", soft_wrap=True)
         with ProgressBar(self.console, options.likes, "likes") as bar:
-            self.sender.run(show_run(bar, self.sender.workload.schedule))
+            show = show_run(bar, self.sender.workload.schedule)
+
+            def on_tick(recorder: Recorder) -> None:
+                show(recorder)
+                meter.sample(is_behind=self._is_behind())
+
+            self.sender.run(on_tick)
+
+    def _is_behind(self) -> bool:
+        """Return whether likes have waited for their answer for long."""
+        recorder, elapsed = self.sender.recorder, time.monotonic() - self.sender.started_at
+        return len(recorder.acknowledged) + recorder.failed < self.sender.workload.schedule.due(elapsed - _LONG_S)
 
     def _wait(self, interrupted: threading.Event) -> ObservedState:
         self.console.print("Waiting until no like is pending")

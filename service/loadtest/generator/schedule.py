@@ -39,6 +39,18 @@ PROFILES: dict[str, Callable[[float], float]] = {"flat": flat, "ramp": ramp, "vi
 # The highest rate of each profile, over the mean.
 PEAKS = {"flat": 1.0, "ramp": 2.0, "viral": _FOLDS / _SPAN}
 
+# A wake-up costs more CPU time than a request. Above this rate, what happens within a turn is handled together.
+_FAST = 1_000
+# A turn is a share of the time that a response takes, so that it hardly changes the measured times.
+_TURN_SHARE = 0.05
+_MIN_TURN_S = 0.001
+_MAX_TURN_S = 0.005
+
+
+def turn_length(response_s: float) -> float:
+    """Return the seconds between two turns of sending and receiving, while responses take `response_s`."""
+    return min(_MAX_TURN_S, max(_MIN_TURN_S, _TURN_SHARE * response_s))
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -53,6 +65,11 @@ class Schedule:
         profile, likes, seconds = PROFILES[self.profile], self.likes, self.seconds
         times = array("d", (seconds * profile(like / likes) for like in range(likes)))
         object.__setattr__(self, "times", times)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether likes are due so often that they are sent in turns."""
+        return self.likes / self.seconds * PEAKS[self.profile] > _FAST
 
     def at(self, like: int) -> float:
         """Return when the like is due."""

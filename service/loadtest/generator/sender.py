@@ -17,14 +17,11 @@ from service.loadtest.generator.http import (
 from service.loadtest.generator.plan import Options
 from service.loadtest.generator.pool import IDLE, Address, Connection, ConnectionPool
 from service.loadtest.generator.recorder import Recorder
-from service.loadtest.generator.schedule import PEAKS
+from service.loadtest.generator.schedule import turn_length
 from service.loadtest.generator.workload import Workload
 
 _MAX_WAIT_S = 0.05
 _TICK_S = 0.25
-# A wake-up costs more CPU time than a request. At a high rate, what happens within a millisecond is handled together.
-_TURN_S = 0.001
-_HIGH_RATE = 1_000
 
 
 class Sender:
@@ -44,7 +41,7 @@ class Sender:
         self._pool = ConnectionPool(address, options.max_connections, self.recorder)
         self._on_tick: Callable[[Recorder], None] = lambda recorder: None
         self._extra = ExtraRequests(workload.follow_ups)
-        self._turn_s = _TURN_S if options.likes / options.seconds * PEAKS[options.profile] > _HIGH_RATE else 0.0
+        self._turn_s = turn_length(0.0) if workload.schedule.is_fast else 0.0
         self._next_tick = 0.0
         # Seconds from the start to the last request.
         self._last_sent = 0.0
@@ -149,6 +146,8 @@ class Sender:
             at = time.monotonic() - self.started_at
             self.recorder.acknowledge(created, at)
             self._follow(created, at)
+            if self._turn_s:
+                self._turn_s = turn_length(at - self.recorder.sent_at[created[-1]])
 
     def _parse(self, connection: Connection, data: bytes, created: list[int]) -> None:
         if connection.like == IDLE:

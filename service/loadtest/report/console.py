@@ -103,6 +103,8 @@ def show_results(console: Console, results: Results) -> None:
         console.print(f"[yellow]·[/] {escape(note)}", soft_wrap=True)
     for reason in results.verdict.reasons:
         console.print(f"[red]✗[/] {escape(reason)}", soft_wrap=True)
+    for sentence in results.pace:
+        console.print(sentence, soft_wrap=True)
     console.print(_verdict(results), soft_wrap=True)
 
 

@@ -63,7 +63,8 @@ def _header(results: Results) -> str:
     return (
         f"<header><p>Load test, {escape(str(results.machine.get('at', '')))}</p>"
         f"<h1>{escape(_headline(results))}</h1>"
-        f"<p>{escape(load)}. {results.rate:,.0f} likes/s were acknowledged over {results.took_s:,.1f} s.</p></header>"
+        f"<p>{escape(load)}. {results.rate:,.0f} likes/s were acknowledged over {results.took_s:,.1f} s. "
+        f"{escape(' '.join(results.pace))}</p></header>"
         f'<dl class="sums">{"".join(_sums(sums))}</dl>{"".join(lines)}'
     )
 

@@ -25,6 +25,7 @@ _LABELS = {
     "networks": "networks of visitors",
     "connections": "connections at the start",
     "max_connections": "connections at most",
+    "late_s": "late likes are sent for at most, s",
     "drain_s": "wait at the end, s",
     "peak": "highest scheduled rate, likes/s",
     "at": "started at",

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.cost.prices import Prices
 from service.loadtest.checks.freshness import first_proofs, proof_levels
+from service.loadtest.checks.lateness import Lateness, measure_lateness
 from service.loadtest.checks.verdict import Verdict
 from service.loadtest.generator.distribution import KINDS, LIKE
 from service.loadtest.generator.plan import Options
@@ -12,6 +13,7 @@ from service.loadtest.generator.recorder import Recorder
 from service.loadtest.generator.schedule import PEAKS, Schedule
 from service.loadtest.generator.sender import Sender
 from service.loadtest.report.costs import CostReport, build_costs
+from service.loadtest.report.limit import name_limit
 from service.loadtest.report.notes import PostSamples, write_notes
 from service.loadtest.report.statistics import (
     Series,
@@ -32,12 +34,15 @@ class Results:
     answers: number of responses by kind of request and status.
     answer, seen, durable: times since a like was due until it was acknowledged, seen by a reader, stored.
     followed: times of unlikes and repeats, since the like was acknowledged.
+    limit: one sentence that names the part that was the limit.
     """
 
     options: dict[str, Any]
     verdict: Verdict
     took_s: float
     sent: int
+    late: Lateness
+    limit: str
     connections: int
     answers: dict[str, dict[str, int]]
     errors: dict[str, int]
@@ -64,6 +69,11 @@ class Results:
         return self.acknowledged / self.took_s if self.took_s else 0.0
 
     @property
+    def pace(self) -> list[str]:
+        """One sentence about late likes, if there are any, and one about the limit."""
+        return [f"{self.late}.", self.limit] if self.late.likes else [self.limit]
+
+    @property
     def sender_share(self) -> float | None:
         """CPU time of the load test over that of the API."""
         api = self.cpu_us_per_like.get("api")
@@ -88,6 +98,7 @@ def build_results(
     recorder, schedule = sender.recorder, sender.workload.schedule
     acknowledged = len(recorder.acknowledged)
     acknowledged_at = zip(recorder.acknowledged, recorder.acknowledged_at, strict=True)
+    answer = summarize(at - schedule.at(like) for like, at in acknowledged_at)
     seen, durable = _freshness(samples, sender)
     took_s = round(max([0.0, *recorder.acknowledged_at[-1:], *recorder.sent_at[-1:]]), 3)
     return Results(
@@ -95,10 +106,18 @@ def build_results(
         verdict=verdict,
         took_s=took_s,
         sent=recorder.sent,
+        late=measure_lateness(schedule.times, recorder.sent_at, options.seconds),
+        limit=name_limit(
+            usage.load,
+            answer,
+            durable,
+            connections=recorder.connections,
+            max_connections=options.max_connections,
+        ),
         connections=recorder.connections,
         answers=_answers(recorder),
         errors=_errors(recorder),
-        answer=summarize(at - schedule.at(like) for like, at in acknowledged_at),
+        answer=answer,
         followed=summarize(recorder.follow_up_s),
         seen=seen,
         durable=durable,

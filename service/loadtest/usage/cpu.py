@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 LOAD_TEST = "drill"
 
 
+def part_of(name: str) -> str:
+    """Return the part that a process belongs to: valkey-0 and valkey-1 are one part."""
+    return name.rpartition("-")[0] or name
+
+
 class CpuMeter:
     """CPU time from its creation on: of the load test until `stop_sending`, of the servers until `read`."""
 
     def __init__(self, processes: "Mapping[str, psutil.Process]") -> None:
         self._parts: defaultdict[str, list[psutil.Process]] = defaultdict(list)
         for name, process in processes.items():
-            # valkey-0 and valkey-1 are one part.
-            self._parts[name.rpartition("-")[0] or name].append(process)
+            self._parts[part_of(name)].append(process)
         self._before = self._now()
         self._own_before = time.process_time()
         self._own_s = 0.0

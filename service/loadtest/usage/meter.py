@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from service.loadtest.generator.plan import Target
 from service.loadtest.usage.counters import Source, UnknownUsageError, UsageMeter
 from service.loadtest.usage.cpu import CpuMeter
+from service.loadtest.usage.load import Load, LoadMeter
 from service.loadtest.usage.local_processes import is_local_target, stack_processes
 from service.loadtest.usage.local_stack import count_metrics, read_logs, read_writes
 from service.loadtest.usage.postgres import read_postgres
@@ -32,12 +33,14 @@ class Usage:
     cpu_s: CPU seconds by part. cpu_missing: why only the load test was measured.
     totals: bytes and counts by name, see `service.loadtest.report.costs`.
     missing: one sentence for each source that was not measured.
+    load: cores in use while likes were sent.
     """
 
     cpu_s: Mapping[str, float]
     cpu_missing: str = ""
     totals: Mapping[str, float] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    load: Load = field(default_factory=Load)
 
 
 class RunMeter:
@@ -51,10 +54,17 @@ class RunMeter:
         self._reason = reason
         self._counters = UsageMeter(list(_sources(settings, processes)))
         self._cpu = CpuMeter(processes)
+        self._load_meter = LoadMeter(processes)
+        self._load = Load()
 
-    def stop_sending(self) -> None:
+    def sample(self, *, is_behind: bool) -> None:
+        """Measure the load since the last sample. `is_behind`: likes have waited for their answer for long."""
+        self._load_meter.sample(is_behind=is_behind)
+
+    def stop_sending(self, *, is_behind: bool) -> None:
         """End the measurement of the load test, which from now on only waits and compares."""
         self._cpu.stop_sending()
+        self._load = self._load_meter.stop(is_behind=is_behind)
 
     def read(self) -> Usage:
         """Return the usage until now."""
@@ -68,7 +78,7 @@ class RunMeter:
             except UnknownUsageError as reason:
                 missing.append(f"{_METRICS}: {reason}")
         missing += _UNCOUNTED
-        return Usage(cpu_s, self._reason, totals, missing)
+        return Usage(cpu_s, self._reason, totals, missing, self._load)
 
 
 def start_meter(settings: Settings, target: Target) -> RunMeter:

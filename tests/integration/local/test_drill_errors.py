@@ -172,6 +172,9 @@ def test_likes_that_could_not_be_sent_in_time_are_sent_late() -> None:
     # The answers take 1 s, which is longer than the 0.1 s of the plan and the wait for the last responses.
     assert exact_count(results) == 20
     assert results.took_s > 0.4
+    assert results.late.likes >= results.late.after_end > 10
+    assert results.pace[0].startswith(f"{results.late.likes} likes were sent late, by ")
+    assert results.pace[1].startswith("The limit was ")
 
 
 def test_late_likes_are_sent_for_a_limited_time() -> None:

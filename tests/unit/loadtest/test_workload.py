@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.loadtest.generator.distribution import LIKE, REPEAT, UNLIKE, draw_follow_ups, draw_posts, most_liked
 from service.loadtest.generator.plan import Options
-from service.loadtest.generator.schedule import PEAKS, PROFILES, Schedule
+from service.loadtest.generator.schedule import PEAKS, PROFILES, Schedule, turn_length
 from service.loadtest.generator.workload import build_workload
 
 profiles = st.sampled_from(sorted(PROFILES))
@@ -64,6 +64,15 @@ def test_the_shapes_of_the_profiles() -> None:
     assert max(rates, key=rates.__getitem__) in (24, 25)
     assert rates[0] < rates[12] < rates[24]
     assert rates[25] > rates[60] > rates[99]
+
+
+def test_only_a_fast_schedule_is_sent_in_turns() -> None:
+    assert [Schedule(likes, 10).is_fast for likes in (10_000, 10_001)] == [False, True]
+    assert Schedule(10_000, 10, "viral").is_fast
+
+
+def test_a_turn_is_a_twentieth_of_the_response_time_within_bounds() -> None:
+    assert [turn_length(seconds) for seconds in (0, 0.02, 0.06, 0.1, 9)] == [0.001, 0.001, 0.003, 0.005, 0.005]
 
 
 @given(st.integers(1, 2_000), st.integers(1, 50), st.sampled_from([0.0, 0.5, 1.0, 2.0]))
