@@ -20,7 +20,7 @@ local function now_us()
   return time[1] * 1000000 + time[2]
 end
 
-local function format_integer(number) return string.format('%.0f', number) end
+local function format_integer(number) return string.format('%d', number) end
 
 local function prefix_of(header) return string.sub(header, 1, -2) end
 
@@ -49,6 +49,11 @@ end
 
 local function entry_bytes_of(post, actor) return 40 + #post + #actor end
 
+-- Adds the entries of a call to the estimate. They count like the first one, until the next estimate.
+local function add_queued_bytes(prefix, entries, entry_bytes)
+  set_queued_bytes(prefix, (queued[prefix] or 0) + entries * entry_bytes)
+end
+
 local function estimate_queued_bytes(prefix, entry_bytes)
   set_queued_bytes(prefix, redis.call('XLEN', prefix .. 'q') * entry_bytes)
 end
@@ -70,137 +75,175 @@ end
 local LIKED, CHANGED, MISS, FULL, APPROXIMATE = 1, 2, 4, 8, 16
 
 -- The state of one post during a call. Each value is read once, however many items are about the post.
--- All fields are set here, because Lua allocates a growing table again. `liked` and `changed` become tables on demand.
+-- All fields are set here, because Lua allocates a growing table again.
+-- `actors` and `changed`: of this call. `liked`: by actor, a table after read_actors. `complete`: `l` has all likers.
+-- `in_u`: an actor of this call was in `u`. `unliked`: one of `changed` took a like back.
 local function read_post(shard, name)
   local prefix = shard.prefix
   local c = prefix .. 'c:' .. name
   local b, p, k, e = unpack(redis.call('HMGET', c, 'b', 'p', 'k', 'e'))
   return {name = name, c = c, l = prefix .. 'l:' .. name, u = prefix .. 'u:' .. name,
     b = tonumber(b), p = tonumber(p), k = tonumber(k), e = e, stale = not b or (e ~= shard.epoch and k == '0'),
-    actors = {}, liked = false, complete = false, changed = false}
+    actors = {}, changed = {}, liked = false, complete = false, in_u = false, unliked = false}
 end
 
 -- Stores the snapshot of a post that was not in Redis, or was stale.
-local function install_snapshot(shard, post, item)
+local function install_snapshot(shard, post, snapshot)
   redis.call('UNLINK', post.l, post.u)
-  redis.call('HSET', post.c, 'b', item.base, 'r', item.revision, 'p', 0, 'k', 0, 'e', shard.epoch)
-  if item.members then redis.call('SADD', post.l, '*', unpack(item.members)) end
+  redis.call('HSET', post.c, 'b', snapshot.base, 'r', snapshot.revision, 'p', 0, 'k', 0, 'e', shard.epoch)
+  if snapshot.members then redis.call('SADD', post.l, '*', unpack(snapshot.members)) end
   expire(shard.prefix, post.name, shard.ttl_s)
-  post.b, post.p, post.k, post.e, post.stale = tonumber(item.base), 0, 0, shard.epoch, false
+  post.b, post.p, post.k, post.e, post.stale = tonumber(snapshot.base), 0, 0, shard.epoch, false
+end
+
+-- Sets post.liked[actor] of actors who are not in an incomplete set of likers, if `u` has them.
+local function read_absent_actors(post, absent)
+  local found = redis.call('SMISMEMBER', post.u, unpack(absent))
+  for i, actor in ipairs(absent) do
+    if found[i] == 1 then post.liked[actor], post.in_u = false, true end
+  end
 end
 
 -- Sets post.liked[actor] of each actor of the call. It stays nil if Redis cannot know: the set is not complete.
 -- `l` has likers, and the member '*' if it has all of them. `u` has actors who are known not to like the post.
 local function read_actors(post)
-  local found = redis.call('SMISMEMBER', post.l, '*', unpack(post.actors))
-  local absent = {}
-  post.liked, post.complete = {}, found[1] == 1
-  for i, actor in ipairs(post.actors) do
-    if found[i + 1] == 1 then post.liked[actor] = true
-    elseif post.complete then post.liked[actor] = false
-    else absent[#absent + 1] = actor end
+  local actors = post.actors
+  local found = redis.call('SMISMEMBER', post.l, '*', unpack(actors))
+  local liked, complete, absent = {}, found[1] == 1, nil
+  post.liked, post.complete = liked, complete
+  for i = 1, #actors do
+    if found[i + 1] == 1 then liked[actors[i]] = true
+    elseif complete then liked[actors[i]] = false
+    else
+      absent = absent or {}
+      absent[#absent + 1] = actors[i]
+    end
   end
-  if #absent == 0 then return end
-  found = redis.call('SMISMEMBER', post.u, unpack(absent))
-  for i, actor in ipairs(absent) do
-    if found[i] == 1 then post.liked[actor] = false end
-  end
+  if absent then read_absent_actors(post, absent) end
 end
 
 -- Stores the loaded state of one actor.
-local function install_actor(shard, post, item)
-  redis.call('SADD', item.actor_likes and post.l or post.u, item.actor)
+local function install_actor(shard, post, actor, liked)
+  redis.call('SADD', liked and post.l or post.u, actor)
+  if not liked then post.in_u = true end
   if post.k == 0 then expire(shard.prefix, post.name, shard.ttl_s) end
-  post.liked[item.actor] = item.actor_likes
 end
 
-local function enqueue(shard, post, item, weight)
-  shard.version = math.max(shard.version + 1, shard.now_us)
-  shard.added_bytes = shard.added_bytes + entry_bytes_of(post.name, item.actor)
-  redis.call('XADD', shard.prefix .. 'q', format_integer(shard.version) .. '-0',
-    'post', post.name, 'actor', item.actor, 'op', item.op, 'weight', weight, unpack(item.trace))
+-- Returns whether the actor likes the post, by the sets or by a fresh snapshot; nil if neither knows.
+local function state_of(shard, post, wanted, actor, snapshot)
+  local liked = post.liked[actor]
+  if liked ~= nil or not snapshot or not snapshot.is_fresh then return liked end
+  liked = snapshot.actor_likes
+  -- A new liker enters `l` in this call, unless the queue is full, so `u` need not have the actor first.
+  if liked or not wanted or shard.is_full then install_actor(shard, post, actor, liked) end
+  post.liked[actor] = liked
+  return liked
+end
+
+-- Adds an entry to the stream. Flushers know the fields by their order: post, actor, operator, weight, trace.
+-- Redis completes the id with '-0'.
+local function enqueue(shard, post, op, trace, actor, weight)
+  local version = shard.version + 1
+  if version < shard.now_us then version = shard.now_us end
+  shard.version = version
+  shard.added = shard.added + 1
+  local id = format_integer(version)
+  if trace then
+    redis.call('XADD', shard.queue, id, 'p', post.name, 'a', actor, 'o', op, 'w', weight, 't', trace)
+  else
+    redis.call('XADD', shard.queue, id, 'p', post.name, 'a', actor, 'o', op, 'w', weight)
+  end
   if post.k == 0 then persist(post) end
   post.p, post.k = post.p + weight, post.k + 1
-  post.changed = post.changed or {}
-  post.changed[item.actor] = item.op
+  post.changed[#post.changed + 1] = actor
 end
 
 -- Applies one item. Returns its status and the count.
-local function apply_item(shard, item)
-  local post = item.post
+local function apply_item(shard, post, op, actor, load, snapshot)
   if post.stale then
-    if not item.is_fresh then return MISS, 0 end
-    install_snapshot(shard, post, item)
+    if not (snapshot and snapshot.is_fresh) then return MISS, 0 end
+    install_snapshot(shard, post, snapshot)
   end
-  if item.actor == '' then return 0, post.b + post.p end
+  if actor == '' then return 0, post.b + post.p end
   if not post.liked then read_actors(post) end
-  if post.liked[item.actor] == nil and item.is_fresh then install_actor(shard, post, item) end
-  local known, liked = post.liked[item.actor] ~= nil, post.liked[item.actor] or false
-  if not known and not item.degraded then return MISS, 0 end
-  local status = known and 0 or APPROXIMATE
-  local wanted = item.op == '+'
-  if item.op == '?' or (known and post.e == shard.epoch and liked == wanted) then
+  local trace, status = nil, 0
+  if #op > 1 then op, trace = string.sub(op, 1, 1), string.sub(op, 2) end
+  local wanted = op == '+'
+  local liked = state_of(shard, post, wanted, actor, snapshot)
+  if liked == nil then
+    if load ~= 'degraded' then return MISS, 0 end
+    liked, status = false, APPROXIMATE
+  end
+  if op == '?' or (liked == wanted and status == 0 and post.e == shard.epoch) then
     return status + (liked and LIKED or 0), post.b + post.p
   end
-  if queued_total > shard.queue_bytes then return FULL, 0 end
-  enqueue(shard, post, item, liked == wanted and 0 or (wanted and 1 or -1))
-  post.liked[item.actor] = wanted
+  if shard.is_full then return FULL, 0 end
+  enqueue(shard, post, op, trace, actor, liked == wanted and 0 or (wanted and 1 or -1))
+  post.liked[actor] = wanted
+  if not wanted then post.unliked = true end
   return status + (liked ~= wanted and CHANGED or 0) + (wanted and LIKED or 0), post.b + post.p
 end
 
--- Moves actors between `l` and `u`. A post with a complete set of likers has no set `u`.
-local function move_actors(post, from, into, actors)
-  if #actors == 0 then return end
-  if into == post.l or not post.complete then redis.call('SADD', into, unpack(actors)) end
-  if from == post.l or not post.complete then redis.call('SREM', from, unpack(actors)) end
-end
-
-local function write_post(post)
-  if not post.changed then return end
+-- Returns the changed actors who like the post now, and those who do not.
+local function split_changed(post)
+  if not post.unliked then return post.changed, {} end
   local likers, others = {}, {}
-  for actor, op in pairs(post.changed) do
-    local actors = op == '+' and likers or others
+  for _, actor in ipairs(post.changed) do
+    local actors = post.liked[actor] and likers or others
     actors[#actors + 1] = actor
   end
-  move_actors(post, post.u, post.l, likers)
-  move_actors(post, post.l, post.u, others)
+  return likers, others
+end
+
+-- Moves the changed actors between `l` and `u`, and stores the pending count.
+-- A post with a complete set of likers has no set `u`.
+local function write_post(post)
+  if #post.changed == 0 then return end
+  local likers, others = split_changed(post)
+  if #likers > 0 then
+    redis.call('SADD', post.l, unpack(likers))
+    if post.in_u then redis.call('SREM', post.u, unpack(likers)) end
+  end
+  if #others > 0 then
+    redis.call('SREM', post.l, unpack(others))
+    if not post.complete then redis.call('SADD', post.u, unpack(others)) end
+  end
   redis.call('HSET', post.c, 'p', post.p, 'k', post.k)
 end
 
 -- Reads the snapshot of an item: epoch, d, base, revision, actor likes, number of members (-1: not loaded), members.
--- Returns the position of the next item.
-local function read_snapshot(item, args, at, shard)
-  item.is_fresh = args[at] == shard.epoch and args[at + 1] == shard.acks
-  item.base, item.revision, item.actor_likes = args[at + 2], args[at + 3], args[at + 4] == '1'
+-- `next` is the position of the next item.
+local function read_snapshot(shard, args, at)
+  local snapshot = {is_fresh = args[at] == shard.epoch and args[at + 1] == shard.acks,
+    base = args[at + 2], revision = args[at + 3], actor_likes = args[at + 4] == '1', members = nil, next = at + 6}
   local members = tonumber(args[at + 5])
-  at = at + 6
-  if members < 0 then return at end
-  item.members = {}
-  for i = 1, members do item.members[i] = args[at + i - 1] end
-  return at + members
+  if members >= 0 then
+    snapshot.members = {}
+    for i = 1, members do snapshot.members[i] = args[at + 5 + i] end
+    snapshot.next = at + 6 + members
+  end
+  return snapshot
 end
 
-local UNTRACED = {}
-
--- Returns the items in order, and their posts by name.
--- An item is: operator, post, actor, then '', 'degraded', or 'loaded' and a snapshot.
+-- Reads the posts of all items. An item is: operator, post, actor, then '', 'degraded', or 'loaded' and a snapshot.
 -- The first character of the operator is '+', '-' or '?'. A trace may follow it, which becomes a field of the entry.
-local function read_items(args, first, shard)
-  local items, posts = {}, {}
-  local at = first
-  while at <= #args do
-    local name, actor, load = args[at + 1], args[at + 2], args[at + 3]
-    local post = posts[name] or read_post(shard, name)
-    posts[name] = post
+-- Returns the posts by name, and the snapshots by the position of their item.
+local function read_items(shard, args, first, last)
+  local posts, snapshots, at = {}, {}, first
+  while at <= last do
+    local name, actor = args[at + 1], args[at + 2]
+    local post = posts[name]
+    if not post then
+      post = read_post(shard, name)
+      posts[name] = post
+    end
     if actor ~= '' then post.actors[#post.actors + 1] = actor end
-    local op, trace = args[at], UNTRACED
-    if #op > 1 then op, trace = string.sub(op, 1, 1), {'trace', string.sub(op, 2)} end
-    local item = {op = op, trace = trace, post = post, actor = actor, degraded = load == 'degraded'}
-    items[#items + 1] = item
-    at = at + 4
-    if load == 'loaded' then at = read_snapshot(item, args, at, shard) end
+    if args[at + 3] == 'loaded' then
+      snapshots[at] = read_snapshot(shard, args, at + 4)
+      at = snapshots[at].next
+    else at = at + 4 end
   end
-  return items, posts
+  return posts, snapshots
 end
 
 -- Applies likes, unlikes and reads.
@@ -209,19 +252,24 @@ end
 local function submit(keys, args)
   local ver, epoch, name, d = unpack(redis.call('HMGET', keys[1], 'ver', 'life', 'name', 'd'))
   if not is_ours(name) then return new_epoch(keys[1]) end
-  local shard = {prefix = prefix_of(keys[1]), version = tonumber(ver), epoch = epoch, acks = d, now_us = now_us(),
-    queue_bytes = tonumber(args[1]), ttl_s = args[2], added_bytes = 0}
-  local items, posts = read_items(args, 4, shard)
-  local reply = {epoch, d, 0, 0, 0, 0}
-  for i, item in ipairs(items) do
-    reply[2 * i + 3], reply[2 * i + 4] = apply_item(shard, item)
+  local prefix = prefix_of(keys[1])
+  local shard = {prefix = prefix, queue = prefix .. 'q', version = tonumber(ver), epoch = epoch, acks = d,
+    now_us = now_us(), is_full = queued_total > tonumber(args[1]), ttl_s = args[2], added = 0}
+  local last = #args
+  local posts, snapshots = read_items(shard, args, 4, last)
+  local reply, size, at = {epoch, d, 0, 0, 0, 0}, 4, 4
+  while at <= last do
+    local snapshot = snapshots[at]
+    reply[size + 1], reply[size + 2] =
+      apply_item(shard, posts[args[at + 1]], args[at], args[at + 2], args[at + 3], snapshot)
+    size, at = size + 2, snapshot and snapshot.next or at + 4
   end
   for _, post in pairs(posts) do write_post(post) end
-  set_queued_bytes(shard.prefix, (queued[shard.prefix] or 0) + shard.added_bytes)
-  local last = format_integer(shard.version)
-  if shard.added_bytes > 0 or args[3] == '1' then redis.call('HSET', keys[1], 'ver', last) end
+  local version = format_integer(shard.version)
+  if shard.added > 0 then add_queued_bytes(prefix, shard.added, entry_bytes_of(args[5], args[6])) end
+  if shard.added > 0 or args[3] == '1' then redis.call('HSET', keys[1], 'ver', version) end
   -- The time never goes back, even if the clock does.
-  reply[3], reply[4] = shard.version > shard.now_us and last or format_integer(shard.now_us), last
+  reply[3], reply[4] = shard.version > shard.now_us and version or format_integer(shard.now_us), version
   return reply
 end
 
@@ -270,13 +318,15 @@ local function poll(keys, args)
     redis.call('XLEN', prefix .. 'dead'), format_integer(now), format_integer(queued_total)}
 end
 
+local FIELD_NAMES = {'post', 'actor', 'op', 'weight', 'trace'}
+
+-- People read dead letters, so their fields have whole names.
 local function add_dead_letter(prefix, id, reason)
   local entry = redis.call('XRANGE', prefix .. 'q', id, id)[1]
   if not entry then return end
   local fields = entry[2]
-  fields[#fields + 1] = 'reason'
-  fields[#fields + 1] = reason
-  redis.call('XADD', prefix .. 'dead', '*', 'id', id, unpack(fields))
+  for i = 1, #fields, 2 do fields[i] = FIELD_NAMES[(i + 1) / 2] end
+  redis.call('XADD', prefix .. 'dead', '*', 'id', id, 'reason', reason, unpack(fields))
 end
 
 -- Subtracts the acknowledged entries from a post, and stores its new base.
