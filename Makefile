@@ -61,9 +61,10 @@ bench: $(STAMP) ## Measure the costs of a like on this machine.
 bench-autoscaler: $(STAMP) ## Compare the autoscaler with others in the simulator.
 	$(BIN)/python -m bench.autoscaler $(ARGS)
 
-lock: ## Regenerate both lock files: for development on every Python from 3.11, and for the image.
+lock: ## Regenerate the lock files: for development on every Python from 3.11, for the image, and for a peer of the bench.
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile pyproject.toml --extra tracing --constraint requirements.lock --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header -o requirements-image.lock
+	cd bench/peers/granian_incr && uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 manifests: $(STAMP) ## Write k8s/base from the chart.
 	$(BIN)/python k8s/render.py
