@@ -20,4 +20,4 @@ def like_all(stores: Stores, posts: list[str], actors: list[str]) -> None:
     requests = [LikeRequest(posts[at % len(posts)], actor, liked=True) for at, actor in enumerate(actors)]
     for first in range(0, len(requests), _BATCH):
         # The counter's public method takes one request. Calling it from many threads is not faster.
-        counter._complete([counter._command(request) for request in requests[first : first + _BATCH]])
+        counter._complete([counter.command(request) for request in requests[first : first + _BATCH]])

@@ -5,7 +5,6 @@ from flask import Flask
 from service.api import demo, forms
 from service.api.assets import like_button
 from service.api.counts import CountsView, CountView
-from service.api.fast_path import FastPath
 from service.api.health import ReadyView, livez
 from service.api.http import metrics
 from service.api.http.problems import register_problems
@@ -25,13 +24,11 @@ from service.settings import Settings
 
 def register(
     app: Flask, *, likes: Likes, authenticator: Authenticator, readiness: Readiness, settings: Settings
-) -> FastPath:
-    """Register every route of the API and its error handlers. Return the fast path around the app."""
+) -> SlowRequestLog:
+    """Register every route of the API and its error handlers. Return the log of its slow requests."""
     app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     register_routing(app)
     request_log = SlowRequestLog(settings.slow_request_ms)
-    fast_path = FastPath(app.wsgi_app, likes, authenticator, request_log)
-    app.wsgi_app = fast_path  # type: ignore[method-assign]
     register_problems(app)
     app.before_request(metrics.start_clock)
     app.before_request(read_body)
@@ -43,7 +40,7 @@ def register(
     forms.add_routes(app, likes, csrf_tokens, authenticator.origins)
     if settings.demo:
         demo.add_routes(app, likes, csrf_tokens)
-    return fast_path
+    return request_log
 
 
 def _add_routes(app: Flask, likes: Likes, readiness: Readiness) -> None:

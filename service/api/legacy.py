@@ -3,11 +3,11 @@
 from flask import Response, request
 from flask.views import MethodView
 
-from service.api.http import responses
 from service.api.http.metrics import count_like_request
 from service.api.http.request_body import is_like, json_object, text_of
 from service.api.http.request_context import like_states, request_identity
-from service.core.likes import Likes, LikeState, ValidId, validate_id
+from service.api.http.responses import legacy_like_response
+from service.core.likes import Likes, ValidId, validate_id
 from service.errors import InvalidInputError
 
 # The largest whole number that JavaScript represents exactly.
@@ -27,8 +27,8 @@ class ToggleView(MethodView):
         post_id, identity = validate_id(post, "post"), request_identity()
         actor = identity.authorize_unlike()
         if actor and self._likes.state(post_id, actor).liked:
-            return _response(count_like_request(self._likes.unlike(post_id, actor)))
-        return _response(count_like_request(self._likes.like(post_id, identity.authorize_like())))
+            return legacy_like_response(count_like_request(self._likes.unlike(post_id, actor)))
+        return legacy_like_response(count_like_request(self._likes.like(post_id, identity.authorize_like())))
 
 
 class SlugView(MethodView):
@@ -53,26 +53,21 @@ class SlugView(MethodView):
         return self._like(slug) if likes else self._unlike(slug)
 
     def _like(self, slug: ValidId) -> Response:
-        return _response(count_like_request(self._likes.like(slug, request_identity().authorize_like())))
+        return legacy_like_response(count_like_request(self._likes.like(slug, request_identity().authorize_like())))
 
     def _unlike(self, slug: ValidId) -> Response:
         actor = request_identity().authorize_unlike()
         if actor is None:
             return self._read(slug)
-        return _response(count_like_request(self._likes.unlike(slug, actor)))
+        return legacy_like_response(count_like_request(self._likes.unlike(slug, actor)))
 
     def _read(self, slug: ValidId) -> Response:
-        return _response(like_states(self._likes, [slug])[0])
+        return legacy_like_response(like_states(self._likes, [slug])[0])
 
     def _seed(self, slug: ValidId, count: int | None) -> None:
         """Set the first count if the key has the scope. Otherwise ignore the value, as this route always has."""
         if count is not None and request_identity().has_scope("seed"):
             self._likes.seed(slug, count)
-
-
-def _response(state: LikeState) -> Response:
-    """Return the state with the count under its legacy name as well."""
-    return responses.like_response(state, likes=state.count)
 
 
 def _count_from_query(text: str | None) -> int | None:

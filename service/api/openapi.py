@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from flask import Response
 
-from service.api.http.responses import SHARED
+from service.api.http.rendering import SHARED
 from service.api.legacy import MAX_SEED
 from service.api.schemas import (
     FIRST_LIKE,
@@ -46,7 +46,7 @@ _SEED_NOTE = "The first access with an API key of the scope `seed` sets the coun
 def openapi() -> Response:
     """Return the document."""
     response = Response(_text(), mimetype="application/json")
-    response.headers["Cache-Control"] = SHARED
+    response.headers["Cache-Control"] = SHARED[1]
     return response
 
 

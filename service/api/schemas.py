@@ -3,8 +3,8 @@
 from typing import Any
 
 from service.api.http.problems import TYPE_PREFIX
-from service.auth.identity import ACTOR_HEADER, MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER
-from service.auth.visitor_token import VISITOR_HEADER
+from service.auth.identity import ACTOR_HEADER
+from service.auth.visitor_token import MAX_NONCE_CHARS, MIN_NONCE_CHARS, NONCE_HEADER, VISITOR_HEADER
 from service.core.likes import MAX_ID_BYTES
 
 Node = dict[str, Any]

@@ -44,7 +44,11 @@ class NetworkSet:
         except (OSError, ValueError):
             # Not plain IPv4. An embedded NUL is a ValueError.
             return self._contains_other(address)
-        return any(number & mask == base for base, mask in self._v4)
+        # A generator would cost as much as the whole rest.
+        for base, mask in self._v4:  # noqa: SIM110
+            if number & mask == base:
+                return True
+        return False
 
     def _find_network(self, address: str) -> bool:
         plain = normalize_address(address)
@@ -71,7 +75,7 @@ class ClientResolver:
     def limited_network(self, environ: Mapping[str, Any]) -> str:
         """Return the network under which a client's likes are limited. Empty if its network has no limits."""
         address = self._client_address(environ)
-        return "" if self._unlimited and self._unlimited.contains(address) else network_of(address)
+        return "" if self._unlimited and self._unlimited.contains(address) else _network_of_plain(address)
 
     def is_https(self, environ: Mapping[str, Any]) -> bool:
         """Return whether the client speaks TLS, to this process or to a trusted proxy."""
@@ -121,10 +125,13 @@ def client_address(peer: str, forwarded_for: str, trusted: NetworkSet) -> str:
 
 def network_of(address: str) -> str:
     """Return an IPv4 address itself, the /64 of an IPv6 address, and "unknown" for other text (a Unix socket)."""
-    plain = normalize_address(address)
-    if ":" not in plain:
-        return plain or "unknown"
-    return str(ip_network(f"{plain}/{IPV6_SITE_BITS}", strict=False))
+    return _network_of_plain(normalize_address(address))
+
+
+def _network_of_plain(address: str) -> str:
+    if ":" not in address:
+        return address or "unknown"
+    return str(ip_network(f"{address}/{IPV6_SITE_BITS}", strict=False))
 
 
 def normalize_address(text: str) -> str:

@@ -10,7 +10,7 @@ from service.auth.api_keys import ApiKey, ApiKeys, is_api_key
 from service.auth.client_address import ClientResolver
 from service.auth.jwt_users import JwtUsers
 from service.auth.origins import OWN_ORIGIN, AllowedOrigins
-from service.auth.visitor_token import VISITOR_HEADER, VisitorKeys
+from service.auth.visitor_token import VISITOR_HEADER, VisitorKeys, checked_nonce
 from service.errors import ForbiddenError, InvalidCredentialError, InvalidInputError
 from service.ratelimit.limiter import WindowStats
 from service.ratelimit.policy import RateLimits
@@ -19,10 +19,6 @@ from service.settings import Settings
 VISITOR_COOKIE = "likewise_visitor"
 # The user for whom a server's key likes.
 ACTOR_HEADER = "Likewise-Actor"
-# The nonce of a first like. A repeated like with the same nonce counts for the same new visitor.
-NONCE_HEADER = "Idempotency-Key"
-# Two people who send the same guessable nonce would be one visitor.
-MIN_NONCE_CHARS, MAX_NONCE_CHARS = 16, 100
 # The longest time that browsers keep a cookie.
 COOKIE_AGE_S = 400 * 86_400
 _BEARER = "bearer "
@@ -42,6 +38,11 @@ class Authenticator:
     def identify(self, environ: Mapping[str, Any]) -> "RequestIdentity":
         """Return the identity of a request. Its methods verify the credentials. Raises ForeignSiteError."""
         return RequestIdentity(self, environ, self.origins.request_origin(environ))
+
+    def can_identify_at_once(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether a request can be identified without verifying a signature of a user's token, which is slow."""
+        bearer = _bearer(environ)
+        return not bearer or is_api_key(bearer) or self.users.has_verified(bearer)
 
     def close(self) -> None:
         """Stop the background tasks."""
@@ -90,7 +91,7 @@ class RequestIdentity:
         # A server that likes for users has one address for many people.
         network = "" if self.has_scope("like") else self._authenticator.clients.limited_network(self._environ)
         if actor is None:
-            nonce = self._nonce()
+            nonce = checked_nonce(self._environ.get("HTTP_IDEMPOTENCY_KEY"))
             self._stats = limits.hit_new_visitor(network)
             return self._mint(nonce)
         limits.hit_like(actor, network)
@@ -103,6 +104,8 @@ class RequestIdentity:
 
     def response_headers(self) -> list[tuple[str, str]]:
         """Return headers for the response, also of an error, so that a retry counts for the same visitor."""
+        if not self._token and not self._cookies:
+            return []
         headers = [pair for stats in self._stats for pair in stats.headers().items()]
         if self._token:
             headers += self._token_headers()
@@ -162,17 +165,6 @@ class RequestIdentity:
 
     def _key(self) -> ApiKey | None:
         return self._authenticator.keys.find(self._bearer) if self._bearer and is_api_key(self._bearer) else None
-
-    def _nonce(self) -> str:
-        nonce: str | None = self._environ.get("HTTP_IDEMPOTENCY_KEY")
-        if nonce is None:
-            return ""
-        if not MIN_NONCE_CHARS <= len(nonce) <= MAX_NONCE_CHARS:
-            allowed = f"{MIN_NONCE_CHARS} to {MAX_NONCE_CHARS}"
-            raise InvalidInputError(
-                NONCE_HEADER, f"{NONCE_HEADER} has {len(nonce)} characters; give {allowed} random ones"
-            )
-        return nonce
 
     def _require_actor_header(self, actor: str | None) -> None:
         """Refuse a server's request that names no user. Each like would count for a new visitor."""

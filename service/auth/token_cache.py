@@ -22,6 +22,10 @@ class TokenCache:
             self._actors[digest] = (actor, until)
             return actor
 
+    def holds(self, digest: bytes) -> bool:
+        """Return whether `get` finds an actor."""
+        return self._actors.get(digest, ("", 0.0))[1] > monotonic()
+
     def put(self, digest: bytes, actor: str, ttl_s: float) -> None:
         """Keep an actor for `ttl_s` seconds of the monotonic clock."""
         with self._lock:

@@ -7,10 +7,17 @@ from typing import Protocol
 from flask import Flask
 
 from service import api
-from service.api.http.request_counter import count_traffic
+from service.api.http.request_counter import count_failures
+from service.api.loop.api import LoopApi
 from service.auth.identity import Authenticator
 from service.bootstrap.runtime import EXTENSION, Runtime
-from service.bootstrap.stores import create_cluster, create_likes, create_load_reporter, create_stores
+from service.bootstrap.stores import (
+    create_cluster,
+    create_likes,
+    create_load_reporter,
+    create_loop_counter,
+    create_stores,
+)
 from service.bootstrap.tracing import PodTracing
 from service.core.readiness import Readiness
 from service.observability.load_meter import EventLoopLag, LoadMeter
@@ -38,16 +45,17 @@ def create_app(settings: Settings) -> Flask:
     load_reporter = create_load_reporter(settings, "api", LoadMeter(traffic, lag.take_s).measure)
     readiness = Readiness(stores.counter, stores.like_store, unready_after_s=settings.redis_unready_after_s)
     likes = create_likes(stores, traffic.posts.append, tracing.trace_counter)
-    fast_path = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=settings)
-    count_traffic(app, traffic)
-    tracing.trace_requests(app, authenticator.clients)
+    request_log = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=settings)
+    count_failures(app, traffic)
+    is_traced = tracing.trace_requests(app, authenticator.clients)
+    loop_api = LoopApi(likes, authenticator, request_log, create_loop_counter(stores), is_traced)
+    peers, peer_sync = _rate_limit_sync(settings, rate_limits)
     app.extensions[EXTENSION] = Runtime(
-        start=_call_each(readiness.start, lag.start, load_reporter.start),
+        start=_call_each(readiness.start, lag.start, load_reporter.start, peer_sync.start),
         stop=readiness.stop,
-        close=_close_each(
-            stores, authenticator, *_rate_limit_sync(settings, rate_limits), readiness, lag, load_reporter, tracing
-        ),
-        fast_path=fast_path,
+        close=_close_each(stores, authenticator, peers, peer_sync, readiness, lag, load_reporter, tracing, loop_api),
+        loop_api=loop_api,
+        traffic=traffic,
     )
     return app
 

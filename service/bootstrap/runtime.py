@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.api.fast_path import FastPath
+    from service.api.loop.api import LoopApi
+    from service.observability.traffic_counter import TrafficCounter
 
 # The key of the application's extension.
 EXTENSION = "likewise"
@@ -17,13 +18,14 @@ class Runtime:
 
     Call `start` in the process that serves requests, because threads do not survive a fork. Call `stop` on SIGTERM, so
     that readiness probes fail; requests are still answered. Call `close` at the end.
-    `fast_path` answers likes and counts without Flask.
+    `loop_api` answers likes and counts in the event loop. The server counts requests in `traffic`.
     """
 
     start: Callable[[], None]
     stop: Callable[[], None]
     close: Callable[[], None]
-    fast_path: "FastPath"
+    loop_api: "LoopApi"
+    traffic: "TrafficCounter"
 
 
 def runtime_of(app: object) -> Runtime | None:

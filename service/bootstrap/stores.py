@@ -14,6 +14,7 @@ from service.storage.postgres.like_store import PostgresLikeStore
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.like_counter import RedisLikeCounter
 from service.storage.redis.load_report_store import RedisLoadReportStore
+from service.storage.redis.loop_counter import RedisLoopCounter
 from service.storage.redis.shard_client import ShardClient
 from service.storage.redis.stream_queue import RedisStreamQueue
 
@@ -82,6 +83,13 @@ def create_likes(
         cache_ms=settings.count_cache_ms,
         on_request=on_request,
     )
+
+
+def create_loop_counter(stores: Stores) -> RedisLoopCounter | None:
+    """Create the counter of a pod's event loop. None if a like must wait for a replica or for Postgres."""
+    if stores.settings.ack != "memory":
+        return None
+    return RedisLoopCounter(stores.shard_client, stores.counter, stores.settings)
 
 
 def create_load_reporter(settings: Settings, role: str, measure: Callable[[], Mapping[str, Any]]) -> LoadReporter:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
@@ -30,13 +30,17 @@ class PodTracing:
 
         return TracedCounter(counter, self._tracing)
 
-    def trace_requests(self, app: Flask, clients: ClientResolver) -> None:
-        """Create a span for each traced request. Call this last: the span covers only the layers added before."""
+    def trace_requests(self, app: Flask, clients: ClientResolver) -> Callable[[dict[str, Any]], bool] | None:
+        """Create a span for each traced request. Call this last: the span covers only the layers added before.
+
+        Return a function that decides whether to trace a request, from its environ. None if no request is traced.
+        """
         if self._tracing is None:
-            return
+            return None
         from service.api.http.tracing import TracedRequests
 
-        app.wsgi_app = TracedRequests(app.wsgi_app, self._tracing, clients)  # type: ignore[method-assign]
+        app.wsgi_app = traced = TracedRequests(app.wsgi_app, self._tracing, clients)  # type: ignore[method-assign]
+        return traced.decide
 
     def close(self) -> None:
         """Send the remaining spans."""

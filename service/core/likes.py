@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from service.errors import InvalidInputError
 from service.observability.metrics import COUNT_CACHE_LOOKUPS, COUNT_STALENESS_SECONDS
@@ -18,8 +18,7 @@ _HIT, _MISS = COUNT_CACHE_LOOKUPS.labels("hit"), COUNT_CACHE_LOOKUPS.labels("mis
 _ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/~-")
 
 
-@dataclass(frozen=True, slots=True)
-class LikeRequest:
+class LikeRequest(NamedTuple):
     """A like, an unlike, or (`liked` None) a read, of one post by one actor.
 
     `trace` is the W3C `traceparent` of a traced request, and empty for nearly all.
@@ -31,9 +30,10 @@ class LikeRequest:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that would triple the cost of making one, and each like makes one.
+@dataclass(slots=True)
 class LikeState:
-    """The state of a post, as one actor sees it.
+    """The state of a post, as one actor sees it. Nothing changes it.
 
     `liked` is the actor's own state, False without an actor. `changed` is True if this request changed it.
     `count` is never negative. `approximate` is True while the count may still be corrected (Postgres is unavailable).
@@ -118,15 +118,21 @@ class Likes:
 
     def like(self, post: ValidId, actor: str) -> LikeState:
         """Count the actor once. `changed` is False if the actor liked the post already."""
-        return self._submit(LikeRequest(post, actor, True))
+        return self._counter.submit(self.request(post, actor, True), self._ack)
 
     def unlike(self, post: ValidId, actor: str) -> LikeState:
         """Remove the actor's like. `changed` is False if there was none."""
-        return self._submit(LikeRequest(post, actor, False))
+        return self._counter.submit(self.request(post, actor, False), self._ack)
 
     def state(self, post: ValidId, actor: str) -> LikeState:
         """Return the actor's own state and the count, never from the cache."""
-        return self._submit(LikeRequest(post, actor))
+        return self._counter.submit(self.request(post, actor), self._ack)
+
+    def request(self, post: ValidId, actor: str, liked: bool | None = None) -> LikeRequest:
+        """Return a valid request for a counter. It counts as one for the post."""
+        validate_id(actor, "actor")
+        self._on_request(post)
+        return LikeRequest(post, actor, liked)
 
     def states(self, posts: Sequence[str], actor: str) -> list[LikeState]:
         """Return the actor's own state and the count of 1 to 100 posts, in order, never from the cache."""
@@ -151,6 +157,21 @@ class Likes:
             found |= fresh
         return [found[post] for post in posts]
 
+    def cached_counts(self, posts: Sequence[str]) -> list[LikeState] | None:
+        """Return the same from the cache alone, without waiting. None, and nothing is counted, if a post is missing."""
+        if len(posts) > MAX_POSTS:
+            return None
+        oldest, found = time.monotonic() - self._cache_s, []
+        for post in posts:
+            hit = self._cache.get(post)
+            if hit is None or hit[0] <= oldest:
+                return None
+            found.append(hit[1])
+        if len(found) == 1:
+            self._on_request(posts[0])
+        self._uncounted_hits += len(found)
+        return found
+
     def seed(self, post: ValidId, count: int) -> None:
         """Give a post that nobody has liked yet its first count. Later calls change nothing."""
         if not 0 <= count < 2**53:
@@ -158,11 +179,6 @@ class Likes:
         if self._like_store.seed(post, count):
             self._counter.invalidate(post)
             self._cache.pop(post, None)
-
-    def _submit(self, request: LikeRequest) -> LikeState:
-        validate_id(request.actor, "actor")
-        self._on_request(request.post)
-        return self._counter.submit(request, self._ack)
 
     def _observe_lookups(self, missing: int, reading_s: float) -> None:
         # The newest like is missing until its cache entry expires, and while the next count is read.

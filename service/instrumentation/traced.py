@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from opentelemetry.trace import SpanKind
 
@@ -27,7 +27,7 @@ class TracedCounter:
         if current_span() is None:
             return self.counter.submit(request, ack)
         with self.tracing.span("redis like", SpanKind.CLIENT, {"likewise.post": request.post}) as span:
-            state = self.counter.submit(replace(request, trace=traceparent_of(span.get_span_context())), ack)
+            state = self.counter.submit(request._replace(trace=traceparent_of(span.get_span_context())), ack)
             span.set_attribute("likewise.changed", state.changed)
             return state
 

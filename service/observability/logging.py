@@ -33,6 +33,11 @@ def enter_request(environ: Environ, trusts: Callable[[str], bool]) -> None:
     _request.set((environ, trusts))
 
 
+def leave_request() -> None:
+    """Attribute the next lines to no request."""
+    _request.set(None)
+
+
 def request_id(environ: Environ, trusts: Callable[[str], bool]) -> str:
     """Return the id of a request: the one of a trusted proxy if it has 8 to 64 plain characters, else a random one."""
     found: str | None = environ.get(REQUEST_ID)

@@ -1,5 +1,7 @@
 """Decide in this process whether a hit is allowed. `service.ratelimit.sync` brings the counts of other processes.
 
+There are no locks: nothing here waits, so under gevent no other request comes in between.
+
 N processes together allow the limit in a window, plus an overshoot at each process: the hits that reach it within two
 sync intervals (one to publish a hit, one to read it), and the hits below the sync threshold, which are never published.
 Over a stretch that is not aligned to a window, the sliding-window counter itself may allow twice the limit. See ADR 6.
@@ -7,7 +9,6 @@ Over a stretch that is not aligned to a window, the sliding-window counter itsel
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from threading import Lock
 from typing import NamedTuple
 
 from limits import RateLimitItem, parse_many
@@ -21,9 +22,6 @@ MAX_KEYS = 100_000
 # Redis anything, so a process publishes a key only from two hits on, and from a hundredth of the limit on.
 MIN_SYNC_HITS = 2
 SYNC_FRACTION = 100
-
-# One lock for all limiters, because several are hit in one step. It is held for some microseconds.
-lock = Lock()
 
 
 class WindowStats(NamedTuple):
@@ -85,31 +83,42 @@ class RateLimiter:
         self.window = SlidingWindow(
             self.limit, self.window_s, max_keys=max_keys, sync_threshold=sync_threshold(self.limit)
         )
-        self.before_first_hit: Callable[[], None] | None = None
         self.refusals = RATE_LIMITED.labels(name)
 
     def test(self, key: str) -> WindowStats:
         """Return what the key has left, counting nothing. Raise RateLimitExceededError if nothing is left."""
-        with lock:
-            now = self.clock()
-            counts = self.window.get(key, now)
-            used = self.window.used(counts, now)
-            if used < self.limit:
-                return self._stats(counts, now, used)
-            error = self._exceeded(key, counts, now, used)
-        raise _longest([(self, error)])
+        use = self.look_up(key)
+        if use.used < self.limit:
+            return self._stats(use)
+        raise _longest([(self, key, use)])
 
     def hit(self, key: str) -> WindowStats:
         """Count one hit and return what is left. Raise RateLimitExceededError, counting nothing, if none was left."""
         return hit_all(((self, key),), with_stats=True)[0]
 
-    def _exceeded(self, key: str, counts: WindowCounts, now: float, used: int) -> RateLimitExceededError:
-        self.window.touch(key, counts)
-        return RateLimitExceededError(self._stats(counts, now, used))
+    def look_up(self, key: str) -> "Use":
+        """Return the use of a key at this moment."""
+        now = self.clock()
+        counts = self.window.get(key, now)
+        return Use(counts, now, self.window.used(counts, now))
 
-    def _stats(self, counts: WindowCounts, now: float, used: int) -> WindowStats:
+    def _exceeded(self, key: str, use: "Use") -> RateLimitExceededError:
+        self.window.touch(key, use.counts)
+        self.refusals.inc()
+        return RateLimitExceededError(self._stats(use))
+
+    def _stats(self, use: "Use") -> WindowStats:
+        counts, now, used = use
         remaining = self.limit - used if used < self.limit else 0
         return WindowStats(self.name, self.limit, self.window_s, remaining, self.window.wait_s(counts, now, used))
+
+
+class Use(NamedTuple):
+    """The counts of a key at `now` (seconds since 1970), and the number of hits that count against the limit."""
+
+    counts: WindowCounts
+    now: float
+    used: int
 
 
 def sync_threshold(limit: int) -> int:
@@ -123,31 +132,19 @@ def hit_all(hits: Sequence[tuple[RateLimiter, str]], *, with_stats: bool = False
     Return what is left at each if `with_stats`, else nothing: most likes need no statistics. If limits are exceeded,
     raise RateLimitExceededError for the one that lasts longest.
     """
-    for limiter, _ in hits:
-        if limiter.before_first_hit:
-            limiter.before_first_hit()
-    looked_up, exceeded = [], []
-    with lock:
-        for limiter, key in hits:
-            now = limiter.clock()
-            counts = limiter.window.get(key, now)
-            used = limiter.window.used(counts, now)
-            looked_up.append((limiter, key, counts, now, used))
-            if used >= limiter.limit:
-                exceeded.append((limiter, limiter._exceeded(key, counts, now, used)))
-        if not exceeded:
-            for limiter, key, counts, _, _ in looked_up:
-                limiter.window.count(key, counts)
-            if not with_stats:
-                return []
-            return [limiter._stats(counts, now, used + 1) for limiter, _, counts, now, used in looked_up]
-    raise _longest(exceeded)
+    uses = [(limiter, key, limiter.look_up(key)) for limiter, key in hits]
+    for limiter, _, use in uses:
+        if use.used >= limiter.limit:
+            raise _longest([one for one in uses if one[2].used >= one[0].limit])
+    for limiter, key, use in uses:
+        limiter.window.count(key, use.counts)
+    if not with_stats:
+        return []
+    return [limiter._stats(Use(counts, now, used + 1)) for limiter, _, (counts, now, used) in uses]
 
 
-def _longest(exceeded: list[tuple[RateLimiter, RateLimitExceededError]]) -> RateLimitExceededError:
-    for limiter, _ in exceeded:
-        limiter.refusals.inc()
-    return max((error for _, error in exceeded), key=lambda error: error.stats.reset_s)
+def _longest(exceeded: list[tuple[RateLimiter, str, Use]]) -> RateLimitExceededError:
+    return max((limiter._exceeded(key, use) for limiter, key, use in exceeded), key=lambda error: error.stats.reset_s)
 
 
 def _parse_limit(limit_text: str, setting_name: str) -> RateLimitItem:

@@ -43,7 +43,7 @@ class CountUpdate(NamedTuple):
 
 
 class SlidingWindow:
-    """The counts of at most `max_keys` keys. The least recently touched key is evicted first. The owner locks it."""
+    """The counts of at most `max_keys` keys. The least recently touched key is evicted first. It has no lock."""
 
     def __init__(self, limit: int, window_s: int, *, max_keys: int, sync_threshold: int) -> None:
         self._limit = limit
@@ -126,8 +126,8 @@ class SlidingWindow:
 
     def take_pending(self) -> list[str]:
         """Return the keys to exchange in this round, and use up one round of each."""
-        pending = self._pending
-        self._pending = {key: rounds - 1 for key, rounds in pending.items() if rounds > 1}
+        pending, self._pending = self._pending, {}
+        self._pending |= {key: rounds - 1 for key, rounds in pending.items() if rounds > 1}
         return list(pending)
 
     def requeue(self, keys: Iterable[str]) -> None:

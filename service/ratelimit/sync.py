@@ -7,7 +7,7 @@ import structlog
 
 from service.observability.metrics import RATE_LIMIT_SYNC_FAILURES
 from service.periodic_task import PeriodicTask
-from service.ratelimit.limiter import RateLimiter, lock
+from service.ratelimit.limiter import RateLimiter
 
 # Keys in one exchange. It takes some milliseconds of this process; then other work gets its turn.
 BATCH = 256
@@ -36,7 +36,7 @@ class PeerStore(Protocol):
 
 
 class PeerSync:
-    """Exchanges the limiters' counts every `every_s` seconds, from the first hit until `close`.
+    """Exchanges the limiters' counts every `every_s` seconds, from `start` until `close`.
 
     While the store is unavailable, each process decides by its own counts. This is logged once and counted each round.
     """
@@ -47,14 +47,9 @@ class PeerSync:
         self._every_s = every_s
         self._is_failing = False
         self.task = PeriodicTask("rate-limit-sync", self.exchange, every_s=every_s, first_s=every_s, close_s=CLOSE_S)
-        for limiter in limiters:
-            # Not now: gunicorn may fork after the app is made, and a thread does not survive a fork.
-            limiter.before_first_hit = self.start
 
     def start(self) -> None:
-        """Start the exchange. Further calls, and calls after `close`, do nothing."""
-        for limiter in self._limiters:
-            limiter.before_first_hit = None
+        """Start the exchange, in the process that serves. Further calls, and calls after `close`, do nothing."""
         self.task.start()
 
     def close(self) -> None:
@@ -68,28 +63,24 @@ class PeerSync:
             self._report(next((result.error for result in results if result.error), ""))
 
     def _exchange_limiter(self, limiter: RateLimiter) -> Iterator[PeerCounts]:
-        with lock:
-            pending = limiter.window.take_pending()
+        pending = limiter.window.take_pending()
         while pending:
             batch, pending = pending[:BATCH], pending[BATCH:]
             result = self._exchange_batch(limiter, batch)
             yield result
             if result.error and not result.others:
                 # Nothing answers. The rest need not wait for the same timeout.
-                with lock:
-                    limiter.window.requeue(pending)
+                limiter.window.requeue(pending)
                 return
 
     def _exchange_batch(self, limiter: RateLimiter, batch: list[str]) -> PeerCounts:
         acknowledged_until = limiter.clock() - ROUNDS_UNTIL_ACKNOWLEDGED * self._every_s
-        with lock:
-            updates = {f"{limiter.name}:{one.window}:{one.key}": one for one in limiter.window.pending_updates(batch)}
+        updates = {f"{limiter.name}:{one.window}:{one.key}": one for one in limiter.window.pending_updates(batch)}
         result = self._ask_store({name: one.hits for name, one in updates.items()}, 2 * limiter.window_s)
-        with lock:
-            for name, update in updates.items():
-                if name in result.others:
-                    limiter.window.merge(update, result.others[name], acknowledged_until)
-            limiter.window.requeue(one.key for name, one in updates.items() if name not in result.others)
+        for name, update in updates.items():
+            if name in result.others:
+                limiter.window.merge(update, result.others[name], acknowledged_until)
+        limiter.window.requeue(one.key for name, one in updates.items() if name not in result.others)
         return result
 
     def _ask_store(self, counts: Mapping[str, int], ttl_s: int) -> PeerCounts:

@@ -1,38 +1,30 @@
-"""A gunicorn worker on gevent, with a fast path for likes and counts, and a graceful shutdown that loses no request."""
+"""A gunicorn worker whose connections live on gevent's event loop, and whose shutdown loses no request.
 
-import errno
+See docs/explanation/worker.md.
+"""
+
 import time
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gevent
+from gevent import get_hub
 from gevent.event import Event
-from gevent.pool import Pool
-from gevent.server import StreamServer
-from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from service.bootstrap.runtime import runtime_of
-from service.server.fast_connection import FastConnection
+from service.bootstrap.runtime import Runtime, runtime_of
+from service.observability.traffic_counter import TrafficCounter
+from service.server.acceptor import Acceptor
+from service.server.connection import Connection
 
 # A proxy that does not know of the shutdown yet still sends requests. It detects the shutdown by /readyz, by
 # `Connection: close`, or when the listener closes. In a pod, the preStop hook waits for proxies; this is a margin.
 ACCEPT_S = 1.0
 LINGER_S = 2.0
 _HEARTBEAT_S = 1.0
-_IPV4_MAPPED = "::ffff:"
-_DISCONNECTED = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF})
-
-
-@dataclass(frozen=True, slots=True)
-class _ListenerName:
-    """The part of a listener that gunicorn reads."""
-
-    name: Any
-
-    def getsockname(self) -> Any:
-        return self.name
+# Metrics are published, and a silent Redis is given up, this often.
+_TICK_S = 0.05
+_DRAIN_STEP_S = 0.05
+_MAX_ACCEPTS_AT_ONCE = 100
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -41,7 +33,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_process(self) -> None:
         """Set up the worker. gunicorn lets gevent patch the interpreter in here, and then loads the application."""
         self._stop_requested = Event()
-        self._connections: set[FastConnection] = set()
+        self.traffic = TrafficCounter()
         super().init_process()
 
     def handle_exit(self, sig: int, frame: object) -> None:
@@ -50,91 +42,103 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self._stop_requested.set()
 
     def run(self) -> None:
-        """Serve until told to stop, then drain the connections."""
-        if self.cfg.is_ssl:
+        """Serve until told to stop, then drain the connections. With TLS or without keep-alive, gunicorn serves."""
+        runtime = runtime_of(self.wsgi)
+        if runtime:
+            self.traffic = runtime.traffic
+        if runtime is None or self.cfg.is_ssl or not self.cfg.keepalive:
             super().run()
             return
-        pool = Pool(self.worker_connections)
-        servers = [self._server(listener, pool) for listener in self.sockets]
-        for server in servers:
-            server.start()
+        self.start_loop(runtime)
         while self.alive:
             self.notify()
+            self._close_stuck()
+            self._acceptor.listen()
             self._stop_requested.wait(_HEARTBEAT_S)
-        self._drain(servers, pool)
+        self._drain(runtime.stop)
+        self._ticker.stop()
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serve one connection until either side closes it."""
-        addr = _without_ipv4_mapping(addr)
-        runtime = runtime_of(self.wsgi)
-        if runtime is None or self.cfg.is_ssl or not self.cfg.keepalive or not isinstance(addr, tuple):
-            super().handle(listener, client, addr)
-            return
-        client.setblocking(1)
-        connection = FastConnection(self, runtime.fast_path, listener, client, addr)
-        self._connections.add(connection)
-        try:
-            connection.serve()
-        except OSError as error:
-            if error.errno not in _DISCONNECTED:
-                self.log.exception("Socket error processing request.")
-        except Exception:
-            self.log.exception("Error handling request")
-        finally:
-            self._connections.discard(connection)
-            util.close(client)
+    def start_loop(self, runtime: Runtime) -> None:
+        """Accept and answer connections in callbacks of the event loop from now on."""
+        self.loop = get_hub().loop
+        self.loop_api, self.traffic = runtime.loop_api, runtime.traffic
+        self._connections: set[Connection] = set()
+        self._next: list[Connection] = []
+        self._next_turn = self.loop.timer(0)
+        self._ticker = self.loop.timer(_TICK_S, _TICK_S, ref=False)
+        self._ticker.start(self._tick)
+        at_once = 1 if self.cfg.workers > 1 else _MAX_ACCEPTS_AT_ONCE
+        self._acceptor = Acceptor(self.sockets, self.connect, self._has_room, at_once=at_once)
+        self._acceptor.listen()
 
-    def timeout_ctx(self) -> gevent.Timeout:
-        """Return the time for which a connection may be idle."""
-        return gevent.Timeout(self.cfg.keepalive if self.alive else LINGER_S, False)
+    def connect(self, sock: Any, addr: Any, listener_name: Any) -> None:
+        """Serve a connection that was accepted."""
+        self._connections.add(Connection(self, sock, addr, listener_name))
+
+    def next_turn(self, connection: Connection) -> None:
+        """Begin the connection's next request in the next turn of the loop, after what is ready on others."""
+        if not self._next:
+            self._next_turn.start(self._begin_next)
+        self._next.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Remove a connection that is closed."""
+        self._connections.discard(connection)
+        if self.alive:
+            self._acceptor.listen()
 
     def count_request(self) -> None:
-        """Count a request towards `max_requests`, as gunicorn does."""
+        """Count a request that arrived, also towards `max_requests` as gunicorn does."""
+        self.traffic.arrived += 1
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
 
-    def _server(self, listener: Any, pool: Pool) -> StreamServer:
-        listener.setblocking(1)
-        # By name: the connection that was accepted last may begin after the listener is closed.
-        server = StreamServer(listener, handle=partial(self.handle, _ListenerName(listener.getsockname())), spawn=pool)
-        if self.cfg.workers > 1:
-            server.max_accept = 1
-        return server
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Answer a request that gunicorn has parsed, and count it."""
+        self.traffic.arrived += 1
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self.traffic.answered += 1
 
-    def _drain(self, servers: list[StreamServer], pool: Pool) -> None:
+    def timeout_ctx(self) -> gevent.Timeout:
+        """Return the time within which a request must have been read."""
+        return gevent.Timeout(self.cfg.keepalive if self.alive else LINGER_S, False)
+
+    def _has_room(self) -> bool:
+        return bool(len(self._connections) < self.worker_connections)
+
+    def _begin_next(self) -> None:
+        connections, self._next = self._next, []
+        for connection in connections:
+            connection.begin_next()
+
+    def _tick(self) -> None:
+        try:
+            self.loop_api.tick()
+        except Exception:
+            # It must not leave the callback, or gevent would stop the timer.
+            self.log.exception("Error in the event loop")
+
+    def _close_stuck(self) -> None:
+        since = time.monotonic() - self.cfg.keepalive
+        for connection in list(self._connections):
+            connection.close_if_stuck(since)
+
+    def _drain(self, stop: Any) -> None:
         """Answer requests that still arrive, with `Connection: close`. Then end idle connections, then the others."""
         began = time.monotonic()
         if self._stop_requested.is_set():
-            self._mark_not_ready()
+            stop()
             gevent.sleep(ACCEPT_S)
-        for server in servers:
-            _close(server)
-        pool.join(LINGER_S - ACCEPT_S)
-        for connection in list(self._connections):
-            connection.close_if_idle()
-        while pool and time.monotonic() - began < self.cfg.graceful_timeout:
+        self._acceptor.close()
+        while self._connections and time.monotonic() - began < self.cfg.graceful_timeout:
             self.notify()
-            pool.join(_HEARTBEAT_S)
-        if pool:
-            self.log.warning("%s connections were still busy after %s s", len(pool), self.cfg.graceful_timeout)
-            pool.kill(timeout=1)
-
-    def _mark_not_ready(self) -> None:
-        if runtime := runtime_of(self.wsgi):
-            runtime.stop()
-
-
-def _without_ipv4_mapping(addr: Any) -> Any:
-    """Return an IPv4 client of a dual-stack listener by its IPv4 address, not as ::ffff:1.2.3.4."""
-    if isinstance(addr, tuple) and addr[0].startswith(_IPV4_MAPPED):
-        return (addr[0].removeprefix(_IPV4_MAPPED), addr[1])
-    return addr
-
-
-def _close(server: StreamServer) -> None:
-    """Stop listening. Connections that the kernel has already accepted are served, not reset."""
-    server.stop_accepting()
-    while not server.full() and (accepted := server.do_read()):
-        server.do_handle(*accepted)
-    server.close()
+            if time.monotonic() - began >= LINGER_S:
+                for connection in list(self._connections):
+                    connection.close_if_idle()
+            gevent.sleep(_DRAIN_STEP_S)
+        if self._connections:
+            unfinished, timeout_s = len(self._connections), self.cfg.graceful_timeout
+            self.log.warning("%s connections were still busy after %s s", unfinished, timeout_s)

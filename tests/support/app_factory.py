@@ -8,14 +8,17 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from service import api
+from service.api.loop.api import LoopApi
+from service.api.loop.ports import NonBlockingLikeCounter
 from service.auth.api_keys import new_key
 from service.auth.identity import Authenticator
 from service.bootstrap.runtime import EXTENSION, Runtime
 from service.core.likes import Likes
 from service.core.readiness import Readiness
+from service.observability.traffic_counter import TrafficCounter
 from service.ratelimit.policy import RateLimits
 from service.settings import Settings
-from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore
+from tests.support.fake_stores import FakeLikeCounter, FakeLikeStore, FakeLoopCounter
 
 SECRET = "Vb0QXn1uT7yLr3kEw9ZcHsJd2PfAg6Mi"
 SITE = "https://blog.site"
@@ -64,19 +67,26 @@ def fake_api(**changes: Any) -> FakeApi:
     like_store = FakeLikeStore()
     counter = FakeLikeCounter(like_store)
     readiness = Readiness(counter, like_store, unready_after_s=5)
-    app = app_of(Likes(counter=counter, like_store=like_store, cache_ms=0), readiness, settings(**changes))
+    likes = Likes(counter=counter, like_store=like_store, cache_ms=0)
+    app = app_of(likes, readiness, settings(**changes), FakeLoopCounter(counter))
     fake = FakeApi(app, counter, like_store, readiness)
     fake.check_stores()
     return fake
 
 
-def app_of(likes: Likes, readiness: Readiness, chosen: Settings) -> Flask:
-    """Make an app of the API on the given use cases."""
+def app_of(
+    likes: Likes, readiness: Readiness, chosen: Settings, loop_counter: NonBlockingLikeCounter | None = None
+) -> Flask:
+    """Make an app of the API on the given use cases. Without a loop counter, Flask answers all likes."""
     app = Flask("service", static_folder=None)
     authenticator = Authenticator(chosen, RateLimits(chosen))
-    fast_path = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=chosen)
+    request_log = api.register(app, likes=likes, authenticator=authenticator, readiness=readiness, settings=chosen)
     app.extensions[EXTENSION] = Runtime(
-        start=readiness.start, stop=readiness.stop, close=readiness.close, fast_path=fast_path
+        start=readiness.start,
+        stop=readiness.stop,
+        close=readiness.close,
+        loop_api=LoopApi(likes, authenticator, request_log, loop_counter),
+        traffic=TrafficCounter(),
     )
     return app
 

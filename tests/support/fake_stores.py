@@ -1,8 +1,10 @@
 """Fakes of the ports of `service.core.likes` and `service.core.readiness`, in dictionaries."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import gevent
 
 from service.core.likes import LikeRequest, LikeState
 from service.settings import Ack
@@ -78,3 +80,27 @@ class FakeLikeCounter:
     def _state(self, post: str, liked: bool, changed: bool) -> LikeState:
         count = self.like_store.seeds.get(post, 0) + len(self.likers.get(post, ()))
         return LikeState(post, liked, changed, count, next(self.clock), self.approximate)
+
+
+@dataclass
+class FakeLoopCounter:
+    """The same counter for the event loop. It answers later, in a greenlet."""
+
+    counter: FakeLikeCounter
+
+    def begin(self, request: LikeRequest, done: Callable[[LikeState | Exception], None]) -> None:
+        gevent.spawn(self._finish, request, done)
+
+    def tick(self) -> None:
+        """Do nothing: nothing takes long."""
+
+    def close(self) -> None:
+        """Do nothing: there is no socket."""
+
+    def _finish(self, request: LikeRequest, done: Callable[[LikeState | Exception], None]) -> None:
+        try:
+            state = self.counter.submit(request, "memory")
+        except Exception as error:
+            done(error)
+        else:
+            done(state)

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 GATE = "LIKEWISE_TEST_GATE"
-FAST_PATH, FLASK = ("GET", "/v1/posts/a/count"), ("GET", "/livez")
+LOOP, FLASK = ("GET", "/v1/posts/a/count"), ("GET", "/livez")
 
 
 def gated_app() -> Flask:

@@ -7,22 +7,21 @@ from flask import Response, g, request
 from service.core.likes import LikeState
 from service.observability.metrics import LIKES, PROBLEMS, REQUEST_DURATION_SECONDS
 
-# Key of the environ: the time at which the fast path began a request that it left to Flask.
+# Key of the environ: the time at which the event loop read a request that it left to Flask.
 BEGAN = "likewise.began"
-_NEW = {True: LIKES.labels("liked"), False: LIKES.labels("unliked")}
-_SAME = {True: LIKES.labels("already_liked"), False: LIKES.labels("not_liked")}
-_LIKE_SECONDS, _COUNT_SECONDS = REQUEST_DURATION_SECONDS.labels("like"), REQUEST_DURATION_SECONDS.labels("count")
+# By (liked, changed).
+LIKES_BY_CHANGE = {
+    (True, True): LIKES.labels("liked"),
+    (False, True): LIKES.labels("unliked"),
+    (True, False): LIKES.labels("already_liked"),
+    (False, False): LIKES.labels("not_liked"),
+}
 
 
 def count_like_request(state: LikeState) -> LikeState:
     """Count a like or an unlike by what it changed, and return it."""
-    (_NEW if state.changed else _SAME)[state.liked].inc()
+    LIKES_BY_CHANGE[state.liked, state.changed].inc()
     return state
-
-
-def observe_fast_path(is_read: bool, seconds: float) -> None:
-    """Record the duration of a request on the fast path."""
-    (_COUNT_SECONDS if is_read else _LIKE_SECONDS).observe(seconds)
 
 
 def start_clock() -> None:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
 
-from service.auth.identity import ACTOR_HEADER, NONCE_HEADER, Authenticator, RequestIdentity
+from service.auth.identity import ACTOR_HEADER, Authenticator, RequestIdentity
 from service.auth.origins import OWN_ORIGIN
-from service.auth.visitor_token import VISITOR_HEADER
+from service.auth.visitor_token import NONCE_HEADER, VISITOR_HEADER
 from service.core.likes import Likes, LikeState
+from service.observability.logging import enter_request
 
-# Keys of the environ: the identity and the error of a request that the fast path left to Flask.
+# Keys of the environ: the identity and the error of a request that the event loop began and left to Flask.
 IDENTITY, ERROR = "likewise.identity", "likewise.error"
 _EXPOSED = f"{VISITOR_HEADER}, ETag, RateLimit, RateLimit-Policy, Retry-After"
 _PREFLIGHT = {
@@ -36,6 +37,7 @@ def register_identity(app: Flask, authenticator: Authenticator) -> None:
     """Make the app identify each request first, and add identity and CORS headers to each response."""
 
     def identify() -> Response | None:
+        enter_request(request.environ, authenticator.clients.is_trusted_proxy)
         g.identity = request.environ.get(IDENTITY) or authenticator.identify(request.environ)
         if error := request.environ.get(ERROR):
             raise error

@@ -1,7 +1,4 @@
-"""A Redis Cluster client: one socket per node, pipelined batches, and the slot map.
-
-Errors of the Redis library do not leave this module.
-"""
+"""A Redis Cluster client: the nodes and the slot map. Errors of the Redis library do not leave it."""
 
 import time
 from collections.abc import Sequence
@@ -15,69 +12,10 @@ from redis.retry import Retry
 
 from service.errors import ConfigurationError, CounterUnavailableError
 from service.sharding import SLOTS
-from service.storage.connection_errors import count_redis_error
+from service.storage.redis.node import Address, Node
 
-RedisCommand = tuple[Any, ...]
-Address = tuple[str, int]
-_CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError)
 # Refreshes within this time share one reading of the slot map.
 _REFRESH_PAUSE_S = 0.05
-
-
-class Node:
-    """One Redis server and the socket to it. The commands of a batch are sent in one write."""
-
-    def __init__(self, address: Address, pool: ConnectionPool) -> None:
-        self.address = address
-        self._lock = Lock()
-        self._connection = pool.make_connection()
-
-    @property
-    def name(self) -> str:
-        """The address, as `host:port`."""
-        return f"{self.address[0]}:{self.address[1]}"
-
-    def call(self, commands: Sequence[RedisCommand]) -> list[Any]:
-        """Send the commands and return the replies, in order.
-
-        An error reply is returned as an exception in the list. Raises CounterUnavailableError.
-        """
-        with self._lock:
-            try:
-                return self._round_trip(commands)
-            except _CONNECTION_ERRORS as error:
-                count_redis_error(error)
-                self._connection.disconnect()
-                raise CounterUnavailableError(f"Redis {self.name}: {error}") from error
-            except BaseException:
-                # The unread replies of a batch would go to the next caller.
-                self._connection.disconnect()
-                raise
-
-    def _round_trip(self, commands: Sequence[RedisCommand]) -> list[Any]:
-        self._connection.connect()
-        self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
-        return [self._reply() for _ in commands]
-
-    def _reply(self) -> Any:
-        try:
-            return self._connection.read_response()
-        except redis.ResponseError as error:
-            count_redis_error(error)
-            return error
-
-    def close_if_idle(self) -> None:
-        """Close the socket unless a call is in progress; a failing call closes it itself."""
-        if self._lock.acquire(blocking=False):
-            try:
-                self._connection.disconnect()
-            finally:
-                self._lock.release()
-
-    def close(self) -> None:
-        """Close the socket, after the call in progress."""
-        with self._lock:
-            self._connection.disconnect()
 
 
 class Cluster:
@@ -134,6 +72,15 @@ class Cluster:
         if not address[0]:
             raise CounterUnavailableError(f"no Redis node serves slot {slot}")
         return self.node(address)
+
+    def known_of_slot(self, slot: int) -> Node | None:
+        """Return the same without waiting. None if the slot map has not been read, or no node serves the slot."""
+        address = self._slots[slot] if self._slots else ("", 0)
+        return self._nodes.get(address) or (self.node(address) if address[0] else None)
+
+    def has(self, node: Node) -> bool:
+        """Return whether the node still serves a slot."""
+        return self._nodes.get(node.address) is node
 
     def primaries(self) -> list[Node]:
         """Return every node that serves a slot. Raises CounterUnavailableError."""

@@ -1,5 +1,7 @@
 """Encoding of like requests as arguments of a Redis function call, and decoding of the reply."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,10 @@ class CacheMiss:
     acks: bytes
 
 
+def no_callback(_: object) -> None:
+    """Do nothing: the caller of the command waits for its outcome."""
+
+
 @dataclass(slots=True)
 class LikeCommand:
     """A like request on its way to Redis. `outcome` is set once its batch has returned."""
@@ -40,6 +46,8 @@ class LikeCommand:
     outcome: LikeState | CacheMiss | NewEpoch | Redirect | LikewiseError | None = None
     epoch: bytes = b""
     version: int = 0
+    # Called with the outcome, if nobody waits for it.
+    callback: Callable[[LikeState | Exception], None] = no_callback
 
     @property
     def done(self) -> bool:
@@ -50,6 +58,22 @@ class LikeCommand:
         """Return the arguments of the function call: operator with trace, post, actor, and snapshot."""
         request = self.request
         return (_OPERATORS[request.liked] + request.trace, request.post, request.actor, *self.snapshot)
+
+    def encode_bulk(self) -> bytes:
+        """Return the arguments of a request without a trace or a snapshot, as bulk strings of RESP."""
+        post, actor = self.request.post.encode(), self.request.actor.encode()
+        return b"$1\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$0\r\n\r\n" % (
+            b"+" if self.request.liked else b"-",
+            len(post),
+            post,
+            len(actor),
+            actor,
+        )
+
+
+def bulk_strings(*parts: bytes) -> bytes:
+    """Return bulk strings of RESP."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts])
 
 
 def group_by_shard(commands: list[LikeCommand]) -> list[tuple[int, bool, list[LikeCommand]]]:
@@ -67,26 +91,29 @@ def group_by_shard(commands: list[LikeCommand]) -> list[tuple[int, bool, list[Li
     ]
 
 
+def within_deadline(commands: list[LikeCommand]) -> list[LikeCommand]:
+    """Return the commands that are still in time; the others get their outcome here."""
+    now = time.monotonic()
+    for late in (command for command in commands if command.deadline <= now):
+        late.outcome = Redirect("it waited past its deadline")
+    return [command for command in commands if command.deadline > now]
+
+
 def decode_reply(commands: list[LikeCommand], reply: Any) -> None:
     """Set the outcome of each command of a group from the reply to the function call."""
     if not isinstance(reply, list):
         for command in commands:
             command.outcome = reply
         return
-    epoch, acks, as_of, version, *results = reply
+    epoch, acks, as_of_us, version = reply[0], reply[1], int(reply[2]), int(reply[3])
     for at, command in enumerate(commands):
-        status, count = results[2 * at], results[2 * at + 1]
-        command.epoch, command.version = epoch, int(version)
+        status, count = reply[4 + 2 * at], reply[5 + 2 * at]
+        command.epoch, command.version = epoch, version
         if status & MISS:
             command.outcome = CacheMiss(epoch, acks)
         elif status & FULL:
             command.outcome = QueueFullError()
         else:
-            command.outcome = LikeState(
-                post=command.request.post,
-                liked=bool(status & LIKED),
-                changed=bool(status & CHANGED),
-                count=max(count, 0),
-                as_of_us=int(as_of),
-                approximate=bool(status & APPROXIMATE),
-            )
+            liked, changed, approximate = status & LIKED != 0, status & CHANGED != 0, status & APPROXIMATE != 0
+            count = count if count > 0 else 0
+            command.outcome = LikeState(command.request.post, liked, changed, count, as_of_us, approximate)

@@ -8,7 +8,8 @@ from functools import partial
 from threading import Thread
 
 from service.errors import CounterUnavailableError
-from service.storage.redis.cluster import Cluster, Node
+from service.storage.redis.cluster import Cluster
+from service.storage.redis.node import Node
 
 _TIMEOUT_S = 1.0
 

@@ -19,9 +19,16 @@ from service.settings import Ack, Settings
 from service.sharding import shard_of
 from service.storage.cache_fill import CacheLoader, Query, encode_snapshot
 from service.storage.coalescer import Coalescer
-from service.storage.redis.cluster import Node, RedisCommand
-from service.storage.redis.commands import DEGRADED, CacheMiss, LikeCommand, decode_reply, group_by_shard
+from service.storage.redis.commands import (
+    DEGRADED,
+    CacheMiss,
+    LikeCommand,
+    decode_reply,
+    group_by_shard,
+    within_deadline,
+)
 from service.storage.redis.health import HealthProbe
+from service.storage.redis.node import Node, RedisCommand
 from service.storage.redis.shard_client import NewEpoch, Redirect, ShardClient
 
 
@@ -38,7 +45,7 @@ class RedisLikeCounter:
 
     def submit(self, request: LikeRequest, ack: Ack) -> LikeState:
         """Apply one request; see `service.core.likes.LikeCounter`."""
-        command = self._command(request, replicated=ack == "replicated" and request.liked is not None)
+        command = self.command(request, replicated=ack == "replicated" and request.liked is not None)
         self._complete([command])
         assert isinstance(command.outcome, LikeState)
         if ack == "postgres" and request.liked is not None:
@@ -47,7 +54,7 @@ class RedisLikeCounter:
 
     def states(self, posts: Sequence[str], actor: str = "") -> list[LikeState]:
         """Return the state of each post; see `service.core.likes.LikeCounter`."""
-        commands = [self._command(LikeRequest(post, actor)) for post in posts]
+        commands = [self.command(LikeRequest(post, actor)) for post in posts]
         self._complete(commands)
         return [command.outcome for command in commands if isinstance(command.outcome, LikeState)]
 
@@ -76,28 +83,29 @@ class RedisLikeCounter:
                     return True
         return False
 
-    def _command(self, request: LikeRequest, *, replicated: bool = False) -> LikeCommand:
+    def command(self, request: LikeRequest, *, replicated: bool = False) -> LikeCommand:
+        """Return a command with its deadline."""
         deadline = time.monotonic() + self._settings.redis_deadline_ms / 1000
         return LikeCommand(shard_of(request.post, self._settings.shards), request, replicated, deadline)
 
     def _complete(self, commands: list[LikeCommand]) -> None:
-        left, pause_s = commands, 0.01
-        while True:
-            self._send(left)
-            left = [command for command in left if not command.done]
-            if not left:
-                return
-            must_wait = False
-            for command in left:
-                must_wait |= self._prepare_retry(command)
+        self._send(commands)
+        self.finish(commands)
+
+    def finish(self, commands: list[LikeCommand]) -> None:
+        """Repeat commands that were sent once, until each is done. Raises the error of one, at its deadline at last."""
+        pause_s = 0.01
+        while left := [command for command in commands if not command.done]:
+            waits = [self._prepare_retry(command) for command in left]
             if misses := [(command, command.outcome) for command in left if isinstance(command.outcome, CacheMiss)]:
                 self._load(misses)
-            if must_wait:
+            if any(waits):
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, 0.1)
                 # A failure shows in the next round, and is raised at the deadline.
                 with suppress(CounterUnavailableError):
                     self._shard_client.cluster.refresh()
+            self._send(left)
 
     def _send(self, commands: list[LikeCommand]) -> None:
         by_node: dict[Node, list[LikeCommand]] = {}
@@ -141,7 +149,7 @@ class RedisLikeCounter:
             command.snapshot = encode_snapshot(snapshot, miss.epoch, miss.acks) if snapshot else DEGRADED
 
     def _run(self, node: Node, commands: list[LikeCommand]) -> None:
-        commands = _within_deadline(commands)
+        commands = within_deadline(commands)
         if not commands:
             return
         REDIS_BATCH_COMMANDS.observe(len(commands))
@@ -189,11 +197,3 @@ class RedisLikeCounter:
                 return
             time.sleep(0.02)
         raise NotDurableError()
-
-
-def _within_deadline(commands: list[LikeCommand]) -> list[LikeCommand]:
-    """Return the commands that are still in time; the others get their outcome here."""
-    now = time.monotonic()
-    for late in (command for command in commands if command.deadline <= now):
-        late.outcome = Redirect("it waited past its deadline")
-    return [command for command in commands if command.deadline > now]

@@ -11,7 +11,8 @@ from redis.crc import key_slot
 
 from service.errors import CounterUnavailableError
 from service.ratelimit.sync import PeerCounts
-from service.storage.redis.cluster import Cluster, Node, RedisCommand
+from service.storage.redis.cluster import Cluster
+from service.storage.redis.node import Node, RedisCommand
 
 PREFIX = "rl:"
 

@@ -7,8 +7,9 @@ import redis
 
 from service.errors import CounterUnavailableError, LikewiseError, QueueFullError
 from service.sharding import slot_of_shard, tags
-from service.storage.redis.cluster import Cluster, Node, RedisCommand
+from service.storage.redis.cluster import Cluster
 from service.storage.redis.functions import SOURCE, name_of
+from service.storage.redis.node import Node, RedisCommand
 
 _TRANSIENT_ERRORS = (
     "TRYAGAIN",
@@ -63,6 +64,10 @@ class ShardClient:
         """Return the node that serves the shard according to the slot map."""
         return self.cluster.of_slot(self._slots[shard])
 
+    def known_node(self, shard: int) -> Node | None:
+        """Return the same without waiting. None until the slot map has been read."""
+        return self.cluster.known_of_slot(self._slots[shard])
+
     def command(self, function: str, shard: int, *args: Any) -> RedisCommand:
         """Return the FCALL of a function on a shard's header."""
         return ("FCALL", name_of(function), 1, self.key(shard), *args)
@@ -79,7 +84,7 @@ class ShardClient:
             again = node.call([commands[at] for at in missing])
             for at, reply in zip(missing, again, strict=True):
                 replies[at] = reply
-        return [_classify(reply, node) for reply in replies]
+        return [classify(reply, node) for reply in replies]
 
     def call_one(self, function: str, shard: int, *args: Any) -> Any:
         """Call a function once, starting a new epoch if needed.
@@ -113,7 +118,8 @@ class ShardClient:
             raise reply
 
 
-def _classify(reply: Any, node: Node) -> Any:
+def classify(reply: Any, node: Node) -> Any:
+    """Return an error reply as the error it stands for, and an offered name as a NewEpoch. Other replies stay."""
     if isinstance(reply, redis.ResponseError):
         return _from_error(reply)
     if isinstance(reply, list) and reply and reply[0] == b"NEWEPOCH":

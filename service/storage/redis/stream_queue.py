@@ -12,7 +12,7 @@ import structlog
 
 from service.core.queue import Batch, CommitResult, Entry, ShardStatus
 from service.errors import CounterUnavailableError, LikeStoreUnavailableError, LikewiseError
-from service.storage.redis.cluster import Node, RedisCommand
+from service.storage.redis.node import Node, RedisCommand
 from service.storage.redis.shard_client import NewEpoch, Redirect, ShardClient
 
 log = structlog.get_logger(__name__)

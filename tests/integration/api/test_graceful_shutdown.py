@@ -20,12 +20,12 @@ import pytest
 from service.devstack.nginx import UPSTREAM_IDLE_S
 from service.server.worker import LINGER_S
 from tests.support.app_factory import SECRET
-from tests.support.graceful_shutdown import FAST_PATH, FLASK, connect, pod, request_once, send_request
+from tests.support.graceful_shutdown import FLASK, LOOP, connect, pod, request_once, send_request
 from tests.support.waiting import wait_for
 
 # NGINX keeps idle connections to its upstreams for this long by default.
 NGINX_IDLE_S = 60
-BOTH_PATHS = pytest.mark.parametrize("path", [FAST_PATH, FLASK], ids=["fast", "gunicorn"])
+BOTH_WAYS = pytest.mark.parametrize("path", [LOOP, FLASK], ids=["loop", "gunicorn"])
 
 
 def ended(line: http.client.HTTPConnection) -> bool:
@@ -34,7 +34,7 @@ def ended(line: http.client.HTTPConnection) -> bool:
     return line.sock.recv(1) == b""
 
 
-@BOTH_PATHS
+@BOTH_WAYS
 def test_requests_after_the_signal_are_answered_and_the_worker_ends_soon(tmp_path, path):
     with pod(tmp_path / "gate") as (server, port), closing(connect(port)) as kept, closing(connect(port)) as idle:
         assert send_request(kept, *path)[0] == send_request(idle, *path)[0] == 200
@@ -49,7 +49,7 @@ def test_requests_after_the_signal_are_answered_and_the_worker_ends_soon(tmp_pat
 
 def test_an_idle_connection_is_not_closed_at_once(tmp_path):
     with pod(tmp_path / "gate") as (server, port), closing(connect(port)) as idle:
-        assert send_request(idle, *FAST_PATH)[0] == 200
+        assert send_request(idle, *LOOP)[0] == 200
         terminated_at = time.monotonic()
         server.terminate()
         assert ended(idle)
@@ -88,7 +88,7 @@ class Caller(threading.Thread):
     def run(self) -> None:
         line = connect(self._port)
         while not self._ended.is_set():
-            path = (FAST_PATH, FLASK)[self.answered % 2]
+            path = (LOOP, FLASK)[self.answered % 2]
             try:
                 status, connection = send_request(line, *path)
             except (OSError, http.client.HTTPException) as error:

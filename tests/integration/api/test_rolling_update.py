@@ -10,7 +10,7 @@ import pytest
 
 from service.devstack.nginx import nginx_binary
 from service.devstack.processes import HOST, free_ports, make_reachable, terminate
-from tests.support.graceful_shutdown import FAST_PATH, FLASK, pod, request_once
+from tests.support.graceful_shutdown import FLASK, LOOP, pod, request_once
 from tests.support.waiting import wait_for
 
 CONFIG = """\
@@ -74,7 +74,7 @@ def callers(port: int) -> Iterator[list[int]]:
 
     def call() -> None:
         while not done.is_set():
-            answered.append(_status(port, (FAST_PATH, FLASK)[len(answered) % 2]))
+            answered.append(_status(port, (LOOP, FLASK)[len(answered) % 2]))
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:

@@ -146,6 +146,8 @@ def test_background_threads_sync(shared: SharedCluster) -> None:
     limiters = [RateLimiter("a-limit", "200/day", "LIKEWISE_A_LIMIT", clock=Clock()) for _ in range(PODS)]
     syncs = [PeerSync([limiter], store, 0.05) for limiter, store in zip(limiters, shared.stores, strict=True)]
     try:
+        for peer_sync in syncs:
+            peer_sync.start()
         assert sum(is_allowed(limiters[0]) for _ in range(300)) == 200
         wait_for(lambda: not any(is_allowed(limiter) for limiter in limiters))
     finally:
@@ -173,9 +175,10 @@ def test_applications_share_the_limit_of_an_actor(servers):
 
 @contextmanager
 def running_app(settings: Settings) -> Iterator[Flask]:
-    """Create a pod's application, and close it at the end."""
+    """Create and start a pod's application, and close it at the end."""
     app = create_app(settings)
     try:
+        runtime_of(app).start()
         yield app
     finally:
         runtime_of(app).close()

@@ -21,6 +21,7 @@ from service.redis_settings import RedisSettings
 from service.storage.redis import load_report_store
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.load_report_store import RedisLoadReportStore
+from tests.support.loop_client import LoopClient
 from tests.support.ratelimit_pods import Clock
 from tests.support.stack.servers import Servers
 from tests.support.waiting import wait_for
@@ -162,7 +163,8 @@ def test_a_process_publishes_and_removes_its_report(stores, reader, monkeypatch)
 
 def test_the_report_of_a_pod_has_its_requests_and_posts(servers, reader):
     app = create_app(servers.with_settings(load_report_ms=100, new_visitor_limit="1000/second"))
-    client = app.test_client()
+    # The server counts requests.
+    client = LoopClient(app)
     runtime_of(app).start()
     try:
         source = RedisSource(reader)

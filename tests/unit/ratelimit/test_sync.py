@@ -199,29 +199,28 @@ def test_many_keys_are_exchanged_in_batches(pods, store):
     } == {3}
 
 
-def test_the_thread_starts_with_the_first_hit_and_ends_with_close(store):
+def test_the_thread_runs_from_start_to_close(store):
     limiters = [RateLimiter("one", "9/minute", "X"), RateLimiter("two", "9/minute", "X")]
     peer_sync = PeerSync(limiters, store.clients(1)[0], 0.01)
-    assert running() == 0
     for _ in range(2):
         limiters[1].hit("a")
+    assert running() == 0
+    for _ in range(2):
+        peer_sync.start()
     wait_for(lambda: store.exchanges)
     assert running() == 1
     peer_sync.close()
     assert running() == 0
-    limiters[0].hit("a")
+    peer_sync.start()
     assert running() == 0
 
 
 def test_close_does_not_wait_for_the_next_round(store):
     limiter = RateLimiter("one", "9/minute", "X")
     peer_sync = PeerSync([limiter], store.clients(1)[0], 3_600)
-    limiter.hit("a")
+    peer_sync.start()
     assert running() == 1
     peer_sync.close()
-    assert running() == 0
-    PeerSync([limiter], store.clients(1)[0], 3_600).close()
-    limiter.hit("a")
     assert running() == 0
 
 
@@ -234,6 +233,8 @@ from service.ratelimit.sync import PeerSync
 from tests.support.ratelimit_pods import FakeStore, is_allowed
 store, limiters = FakeStore(), [RateLimiter("one", "5/minute", "X") for _ in range(2)]
 syncs = [PeerSync([limiter], client, 0.01) for limiter, client in zip(limiters, store.clients(2))]
+for sync in syncs:
+    sync.start()
 with gevent.Timeout(10):
     while any([is_allowed(limiter) for limiter in limiters]):
         gevent.sleep(0.005)
