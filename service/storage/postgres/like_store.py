@@ -13,6 +13,7 @@ from service.errors import ConfigurationError
 from service.settings import Settings
 from service.sharding import shard_of
 from service.storage.cache_fill import CountSnapshot, Query
+from service.storage.postgres.actor_keys import ActorKeys, actor_key, name_hash, visitor_key
 from service.storage.postgres.pool import Database
 from service.storage.postgres.queries import query
 from service.storage.postgres.shard_map import parse_shard_map
@@ -55,7 +56,7 @@ class PostgresLikeStore:
         parameters = {
             "shards": [one.shard for one in queries],
             "posts": [one.post for one in queries],
-            "actors": [one.actor for one in queries],
+            "actors": ActorKeys([actor_key(one.actor) if one.actor else None for one in queries]),
         }
         # One snapshot for counts and members: a like stored in between would be in one of them only.
         with (
@@ -137,9 +138,11 @@ def _store(connection: Connection, batches: list[Batch]) -> dict[int, CommitResu
     """
     if not batches:
         return {}
-    posts, requests = _encode(batches)
+    posts, requests, named = _encode(batches)
     only_shard = batches[0].shard if len(batches) == 1 else None
     connection.execute(query("add_posts"), posts)
+    if named:
+        connection.execute(query("add_actors"), {"actors": ActorKeys([*named.values()]), "names": [*named]})
     counts: dict[int, dict[str, tuple[int, int]]] = {batch.shard: {} for batch in batches}
     for shard, post, count, revision in connection.execute(query("store_likes", only_shard), posts | requests):
         counts[shard][post] = (count, revision)
@@ -151,18 +154,24 @@ def _store(connection: Connection, batches: list[Batch]) -> dict[int, CommitResu
     return {shard: CommitResult(version, counts[shard]) for shard, version in rows}
 
 
-def _encode(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the posts of the batches, and their likes with the place of each one's post, from 1, as arrays."""
+def _encode(batches: list[Batch]) -> tuple[dict[str, Any], dict[str, Any], dict[str, bytes]]:
+    """Return the posts of the batches, and their likes with the place of each one's post, from 1, as arrays.
+
+    Also return the keys, by name, of the actors whose names Postgres must hold.
+    """
     place_of: dict[tuple[int, str], int] = {}
-    places, entries = [], []
+    places, entries, keys = [], [], []
+    named: dict[str, bytes] = {}
     for batch in batches:
         for entry in batch.folded():
             places.append(place_of.setdefault((batch.shard, entry.post), len(place_of) + 1))
             entries.append(entry)
+            keys.append(visitor_key(entry.actor) or named.setdefault(entry.actor, name_hash(entry.actor)))
     posts = {"shards": [shard for shard, _ in place_of], "posts": [post for _, post in place_of]}
-    return posts, {
+    requests = {
         "places": places,
-        "actors": [entry.actor for entry in entries],
+        "actors": ActorKeys(keys),
         "liked": [entry.liked for entry in entries],
         "versions": [entry.version for entry in entries],
     }
+    return posts, requests, named

@@ -2,13 +2,16 @@
 
 `pre` migrations run before pods of the new image start, `post` migrations after the last pod of the old image has
 stopped. A `pre` migration adds what the new image needs. It removes nothing that the old image needs, whether or not
-earlier `post` migrations have run. So old and new pods run side by side, and a rollback works.
+earlier `post` migrations have run. So old and new pods run side by side, and a rollback works. A repeated migration
+changes many rows, a batch in each transaction; an interrupted one continues where it stopped.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import psycopg
+import structlog
 from psycopg import sql
 
 from service.errors import ConfigurationError, LikeStoreUnavailableError
@@ -17,6 +20,7 @@ from service.storage.postgres.installation import check_same_installation, insta
 from service.storage.postgres.queries import partition
 from service.storage.postgres.schema import (
     Connection,
+    Migration,
     Phase,
     applied,
     differing_count,
@@ -26,8 +30,13 @@ from service.storage.postgres.schema import (
 )
 from service.storage.postgres.shard_map import ShardRange, parse_shard_map
 
+log = structlog.get_logger(__name__)
+
 # The bytes "Like".
 _ADVISORY_LOCK = 0x4C696B65
+_LOG_EVERY_S = 10.0
+# Every partitioned table has a partition for each shard.
+_PARTITIONED = "SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = current_schema()::regnamespace"
 
 
 def migrate(
@@ -76,9 +85,8 @@ def _connect(shard_range: ShardRange) -> Iterator[Connection]:
 
 
 def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, phases: tuple[Phase, ...]) -> list[str]:
-    # One transaction, so that a failed migration or a crash leaves the database as it was.
+    # Each step is a transaction, so a failed migration or a crash leaves those before it, and the next run continues.
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
         _ensure_migrations_table(connection)
         done = applied(connection)
         if newer := too_new(done):
@@ -86,9 +94,15 @@ def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, p
                 f"Postgres {shard_range.name} is newer than this image: it has migration {newer}, and can't go back: "
                 "run the newer image, or restore a backup from before it"
             )
-        lines = _apply(connection, phases, {migration.number for migration in done})
-        if "pre" in phases:
-            lines += _ensure_shards(connection, shard_range, shards)
+        _check_shards(connection, shard_range, shards)
+    numbers = {migration.number for migration in done}
+    missing = [one for one in migrations() if one.phase in phases and one.number not in numbers]
+    for migration in missing:
+        _apply(connection, migration, shard_range.name)
+    lines = [str(migration) for migration in missing]
+    if "pre" in phases:
+        with connection.transaction():
+            lines += _add_shards(connection, shard_range, shards)
     return lines
 
 
@@ -100,35 +114,60 @@ def _ensure_migrations_table(connection: Connection) -> None:
     connection.execute("ALTER TABLE migrations ADD COLUMN IF NOT EXISTS phase text NOT NULL DEFAULT 'pre'")
 
 
-def _apply(connection: Connection, phases: tuple[Phase, ...], done: set[int]) -> list[str]:
-    lines = []
-    for migration in migrations():
-        if migration.phase in phases and migration.number not in done:
+def _apply(connection: Connection, migration: Migration, database: str) -> None:
+    if migration.is_repeated:
+        _run_in_batches(connection, migration, database)
+    with connection.transaction():
+        if not migration.is_repeated:
             connection.execute(migration.text.encode())
-            connection.execute(
-                "INSERT INTO migrations (number, phase, name) VALUES (%s, %s, %s)",
-                [migration.number, migration.phase, migration.name],
-            )
-            lines.append(str(migration))
-    return lines
+        connection.execute(
+            "INSERT INTO migrations (number, phase, name) VALUES (%s, %s, %s)",
+            [migration.number, migration.phase, migration.name],
+        )
 
 
-def _ensure_shards(connection: Connection, shard_range: ShardRange, shards: int) -> list[str]:
-    """Add the shards' rows and partitions to a new database. Any other must hold exactly these shards."""
-    connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
+def _run_in_batches(connection: Connection, migration: Migration, database: str) -> None:
+    """Run a statement that processes some rows, and returns their number, until it returns NULL."""
+    rows, logged = 0, time.monotonic()
+    while True:
+        started = time.monotonic()
+        # Autocommit: each batch is a transaction.
+        [(count,)] = connection.execute(migration.text.encode()).fetchall()
+        if count is None:
+            return
+        now = time.monotonic()
+        rows += count
+        if now - logged > _LOG_EVERY_S:
+            log.info("migration continues", database=database, migration=str(migration), rows=rows)
+            logged = now
+        # Flushers wait for the lock of the batch, so they get as much time as it does.
+        time.sleep(now - started)
+
+
+def _check_shards(connection: Connection, shard_range: ShardRange, shards: int) -> None:
+    """Raise ConfigurationError if the database holds other shards than the shard map says."""
+    if connection.execute("SELECT to_regclass('shards')").fetchone() == (None,):
+        return
     row = connection.execute("SELECT shards FROM install").fetchone()
     if row and (differs := differing_count(shard_range, row[0], shards)):
         raise ConfigurationError(differs)
     present = {shard for (shard,) in connection.execute("SELECT shard FROM shards")}
     if present and (differs := differing_shards(shard_range, present)):
         raise ConfigurationError(f"{differs}; shards are not moved by changing the map")
-    if present:
+
+
+def _add_shards(connection: Connection, shard_range: ShardRange, shards: int) -> list[str]:
+    """Add the shards' rows and partitions to a new database."""
+    connection.execute("INSERT INTO install (shards) VALUES (%s) ON CONFLICT DO NOTHING", [shards])
+    if connection.execute("SELECT FROM shards LIMIT 1").fetchone() is not None:
         return []
+    tables = [name for (name,) in connection.execute(_PARTITIONED)]
     for shard in shard_range.shards:
         connection.execute("INSERT INTO shards (shard) VALUES (%s)", [shard])
-        connection.execute(
-            sql.SQL("CREATE TABLE {} PARTITION OF likes FOR VALUES IN ({})").format(
-                sql.Identifier(partition(shard)), sql.Literal(shard)
+        for table in tables:
+            connection.execute(
+                sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES IN ({})").format(
+                    sql.Identifier(partition(shard, table)), sql.Identifier(table), sql.Literal(shard)
+                )
             )
-        )
     return [f"{len(shard_range.shards)} shards added, {shard_range.first} to {shard_range.last}"]

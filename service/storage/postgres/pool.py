@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from service.errors import LikeStoreTimeoutError, LikeStoreUnavailableError
 from service.settings import Settings
 from service.storage.connection_errors import count_postgres_error
+from service.storage.postgres.actor_keys import ActorKeys, ActorKeysDumper
 from service.storage.postgres.schema import incompatibility
 from service.storage.postgres.shard_map import ShardRange
 
@@ -142,10 +143,11 @@ def _create_pool(shard_range: ShardRange, settings: Settings) -> ConnectionPool[
             "connect_timeout": max(2, round(timeout_s)),
             "options": f"{limits} {_PLAN_BY_KEY}",
         },
-        configure=_keep_all_prepared_statements,
+        configure=_configure,
     )
 
 
-def _keep_all_prepared_statements(connection: psycopg.Connection[Any]) -> None:
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.adapters.register_dumper(ActorKeys, ActorKeysDumper)
     # A few statements for each shard are more than psycopg's default of one hundred.
     connection.prepared_max = None

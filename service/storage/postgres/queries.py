@@ -16,9 +16,12 @@ def _statements() -> dict[str, str]:
     return dict(zip(parts[::2], (body.strip() for body in bodies), strict=True))
 
 
-def partition(shard: int) -> str:
+LIKES = "post_likes"
+
+
+def partition(shard: int, table: str = LIKES) -> str:
     """Return the name of the table that holds the likes of one shard."""
-    return f"likes_{shard:04d}"
+    return f"{table}_{shard:04d}"
 
 
 @lru_cache(maxsize=65_536)
@@ -29,4 +32,4 @@ def query(name: str, shard: int | None = None) -> sql.Composed | sql.SQL:
     """
     # The text is our own file, never a caller's.
     statement = sql.SQL(_statements()[name])
-    return statement.format(likes=sql.Identifier("likes" if shard is None else partition(shard)))
+    return statement.format(likes=sql.Identifier(LIKES if shard is None else partition(shard)))

@@ -24,6 +24,11 @@ class Migration:
     name: str
     text: str = ""
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether its statement runs in transactions of its own until it returns NULL."""
+        return self.text.startswith("-- repeat:")
+
     def __str__(self) -> str:
         return f"{self.number:04d} {self.phase} {self.name}"
 

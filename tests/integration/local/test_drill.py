@@ -151,7 +151,7 @@ def delete_three_likes(servers: Servers, post: str, *, with_counts: bool) -> int
     for server in servers.postgres:
         with psycopg.connect(server.url, autocommit=True) as connection:
             deleted += connection.execute(
-                "DELETE FROM likes WHERE (shard, post_id, actor) IN (SELECT shard, post_id, actor FROM likes "
+                "DELETE FROM post_likes WHERE (shard, post_id, actor) IN (SELECT shard, post_id, actor FROM post_likes "
                 "JOIN posts USING (shard, post_id) WHERE post = %s LIMIT 3)",
                 [post],
             ).rowcount

@@ -123,7 +123,7 @@ def rows(stores: Stores) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for shard_range in parse_shard_map(stores.settings.shard_map, stores.settings.shards):
         with psycopg.connect(shard_range.url, autocommit=True) as connection:
-            query = "SELECT post, actor FROM likes JOIN posts USING (shard, post_id) WHERE liked"
+            query = "SELECT post, actor_name(actor) FROM post_likes JOIN posts USING (shard, post_id) WHERE state = 'l'"
             for post, actor in connection.execute(query):
                 found[post].add(actor)
     return dict(found)

@@ -95,6 +95,6 @@ def emptied(servers: Servers) -> Servers:
         cluster.close()
     for shard_range in parse_shard_map(servers.settings.shard_map, SHARDS):
         with psycopg.connect(shard_range.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE posts, likes")
+            connection.execute("TRUNCATE posts, post_likes, actors")
             connection.execute("UPDATE shards SET name = '', epoch = 0, ver = 0, next_id = 1")
     return servers
