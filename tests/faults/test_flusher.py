@@ -1,10 +1,7 @@
 """Flushers crash between any two steps, overlap, and are fenced off. No like is lost or stored twice."""
 
-import random
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -12,9 +9,10 @@ import pytest
 from service.bootstrap.flusher import create_flusher
 from service.bootstrap.stores import Stores, open_stores
 from service.core.flusher import Flusher
-from service.core.queue import Batch, CommitResult, ShardStatus
+from service.core.queue import CommitResult
 from tests.support.stack.concurrent_load import TrackedLikes, concurrent_load, drain, is_drained, rows
 from tests.support.stack.faults import post_in
+from tests.support.stack.leaseless_queue import LeaselessQueue
 from tests.support.stack.processes import environment, flusher, running
 from tests.support.stack.servers import SHARDS, Servers
 from tests.support.waiting import wait_for
@@ -60,31 +58,6 @@ def test_a_flusher_may_die_between_commit_and_acknowledgement(
     with flusher(servers):
         wait_for(lambda: is_drained(stores))
     tracked.assert_consistent()
-
-
-class LeaselessQueue:
-    """A queue that claims every lease, and waits a random time between commit and acknowledgement."""
-
-    def __init__(self, stores: Stores, seed: int) -> None:
-        self._queue = stores.queue
-        self._chance = random.Random(seed)
-        self.read, self.read_through, self.dead_letter = (
-            stores.queue.read,
-            stores.queue.read_through,
-            stores.queue.dead_letter,
-        )
-        self.end_epoch, self.shards = stores.queue.end_epoch, stores.queue.shards
-
-    def poll(self, owner: str, lease_ms: int, shards: Sequence[int] | None = None) -> list[ShardStatus]:
-        return [replace(status, leased=True) for status in self._queue.poll(owner, lease_ms, shards)]
-
-    def acknowledge(self, committed: Sequence[tuple[Batch, CommitResult]]) -> list[bool]:
-        acknowledged = []
-        for one in committed:
-            # The other flusher runs in between.
-            threading.Event().wait(self._chance.random() / 200)
-            acknowledged += self._queue.acknowledge([one])
-        return acknowledged
 
 
 def test_two_flushers_without_leases_stay_consistent(servers: Servers, tracked: TrackedLikes) -> None:

@@ -1,6 +1,5 @@
 """Migrations of all databases, which are safe to run twice and at the same time."""
 
-import re
 import threading
 from collections.abc import Iterator
 
@@ -16,20 +15,14 @@ from service.storage.postgres.queries import query
 from service.storage.postgres.schema import migrations
 from service.storage.postgres.shard_map import parse_shard_map
 from tests.support.stack.faults import post_in
-from tests.support.stack.servers import SHARDS, Servers
+from tests.support.stack.servers import SHARDS, Servers, with_empty_databases
 from tests.support.waiting import wait_for
 
 
 @pytest.fixture
 def empty(servers: Servers) -> Servers:
     """Create two databases, apart from those of the other tests."""
-    for server in servers.postgres:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute("DROP DATABASE IF EXISTS fresh")
-            connection.execute("CREATE DATABASE fresh")
-    fresh = re.sub(r"/likewise\b(?!@)", "/fresh", servers.settings.shard_map)
-    assert fresh != servers.settings.shard_map
-    return Servers(servers.valkey, servers.postgres, servers.with_settings(shard_map=fresh))
+    return with_empty_databases(servers)
 
 
 def test_migrate_runs_twice_and_at_the_same_time(empty: Servers) -> None:

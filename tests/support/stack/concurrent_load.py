@@ -17,6 +17,8 @@ from service.errors import UnavailableError
 from service.storage.postgres.shard_map import parse_shard_map
 from tests.support.waiting import wait_for
 
+ACTORS = [f"actor-{at}" for at in range(36)]
+
 
 class TrackedLikes:
     """Makes likes and unlikes, and remembers the outcome of each.
@@ -79,15 +81,16 @@ class TrackedLikes:
 
 
 @contextmanager
-def concurrent_load(tracked: TrackedLikes, posts: Sequence[str], seed: int = 7) -> Iterator[Callable[[], int]]:
+def concurrent_load(
+    tracked: TrackedLikes, posts: Sequence[str], seed: int = 7, actors: Sequence[str] = ACTORS
+) -> Iterator[Callable[[], int]]:
     """Like and unlike on four threads, each with its own actors. Yield a function that returns the requests so far."""
     stop, done = threading.Event(), [0, 0, 0, 0]
 
     def run(thread: int) -> None:
         chance = random.Random(seed + thread)
         while not stop.is_set():
-            actor = f"actor-{thread}-{chance.randrange(9)}"
-            tracked.submit(chance.choice(posts), actor, chance.random() < 0.6)
+            tracked.submit(chance.choice(posts), chance.choice(actors[thread::4]), chance.random() < 0.6)
             done[thread] += 1
 
     with ThreadPoolExecutor(4) as pool:

@@ -1,5 +1,6 @@
 """Servers for the tests: an embedded Valkey Cluster and two Postgres servers."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,3 +99,14 @@ def emptied(servers: Servers) -> Servers:
             connection.execute("TRUNCATE posts, post_likes, actors")
             connection.execute("UPDATE shards SET name = '', epoch = 0, ver = 0, next_id = 1")
     return servers
+
+
+def with_empty_databases(servers: Servers) -> Servers:
+    """Create two databases without tables, apart from those of the other tests, and return servers that use them."""
+    for server in servers.postgres:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS fresh WITH (FORCE)")
+            connection.execute("CREATE DATABASE fresh")
+    fresh = re.sub(r"/likewise\b(?!@)", "/fresh", servers.settings.shard_map)
+    assert fresh != servers.settings.shard_map
+    return Servers(servers.valkey, servers.postgres, servers.with_settings(shard_map=fresh))

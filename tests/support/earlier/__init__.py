@@ -1,0 +1,1 @@
+"""The release before migration 0004, frozen: its like store, and databases as it leaves them."""

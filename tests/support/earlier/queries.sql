@@ -1,0 +1,104 @@
+-- Named statements, loaded by queries.py. {likes} stands for the partition of one shard, or for the table of all.
+-- Arrays are sent in binary (%b). As text, psycopg would quote each element with a regular expression.
+-- OFFSET 0 keeps a lookup by the whole key from being planned as a join. A join may use a part of the key only, and
+-- then reads all likes of a viral post.
+
+-- name: lock_shards
+-- Runs alone: the statements after it must see what others committed before the lock was granted.
+SELECT shard, epoch, state FROM shards WHERE shard = ANY(%(shards)s) ORDER BY shard FOR UPDATE
+
+-- name: acquire_epoch
+-- Runs as one statement, so that the epoch it returns has this name even if others register at the same time.
+UPDATE shards SET epoch = epoch + (name <> %(name)s)::integer, name = %(name)s WHERE shard = %(shard)s
+RETURNING epoch, ver
+
+-- name: add_posts
+WITH missing AS (
+    SELECT new.shard, new.post, row_number() OVER (PARTITION BY new.shard) AS place
+    FROM unnest(%(shards)b::integer[], %(posts)b::text[]) AS new(shard, post)
+    LEFT JOIN LATERAL (
+        SELECT post_id FROM posts WHERE posts.shard = new.shard AND posts.post = new.post OFFSET 0
+    ) AS existing ON true
+    WHERE existing.post_id IS NULL
+), counted AS (
+    SELECT shard, max(place) AS posts FROM missing GROUP BY shard
+), reserved AS (
+    UPDATE shards SET next_id = next_id + counted.posts FROM counted WHERE shards.shard = counted.shard
+    RETURNING shards.shard, next_id
+)
+INSERT INTO posts (shard, post_id, post)
+SELECT shard, reserved.next_id - missing.place, missing.post FROM missing JOIN reserved USING (shard)
+
+-- name: store_likes
+-- A like finds its post by its place in arrays, and a post is updated where it was found (ctid): the lock of its shard
+-- keeps it there. As joins, the planner may read all posts.
+-- Returns each post, even if all of its likes were stored before.
+WITH found_posts AS (
+    SELECT array_agg(found.post_id ORDER BY given.place) AS ids, array_agg(found.tid ORDER BY given.place) AS tids
+    FROM unnest(%(shards)b::integer[], %(posts)b::text[]) WITH ORDINALITY AS given(shard, post, place)
+    LEFT JOIN LATERAL (
+        SELECT post_id, ctid AS tid FROM posts WHERE posts.shard = given.shard AND posts.post = given.post OFFSET 0
+    ) AS found ON true
+), requests AS (
+    SELECT request.*, (%(shards)b::smallint[])[request.place] AS shard, found_posts.ids[request.place] AS post_id
+    FROM found_posts, unnest(%(places)b::integer[], %(actors)b::text[], %(liked)b::boolean[], %(versions)b::bigint[])
+        AS request(place, actor, liked, version)
+), compared AS (
+    SELECT requests.*, coalesce(old.liked, false) AS was_liked, coalesce(old.version < requests.version, true) AS is_newer
+    FROM requests
+    LEFT JOIN LATERAL (
+        SELECT liked, version FROM {likes} AS row
+        WHERE row.shard = requests.shard AND row.post_id = requests.post_id AND row.actor = requests.actor OFFSET 0
+    ) AS old ON true
+), stored AS (
+    INSERT INTO {likes} (shard, post_id, actor, liked, version)
+    SELECT shard, post_id, actor, liked, version FROM compared WHERE is_newer
+    ON CONFLICT (shard, post_id, actor) DO UPDATE SET liked = excluded.liked, version = excluded.version
+), changes AS (
+    SELECT place, bool_or(is_newer)::integer AS revisions, max(version) AS version,
+        coalesce(sum(liked::integer - was_liked::integer) FILTER (WHERE is_newer), 0) AS delta
+    FROM compared GROUP BY place
+)
+UPDATE posts SET n = n + delta, rev = rev + revisions, ver = greatest(ver, changes.version)
+FROM found_posts, changes WHERE posts.ctid = found_posts.tids[changes.place]
+RETURNING posts.shard, posts.post, n + seed, rev
+
+-- name: raise_versions
+UPDATE shards SET ver = greatest(ver, new.version)
+FROM unnest(%(shards)b::integer[], %(versions)b::bigint[]) AS new(shard, version) WHERE shards.shard = new.shard
+RETURNING shards.shard, ver
+
+-- name: load
+SELECT given.place, coalesce(found.n, 0), coalesce(found.seed, 0), coalesce(found.rev, 0), coalesce(own.liked, false)
+FROM unnest(%(shards)b::integer[], %(posts)b::text[], %(actors)b::text[]) WITH ORDINALITY
+    AS given(shard, post, actor, place)
+LEFT JOIN LATERAL (
+    SELECT post_id, n, seed, rev FROM posts WHERE posts.shard = given.shard AND posts.post = given.post OFFSET 0
+) AS found ON true
+LEFT JOIN LATERAL (
+    SELECT liked FROM likes
+    WHERE likes.shard = given.shard AND likes.post_id = found.post_id AND likes.actor = given.actor OFFSET 0
+) AS own ON true
+ORDER BY given.place
+
+-- name: load_members
+SELECT likes.actor FROM {likes} AS likes JOIN posts USING (shard, post_id)
+WHERE posts.shard = %(shard)s AND posts.post = %(post)s AND likes.liked
+
+-- name: seed
+WITH reserved AS (
+    UPDATE shards SET next_id = next_id + 1
+    WHERE shard = %(shard)s AND state = 'here'
+      AND NOT EXISTS (SELECT FROM posts WHERE shard = %(shard)s AND post = %(post)s)
+    RETURNING next_id
+)
+INSERT INTO posts (shard, post_id, post, seed, rev) SELECT %(shard)s, next_id - 1, %(post)s, %(count)s, 1 FROM reserved
+
+-- name: wrong_counts
+SELECT posts.post, posts.n, count(likes.actor) FILTER (WHERE likes.liked)
+FROM posts LEFT JOIN {likes} AS likes ON likes.shard = posts.shard AND likes.post_id = posts.post_id
+WHERE posts.shard = %(shard)s
+GROUP BY posts.post, posts.n HAVING posts.n <> count(likes.actor) FILTER (WHERE likes.liked)
+
+-- name: all_counts
+SELECT post, n, seed FROM posts WHERE shard = %(shard)s
