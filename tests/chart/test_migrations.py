@@ -53,6 +53,12 @@ def test_an_upgrade_runs_pre_before_and_post_after() -> None:
         assert job["spec"]["backoffLimit"] == 0
 
 
+def test_what_a_rollback_needs_is_kept_on_request() -> None:
+    names = {one["metadata"]["name"] for one in render("--is-upgrade", **{"migration.post": False})}
+    assert PRE_UPGRADE in names
+    assert POST_UPGRADE not in names
+
+
 def test_hooks_do_not_use_the_config_map() -> None:
     objects = render("--is-upgrade", **{"settings.shards": 256})
     pre_upgrade, post_upgrade = find_object(objects, "Job", PRE_UPGRADE), find_object(objects, "Job", POST_UPGRADE)

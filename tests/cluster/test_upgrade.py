@@ -73,7 +73,8 @@ def images_of_api(space: Namespace) -> set[str]:
 def test_every_like_survives_an_upgrade_and_a_rollback(earlier: Namespace) -> None:
     assert images_of_api(earlier) == {EARLIER}
     # Do not wait: the Redis pods are still being replaced during the next steps.
-    earlier.install(**VALUES, **_image(IMAGE), **{"autoscaler.enabled": True}, wait=False)
+    new = VALUES | _image(IMAGE) | {"autoscaler.enabled": True}
+    earlier.install(**new, **{"migration.post": False}, wait=False)
     eventually(lambda: images_of_api(earlier) == {IMAGE})
     # The autoscaler sets it now.
     eventually(lambda: earlier.get("hpa/likewise-api")["spec"].get("minReplicas") == 2)
@@ -86,6 +87,11 @@ def test_every_like_survives_an_upgrade_and_a_rollback(earlier: Namespace) -> No
     eventually(lambda: counts(earlier) == {2})
     eventually(lambda: counts(earlier, "a-third-visitor") == {3})
     eventually(lambda: stored_likes(earlier) == 3 * len(POSTS))
+
+    # For good: the table of the earlier release is dropped once its last pod has ended.
+    earlier.install(**new, wait=False)
+    eventually(lambda: "0007 post drop_likes" in _migrations(earlier))
+    eventually(lambda: counts(earlier, "a-fourth-visitor") == {4})
 
 
 def _migrations(space: Namespace) -> str:

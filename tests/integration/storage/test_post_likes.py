@@ -13,6 +13,7 @@ from service.bootstrap.stores import Stores
 from service.core.queue import Batch, CommitResult, Entry
 from service.storage.postgres.actor_keys import actor_key, visitor_key
 from service.storage.postgres.shard_map import parse_shard_map
+from tests.support.docs.code_blocks import ROOT, CodeBlock, blocks_in
 from tests.support.stack.faults import post_in
 from tests.support.stack.servers import SHARDS, Servers
 
@@ -139,3 +140,20 @@ def test_a_post_names_its_site_and_its_hidden_likes(
 def test_a_clock_far_ahead_refuses_no_like(stores: Stores) -> None:
     year_2150 = 5_680_281_600_000_000
     assert commit(stores, SHARD, year_2150, [VISITOR, "user:ann"]).version == year_2150 + 1
+
+
+@pytest.mark.parametrize("block", blocks_in("sql"), ids=str)
+def test_the_queries_of_the_documentation_find_a_like(
+    stores: Stores, connection: psycopg.Connection, block: CodeBlock
+) -> None:
+    commit(stores, SHARD, 1_790_000_000_000_000, ["user:ann"])
+    connection.execute("UPDATE posts SET post = 'hello'")
+    found = [connection.execute(query.encode()).fetchall() for query in block.text.split(";") if query.strip()]
+    assert [rows[0][0] for rows in found] == ["hello", "user:ann"]
+
+
+def test_the_page_about_the_tables_names_each_column(connection: psycopg.Connection) -> None:
+    page = (ROOT / "docs/reference/database.md").read_text("utf-8")
+    query = "SELECT column_name FROM information_schema.columns WHERE table_name = ANY(%s)"
+    columns = connection.execute(query, [["post_likes", "posts", "actors"]])
+    assert not {name for (name,) in columns if f"`{name}`" not in page}

@@ -1,6 +1,7 @@
 """Every code block of the documentation is checked: shell commands, YAML, TOML, Python, JavaScript, HTML, CSS.
 
-`tests/examples/test_documentation.py` also runs the requests against an API. A block that cannot be checked says why.
+`tests/examples/test_documentation.py` also runs the requests against an API, and
+`tests/integration/storage/test_post_likes.py` the SQL. A block that cannot be checked says why.
 """
 
 import html.parser
@@ -18,7 +19,7 @@ from service.cost.prices import Prices
 from tests.support.docs.code_blocks import ROOT, CodeBlock, blocks_in, code_blocks
 from tests.support.docs.shell_commands import check, commands
 
-CHECKED = {"sh", "console", "yaml", "toml", "py", "python", "js", "html", "css"}
+CHECKED = {"sh", "console", "yaml", "toml", "py", "python", "js", "html", "css", "sql"}
 # `text` is for output and diagrams. Braces mark directives of the site's generator, which checks them itself.
 NOT_CODE = {"text", "{toctree}"}
 # Raise this only with a reason in the block: it is the number of blocks that nothing checks.
