@@ -11,7 +11,7 @@ _QUERY = """
 SELECT (SELECT system_identifier FROM pg_control_system())::text,
     (pg_current_wal_lsn() - '0/0')::bigint, sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint
 FROM pg_class WHERE relkind = 'r' AND relnamespace =
-    (SELECT relnamespace FROM pg_class WHERE oid = 'likes'::regclass)
+    (SELECT relnamespace FROM pg_class WHERE oid = 'post_likes'::regclass)
 """
 
 
