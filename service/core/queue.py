@@ -1,9 +1,8 @@
 """Batches of queued likes, and the ports that a flusher moves them through."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.errors import LikewiseError
 
@@ -16,9 +15,8 @@ class RejectedError(LikewiseError):
     """Postgres refuses a row of the batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One change in a shard's stream.
+class Entry(NamedTuple):
+    """One change in a shard's stream. A tuple, because flushers make one of each like.
 
     `weight` is its effect on the count: -1, 0 or 1. `trace` is the W3C `traceparent` of its request, or empty.
     """
@@ -51,11 +49,11 @@ class Batch:
 
     def sums(self) -> dict[str, tuple[int, int]]:
         """Return (weight, entries) of each post: what an acknowledgement subtracts from its pending count."""
-        weights: Counter[str] = Counter()
+        sums: dict[str, tuple[int, int]] = {}
         for entry in self.entries:
-            weights[entry.post] += entry.weight
-        counts = Counter(entry.post for entry in self.entries)
-        return {post: (weights[post], count) for post, count in counts.items()}
+            weight, entries = sums.get(entry.post, (0, 0))
+            sums[entry.post] = weight + entry.weight, entries + 1
+        return sums
 
     def parts(self, limit: int) -> list["Batch"]:
         """Split the batch into batches of at most `limit` entries, in order."""

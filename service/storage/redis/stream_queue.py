@@ -157,7 +157,13 @@ def _status(shard: int, reply: list[Any]) -> ShardStatus:
 
 
 def _entry(id_: bytes, fields: list[bytes]) -> Entry:
+    # The names of the fields differ between releases; their order does not.
+    _, post, _, actor, _, op, _, weight, *more = fields
+    version = int(id_.partition(b"-")[0])
+    trace = _text(more[1]) if more else ""
+    return Entry(id_.decode(), version, _text(post), _text(actor), op == b"+", int(weight), trace)
+
+
+def _text(field: bytes) -> str:
     # An invalid byte must not crash the flusher. Postgres' checks refuse replacement characters, or store them.
-    _, post, _, actor, _, op, _, weight, *more = (field.decode("utf-8", "replace") for field in fields)
-    text = id_.decode()
-    return Entry(text, int(text.split("-")[0]), post, actor, op == "+", int(weight), more[1] if more else "")
+    return field.decode("utf-8", "replace")
