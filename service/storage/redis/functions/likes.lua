@@ -54,8 +54,9 @@ local function add_queued_bytes(prefix, entries, entry_bytes)
   set_queued_bytes(prefix, (queued[prefix] or 0) + entries * entry_bytes)
 end
 
-local function estimate_queued_bytes(prefix, entry_bytes)
-  set_queued_bytes(prefix, redis.call('XLEN', prefix .. 'q') * entry_bytes)
+-- Estimates the stream's size by one of its entries, or nil if it has none.
+local function estimate_queued_bytes(prefix, length, entry)
+  set_queued_bytes(prefix, entry and length * entry_bytes_of(entry[2][2], entry[2][4]) or 0)
 end
 
 local function expire(prefix, post, ttl_s)
@@ -312,9 +313,10 @@ local function poll(keys, args)
     leased = true
   end
   local prefix = prefix_of(keys[1])
-  local head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1]
-  estimate_queued_bytes(prefix, head and entry_bytes_of(head[2][2], head[2][4]) or 0)
-  return {epoch, leased and 1 or 0, redis.call('XLEN', prefix .. 'q'), head and head[1] or '',
+  local length, head = redis.call('XLEN', prefix .. 'q'), nil
+  if length > 0 then head = redis.call('XRANGE', prefix .. 'q', '-', '+', 'COUNT', 1)[1] end
+  estimate_queued_bytes(prefix, length, head)
+  return {epoch, leased and 1 or 0, length, head and head[1] or '',
     redis.call('XLEN', prefix .. 'dead'), format_integer(now), format_integer(queued_total)}
 end
 
@@ -360,7 +362,7 @@ local function acknowledge(keys, args)
   for at = 7, #args, 5 do
     acknowledge_post(prefix, args[4], args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4], is_dead)
   end
-  estimate_queued_bytes(prefix, entry_bytes_of(head[2][2], head[2][4]))
+  estimate_queued_bytes(prefix, redis.call('XLEN', prefix .. 'q'), head)
   return 1
 end
 
