@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 POSTS = [post_in(shard, SHARDS) for shard in range(SHARDS // 2)]
 SLOW = """
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.003); RETURN new; END';
-CREATE TRIGGER slow BEFORE INSERT ON likes FOR EACH ROW EXECUTE FUNCTION slow()
+CREATE TRIGGER slow BEFORE INSERT ON post_likes FOR EACH ROW EXECUTE FUNCTION slow()
 """
 
 
