@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from service.auth.visitor_token import TOKEN_CHARS
+from service.auth.visitor_token import TOKEN_CHARS, VisitorKeys
 from service.loadtest.generator.tokens import sign
+from service.settings import Settings
 
 _BROWSER = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
@@ -35,9 +36,9 @@ def like_requests(posts: Sequence[str], tokens: Sequence[str], first: int = 0) -
     ]
 
 
-def new_tokens(secret: bytes, count: int) -> list[str]:
+def new_tokens(settings: Settings, count: int) -> list[str]:
     """Return the signed tokens of new visitors."""
-    text = sign(secret, count).decode()
+    text = sign(VisitorKeys(settings), count).decode()
     return [text[at : at + TOKEN_CHARS] for at in range(0, len(text), TOKEN_CHARS)]
 
 

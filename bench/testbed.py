@@ -51,11 +51,6 @@ class Testbed:
         self.env |= {"LIKEWISE_METRICS_PORT": "0", "LIKEWISE_NETWORK_LIMIT": _NO_LIMIT, "WEB_CONCURRENCY": "1"}
         self._flusher: subprocess.Popen[bytes] | None = None
 
-    @property
-    def secret(self) -> bytes:
-        """The secret that signs visitors' tokens."""
-        return self.settings.secret.get_secret_value().encode()
-
     def parts(self, *names: str) -> Parts:
         """Return the processes of some servers."""
         return {name: self.processes[name] for name in names}
@@ -72,7 +67,7 @@ class Testbed:
         self.env |= {
             "LIKEWISE_REDIS_URLS": ",".join(cluster.urls),
             "LIKEWISE_SHARD_MAP": shard_map,
-            "LIKEWISE_SECRET": self.secret.decode(),
+            "LIKEWISE_SECRET": self.settings.secret.get_secret_value(),
             "LIKEWISE_QUEUE_BYTES": str(self.settings.queue_bytes),
         }
         self.start_flusher()

@@ -46,7 +46,7 @@ class Comparison:
     def like_requests(self, posts: Sequence[str], count: int) -> list[bytes]:
         """Return likes of new visitors, for the posts in turn, and count them."""
         first, self.likes = self.likes, self.likes + count
-        return like_requests(posts, new_tokens(self.testbed.secret, count), first)
+        return like_requests(posts, new_tokens(self.testbed.settings, count), first)
 
     def shard_of(self, post: str) -> int:
         """Return the shard of a post."""

@@ -62,7 +62,7 @@ def _check_incr(run: Comparison, post: str, count: int) -> None:
 
 
 def _textbook_requests(run: Comparison, post: str, count: int) -> list[bytes]:
-    return textbook_requests(f"/posts/{post}/like", new_tokens(run.testbed.secret, count))
+    return textbook_requests(f"/posts/{post}/like", new_tokens(run.testbed.settings, count))
 
 
 def _add_textbook_post(run: Comparison, post: str) -> None:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from service.auth.visitor_token import signing_secret
+from service.auth.visitor_token import VisitorKeys
 from service.cost.prices import Prices
 from service.loadtest.checks.expected import expected_counts
 from service.loadtest.checks.observed_state import Sources, observe, open_sources
@@ -53,17 +53,17 @@ def run(
     Raises DrillUsageError if nothing was sent, ConfigurationError or RefusedError.
     """
     where = parse_url(options.url)
-    secret = signing_secret(settings)
+    keys = VisitorKeys(settings)
     _check_writable(options)
     address = target.resolve(where)
     *posts, probe_post = post_names(options.posts + 1)
-    target.probe(where, address, secret, probe_post)
+    target.probe(where, address, keys, probe_post)
     raise_file_limit(options.max_connections)
     with ExitStack() as stack:
         sources = sources or stack.enter_context(open_sources(settings, where, address))
         sources.check(posts)
         workload = build_workload(options)
-        requests = Requests(where, posts, workload.post_of, _sign(secret, options, console), options.networks)
+        requests = Requests(where, posts, workload.post_of, _sign(keys, options, console), options.networks)
         sender = Sender(requests, workload, options, address)
         results = _LoadTest(options, console, posts, sources, sender, prices).run(start_meter(settings, where))
     show_results(console, results)
@@ -71,9 +71,9 @@ def run(
     return results
 
 
-def _sign(secret: bytes, options: Options, console: Console) -> bytearray:
+def _sign(keys: VisitorKeys, options: Options, console: Console) -> bytearray:
     with ProgressBar(console, options.likes, "signing") as bar:
-        return sign(secret, options.likes, bar.show)
+        return sign(keys, options.likes, bar.show)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
-from service.auth.visitor_token import VISITOR_HEADER, mint
+from service.auth.visitor_token import VISITOR_HEADER, VisitorKeys
 from service.core.likes import MAX_POSTS
 from service.errors import ConfigurationError, LikewiseError
 from service.loadtest.generator.http import problem_detail
@@ -39,12 +39,12 @@ def resolve(target: Target) -> Address:
     raise DrillUsageError(_no_answer(target, reason)) from reason
 
 
-def probe(target: Target, address: Address, secret: bytes, post: str) -> None:
+def probe(target: Target, address: Address, keys: VisitorKeys, post: str) -> None:
     """Like `post` and take the like back, to check that the target accepts our visitors' likes.
 
     Raises DrillUsageError, ConfigurationError or RefusedError.
     """
-    token = mint(secret)
+    token = keys.mint()
     path = f"/v1/posts/{post}/like"
     try:
         status, headers, body = _request(target, address, "PUT", path, token)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from rich.console import Console
 
 from bench import figures, plan, report, testbed
@@ -12,11 +13,12 @@ from bench.measurements.kinds import KINDS
 from bench.peers.servers import start_peers
 from bench.requests import like_requests, new_tokens, plain_requests, textbook_requests
 from bench.targets import TARGETS
-from service.auth.visitor_token import actor_of
+from service.auth.visitor_token import VisitorKeys
 from service.loadtest.generator.http import parse_response
 from service.server.request_head import parse_head
+from service.settings import Settings
 
-SECRET = b"a test's secret of more than 32 characters"
+SETTINGS = Settings(secret=SecretStr("a test's secret of more than 32 characters"))
 ROUNDS = [
     {"like": {"pod": 60.0, "postgres": 20.0}, "empty": {"empty": 100.0}},
     {"like": {"pod": 70.0, "postgres": 50.0}, "empty": {"empty": 100.0}},
@@ -92,17 +94,18 @@ def test_the_results_file_describes_the_machine(tmp_path: Path, monkeypatch: pyt
 
 
 def test_each_like_has_its_own_visitor_and_address() -> None:
-    tokens = new_tokens(SECRET, 3)
+    tokens = new_tokens(SETTINGS, 3)
     requests = like_requests(["a", "b"], tokens)
     assert [one.split()[1] for one in requests] == [b"/v1/posts/a/like", b"/v1/posts/b/like", b"/v1/posts/a/like"]
-    assert all(actor_of(SECRET, token) and token.encode() in one for token, one in zip(tokens, requests, strict=True))
+    assert all(token.encode() in one for token, one in zip(tokens, requests, strict=True))
+    assert len({VisitorKeys(SETTINGS).read(token) for token in tokens} - {None}) == 3
     later = like_requests(["a"], tokens, first=3)
     assert len({one.split(b"X-Forwarded-For: ")[1].split()[0] for one in (*requests, *later)}) == 6
     assert len({one.split(b"X-Forwarded-For: ")[1].split()[0] for one in plain_requests("GET", "/", 1_000)}) == 1_000
 
 
 def test_the_worker_and_the_parser_accept_the_requests() -> None:
-    token = new_tokens(SECRET, 1)
+    token = new_tokens(SETTINGS, 1)
     for request in (
         *like_requests(["a"], token),
         *textbook_requests("/posts/a/like", token),

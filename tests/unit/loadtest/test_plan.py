@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.auth.client_address import NetworkSet, client_address, network_of
-from service.auth.visitor_token import TOKEN_CHARS, actor_of
+from service.auth.visitor_token import TOKEN_CHARS, VisitorKeys
 from service.loadtest.generator.distribution import LIKE, REPEAT, UNLIKE
 from service.loadtest.generator.http import (
     BadResponseError,
@@ -17,6 +17,7 @@ from service.loadtest.generator.http import (
 )
 from service.loadtest.generator.plan import DrillUsageError, Options, Target, parse_duration, parse_url, post_names
 from service.loadtest.generator.tokens import sign
+from tests.support.stack.loadtest_target import SETTINGS
 
 POSTS = ["one", "two"]
 CREATED = b"HTTP/1.1 201 CREATED\r\nContent-Length: 2\r\n\r\n{}"
@@ -100,10 +101,10 @@ def test_visitors_come_from_the_given_number_of_networks() -> None:
 
 
 def test_each_visitor_has_its_own_token() -> None:
-    secret, progress = b"s" * 32, list[int]()
-    tokens = sign(secret, 5_003, progress.append)
-    actors = {actor_of(secret, tokens[at : at + TOKEN_CHARS].decode()) for at in range(0, len(tokens), TOKEN_CHARS)}
-    assert (len(actors), None in actors) == (5_003, False)
+    keys, progress = VisitorKeys(SETTINGS), list[int]()
+    tokens = sign(keys, 5_003, progress.append)
+    visitors = {keys.read(tokens[at : at + TOKEN_CHARS].decode()) for at in range(0, len(tokens), TOKEN_CHARS)}
+    assert (len(visitors), None in visitors) == (5_003, False)
     assert progress == [5_000, 5_003]
 
 
