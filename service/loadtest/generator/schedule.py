@@ -41,15 +41,16 @@ PEAKS = {"flat": 1.0, "ramp": 2.0, "viral": _FOLDS / _SPAN}
 
 # A wake-up costs more CPU time than a request. Above this rate, what happens within a turn is handled together.
 _FAST = 1_000
-# A turn is a share of the time that a response takes, so that it hardly changes the measured times.
-_TURN_SHARE = 0.05
-_MIN_TURN_S = 0.001
-_MAX_TURN_S = 0.005
+_TURN_S = 0.004
+# With few connections, long turns would lower the rate.
+_MAX_SHARE_PER_TURN = 0.25
 
 
-def turn_length(response_s: float) -> float:
-    """Return the seconds between two turns of sending and receiving, while responses take `response_s`."""
-    return min(_MAX_TURN_S, max(_MIN_TURN_S, _TURN_SHARE * response_s))
+def turn_length(rate: float, connections: int) -> float:
+    """Return the seconds between two turns of sending and receiving, 0 for a slow run. `rate`: the highest one."""
+    if rate <= _FAST:
+        return 0.0
+    return min(_TURN_S, _MAX_SHARE_PER_TURN * connections / rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class Schedule:
         object.__setattr__(self, "times", times)
 
     @property
-    def is_fast(self) -> bool:
-        """Whether likes are due so often that they are sent in turns."""
-        return self.likes / self.seconds * PEAKS[self.profile] > _FAST
+    def peak(self) -> float:
+        """The highest rate, in likes per second."""
+        return PEAKS[self.profile] * self.likes / self.seconds
 
     def at(self, like: int) -> float:
         """Return when the like is due."""

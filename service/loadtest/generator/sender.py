@@ -41,7 +41,7 @@ class Sender:
         self._pool = ConnectionPool(address, options.max_connections, self.recorder)
         self._on_tick: Callable[[Recorder], None] = lambda recorder: None
         self._extra = ExtraRequests(workload.follow_ups)
-        self._turn_s = turn_length(0.0) if workload.schedule.is_fast else 0.0
+        self._turn_s = turn_length(workload.schedule.peak, options.max_connections)
         self._next_tick = 0.0
         # Seconds from the start to the last request.
         self._last_sent = 0.0
@@ -146,8 +146,6 @@ class Sender:
             at = time.monotonic() - self.started_at
             self.recorder.acknowledge(created, at)
             self._follow(created, at)
-            if self._turn_s:
-                self._turn_s = turn_length(at - self.recorder.sent_at[created[-1]])
 
     def _parse(self, connection: Connection, data: bytes, created: list[int]) -> None:
         if connection.like == IDLE:

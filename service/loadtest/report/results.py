@@ -10,7 +10,7 @@ from service.loadtest.checks.verdict import Verdict
 from service.loadtest.generator.distribution import KINDS, LIKE
 from service.loadtest.generator.plan import Options
 from service.loadtest.generator.recorder import Recorder
-from service.loadtest.generator.schedule import PEAKS, Schedule
+from service.loadtest.generator.schedule import Schedule
 from service.loadtest.generator.sender import Sender
 from service.loadtest.report.costs import CostReport, build_costs
 from service.loadtest.report.limit import name_limit
@@ -102,7 +102,7 @@ def build_results(
     seen, durable = _freshness(samples, sender)
     took_s = round(max([0.0, *recorder.acknowledged_at[-1:], *recorder.sent_at[-1:]]), 3)
     return Results(
-        options=_options(options),
+        options=_options(options, schedule.peak),
         verdict=verdict,
         took_s=took_s,
         sent=recorder.sent,
@@ -159,11 +159,9 @@ def _answers(recorder: Recorder) -> dict[str, dict[str, int]]:
     }
 
 
-def _options(options: Options) -> dict[str, Any]:
+def _options(options: Options, peak: float) -> dict[str, Any]:
     files = ("json_file", "html_file")
-    return {name: value for name, value in asdict(options).items() if name not in files} | {
-        "peak": round(PEAKS[options.profile] * options.likes / options.seconds, 1)
-    }
+    return {name: value for name, value in asdict(options).items() if name not in files} | {"peak": round(peak, 1)}
 
 
 def _errors(recorder: Recorder) -> dict[str, int]:

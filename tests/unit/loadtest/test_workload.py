@@ -66,13 +66,10 @@ def test_the_shapes_of_the_profiles() -> None:
     assert rates[25] > rates[60] > rates[99]
 
 
-def test_only_a_fast_schedule_is_sent_in_turns() -> None:
-    assert [Schedule(likes, 10).is_fast for likes in (10_000, 10_001)] == [False, True]
-    assert Schedule(10_000, 10, "viral").is_fast
-
-
-def test_a_turn_is_a_twentieth_of_the_response_time_within_bounds() -> None:
-    assert [turn_length(seconds) for seconds in (0, 0.02, 0.06, 0.1, 9)] == [0.001, 0.001, 0.003, 0.005, 0.005]
+def test_only_a_fast_run_has_turns_which_few_connections_shorten() -> None:
+    assert [turn_length(rate, 256) for rate in (1_000, 1_001, 16_000, 32_000)] == [0, 0.004, 0.004, 0.002]
+    assert turn_length(2_000, 2) == 0.00025
+    assert Schedule(1_000, 2, "ramp").peak == 1_000
 
 
 @given(st.integers(1, 2_000), st.integers(1, 50), st.sampled_from([0.0, 0.5, 1.0, 2.0]))
