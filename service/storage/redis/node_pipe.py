@@ -1,7 +1,7 @@
 """A connection to one Redis node on gevent's event loop. Nobody waits for it: replies arrive by a watcher.
 
-All likes that are added in one turn of the loop leave in one write. One batch is in flight at a time, so that the next
-one grows meanwhile. See docs/explanation/worker.md.
+The first like of a batch waits for one more turn of the loop, and all that come by then leave with it in one write. One
+batch is in flight at a time, so that the next one grows meanwhile. See docs/explanation/worker.md.
 """
 
 import time
@@ -49,6 +49,7 @@ class NodePipe:
         self._encode = encode
         self._deliver = deliver
         self._loop = get_hub().loop
+        self._next_turn = self._loop.timer(0)
         self._waiting: list[LikeCommand] = []
         self._in_flight: deque[Group] = deque()
         self._sent_at = 0.0
@@ -58,11 +59,13 @@ class NodePipe:
         self._replies = hiredis.Reader()
 
     def add(self, command: LikeCommand) -> None:
-        """Send the command at the end of this turn of the loop, or after the batch in flight."""
+        """Send the command at the end of the next turn of the loop, or after the batch in flight."""
         self._waiting.append(command)
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.run_callback(self._flush)
+            # In the next turn the loop looks at all sockets again, without waiting. Likes that have arrived join the
+            # batch: a like in a batch of two costs a third less than alone.
+            self._next_turn.start(self._loop.run_callback, self._flush)
 
     def fail_late(self, timeout_s: float) -> None:
         """Give the connection up if Redis is silent for longer than this."""
