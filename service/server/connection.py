@@ -48,8 +48,7 @@ class Connection:
     def begin_next(self) -> None:
         """Begin the next request, which has been read already."""
         if self._socket:
-            if not self._has_ended:
-                self._socket.watch()
+            self._read_on()
             data, self._unread = self._unread, b""
             self._begin(data)
 
@@ -103,7 +102,11 @@ class Connection:
 
     def _watch(self, sock: Any) -> None:
         self._socket = LoopSocket(sock, self._on_readable, self._end_request)
-        if not self._has_ended:
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read what arrives, unless enough waits already. Otherwise a client that pipelines would fill the memory."""
+        if self._socket and not self._has_ended and len(self._unread) < _READ_BYTES:
             self._socket.watch()
 
     def _on_readable(self) -> None:
@@ -169,8 +172,8 @@ class Connection:
             util.close(lent)
             self.worker.forget(self)
             return
-        self._watch(StandardSocket(lent.family, lent.type, fileno=lent.detach()))
         self._unread, self._stays_open = rest, True
+        self._watch(StandardSocket(lent.family, lent.type, fileno=lent.detach()))
         self._end_request()
 
 

@@ -129,6 +129,18 @@ def test_a_slow_reader_gets_every_answer_and_holds_no_other(worker):
         assert set(statuses(slow, sent)) == {b"200"}
 
 
+def test_a_client_that_pipelines_faster_than_it_is_answered_waits(worker):
+    with open_connection(worker) as line:
+        [connection] = worker._connections
+        sender = gevent.spawn(line.sendall, COUNT * 4_000)
+        received, waiting = b"", []
+        while received.count(b"HTTP/1.1 200 ") < 4_000:
+            received += line.recv(65_536)
+            waiting.append(len(connection._unread))
+        sender.get()
+    assert max(waiting) <= 32 * 1024
+
+
 def test_a_client_that_never_reads_is_closed(worker):
     stuck = open_connection(worker)
     [connection] = worker._connections
