@@ -162,11 +162,12 @@ class Connection:
         data, self._unread = data + self._unread, b""
         sock, self._socket = self._socket.detach(), None
         lent = gevent_socket.socket(sock.family, sock.type, fileno=sock.detach())
+        lent.settimeout(self.worker.idle_s)
         rest = None
         try:
             rest = serve_request(self.worker, self._listener_name, lent, self._addr, data)
         except OSError as error:
-            if error.errno not in _DISCONNECTED:
+            if error.errno not in _DISCONNECTED and not isinstance(error, TimeoutError):
                 self.worker.log.exception("Socket error processing request.")
         if rest is None:
             util.close(lent)

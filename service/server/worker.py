@@ -102,9 +102,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             self.traffic.answered += 1
 
+    @property
+    def idle_s(self) -> float:
+        """The time for which a client may neither send nor read."""
+        return float(self.cfg.keepalive if self.alive else LINGER_S)
+
     def timeout_ctx(self) -> gevent.Timeout:
-        """Return the time within which a request must have been read."""
-        return gevent.Timeout(self.cfg.keepalive if self.alive else LINGER_S, False)
+        """Return the time within which the head of a request must have been read."""
+        return gevent.Timeout(self.idle_s, False)
 
     def _has_room(self) -> bool:
         return bool(len(self._connections) < self.worker_connections)

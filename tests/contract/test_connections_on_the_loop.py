@@ -157,6 +157,16 @@ def test_a_client_that_never_reads_is_closed(worker):
     stuck.close()
 
 
+def test_a_client_that_stops_in_a_request_for_gunicorn_is_closed(worker):
+    worker.cfg.set("keepalive", 1)
+    with open_connection(worker) as reads_nothing, open_connection(worker) as sends_half_a_body:
+        sends_half_a_body.sendall(b"POST /v1/posts/a/like HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        with suppress(OSError), gevent.Timeout(WAIT_S):
+            while True:
+                reads_nothing.sendall(LIVEZ * 1_000)
+        until(lambda: not worker._connections)
+
+
 def test_an_idle_connection_is_closed_after_what_has_arrived_is_answered(worker):
     with open_connection(worker) as line, open_connection(worker) as idle:
         until(lambda: len(worker._connections) == 2)
