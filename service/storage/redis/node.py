@@ -12,7 +12,8 @@ from service.storage.connection_errors import count_redis_error
 
 RedisCommand = tuple[Any, ...]
 Address = tuple[str, int]
-_CONNECTION_ERRORS = (redis.ConnectionError, redis.TimeoutError, OSError)
+# Also an error that the server answers while a connection is set up.
+_CONNECTION_ERRORS = (redis.RedisError, OSError)
 
 
 class Node:
