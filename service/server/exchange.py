@@ -61,7 +61,7 @@ class Exchange:
         """Send the response."""
         worker = self._connection.worker
         # Read once: a signal may arrive between two statements.
-        stays_open = worker.alive and not self._is_broken
+        stays_open = worker.alive and worker.keeps_alive and not self._is_broken
         data = response_bytes(status, headers, body, stays_open=stays_open)
         worker.traffic.answered += 1
         self._connection.send(data, stays_open=stays_open)

@@ -20,6 +20,8 @@ from service.server.connection import Connection
 # `Connection: close`, or when the listener closes. In a pod, the preStop hook waits for proxies; this is a margin.
 ACCEPT_S = 1.0
 LINGER_S = 2.0
+# The keep-alive time is for idle clients as well. If it is 0, a response ends its connection, and others get this.
+_IDLE_S = 75.0
 _HEARTBEAT_S = 1.0
 # Metrics are published, and a silent Redis is given up, this often.
 _TICK_S = 0.05
@@ -42,11 +44,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self._stop_requested.set()
 
     def run(self) -> None:
-        """Serve until told to stop, then drain the connections. With TLS or without keep-alive, gunicorn serves."""
+        """Serve until told to stop, then drain the connections. With TLS or the PROXY protocol, gunicorn serves."""
         runtime = runtime_of(self.wsgi)
         if runtime:
             self.traffic = runtime.traffic
-        if runtime is None or self.cfg.is_ssl or not self.cfg.keepalive:
+        if runtime is None or self.cfg.is_ssl or self.cfg.proxy_protocol != "off":
             super().run()
             return
         self.start_loop(runtime)
@@ -61,6 +63,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def start_loop(self, runtime: Runtime) -> None:
         """Accept and answer connections in callbacks of the event loop from now on."""
         self.loop = get_hub().loop
+        self.keeps_alive = bool(self.cfg.keepalive)
         self.loop_api, self.traffic = runtime.loop_api, runtime.traffic
         self._connections: set[Connection] = set()
         self._next: list[Connection] = []
@@ -105,7 +108,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     @property
     def idle_s(self) -> float:
         """The time for which a client may neither send nor read."""
-        return float(self.cfg.keepalive if self.alive else LINGER_S)
+        return float(self.cfg.keepalive or _IDLE_S if self.alive else LINGER_S)
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Return the time within which the head of a request must have been read."""
@@ -127,7 +130,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.log.exception("Error in the event loop")
 
     def _close_stuck(self) -> None:
-        since = time.monotonic() - self.cfg.keepalive
+        since = time.monotonic() - self.idle_s
         for connection in list(self._connections):
             connection.close_if_stuck(since)
 

@@ -62,6 +62,15 @@ def until(condition: Callable[[], object]) -> None:
             gevent.sleep(0.001)
 
 
+@pytest.mark.parametrize("request_bytes", [COUNT, LIKE, READ_LIKE, LIVEZ])
+def test_without_keep_alive_each_response_ends_its_connection(worker, request_bytes):
+    worker.cfg.set("keepalive", 0)
+    worker.keeps_alive = False
+    with open_connection(worker) as line:
+        line.sendall(request_bytes)
+        assert b"\r\nConnection: close\r\n" in rest(line)
+
+
 def test_pipelined_requests_are_answered_in_order_whoever_answers_them(worker):
     with open_connection(worker) as line:
         line.sendall(LIKE + COUNT + READ_LIKE + LIVEZ + LIKE + COUNT)

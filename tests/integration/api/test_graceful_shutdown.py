@@ -47,6 +47,13 @@ def test_requests_after_the_signal_are_answered_and_the_worker_ends_soon(tmp_pat
         assert server.wait(12) == 0
 
 
+def test_without_keep_alive_a_worker_stops_in_the_same_order(tmp_path):
+    with pod(tmp_path / "gate", "--keep-alive", "0") as (server, port):
+        assert request_once(port, "GET", "/readyz") == (200, "close")
+        server.terminate()
+        wait_for(lambda: request_once(port, "GET", "/readyz") == (503, "close"))
+
+
 def test_an_idle_connection_is_not_closed_at_once(tmp_path):
     with pod(tmp_path / "gate") as (server, port), closing(connect(port)) as idle:
         assert send_request(idle, *LOOP)[0] == 200
