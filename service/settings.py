@@ -136,8 +136,8 @@ class Settings(RedisSettings):
         "After two intervals every pod knows of a like.",
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
-        default=["127.0.0.1/32", "::1/128"],
-        description="Networks of proxies that may set X-Forwarded-For, X-Request-ID and traceparent.",
+        default=["127.0.0.1/32", "::1/128", "unix:"],
+        description="Networks, or `unix:`, of proxies that may set X-Forwarded-For, X-Request-ID and traceparent.",
     )
     load_report_ms: int = Field(
         default=1_000,

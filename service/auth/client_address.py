@@ -1,4 +1,7 @@
-"""Find the client's address behind trusted proxies, and the network under which its requests are limited."""
+"""Find the client's address behind trusted proxies, and the network under which its requests are limited.
+
+A peer on a Unix socket has no address: its address is the empty string.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -15,14 +18,22 @@ _log = structlog.get_logger(__name__)
 
 # The smallest block that a home gets. One host may use every address in it.
 IPV6_SITE_BITS = 64
+# The entry of a list for peers on Unix sockets, as in NGINX's `set_real_ip_from`.
+UNIX_PEERS = "unix:"
 
 
 class NetworkSet:
-    """The networks of a setting. Raises ConfigurationError that names a value which is not a network."""
+    """The networks of a setting, and peers on Unix sockets if it lists them.
+
+    Raises ConfigurationError that names a value which is not a network.
+    """
 
     def __init__(self, values: Sequence[str], setting: str) -> None:
+        self._has_unix_peers = UNIX_PEERS in values
         try:
-            self._networks: list[IPv4Network | IPv6Network] = [ip_network(value) for value in values]
+            self._networks: list[IPv4Network | IPv6Network] = [
+                ip_network(value) for value in values if value != UNIX_PEERS
+            ]
         except ValueError as reason:
             raise ConfigurationError(f"LIKEWISE_{setting.upper()}: {reason}. Give networks like 10.0.0.0/8.") from None
         v4 = [network for network in self._networks if isinstance(network, IPv4Network)]
@@ -38,7 +49,9 @@ class NetworkSet:
         return any(network.prefixlen == 0 for network in self._networks)
 
     def contains(self, address: str) -> bool:
-        """Return whether an address is in one of the networks. False for text that is not an address."""
+        """Return whether a peer's address is in one of the networks. False for text that is not an address."""
+        if not address:
+            return self._has_unix_peers
         try:
             number = int.from_bytes(inet_pton(AF_INET, address))
         except (OSError, ValueError):
@@ -103,6 +116,8 @@ class ClientResolver:
 
 def _surrounding_network(address: str) -> str:
     """Return a network for the log: small enough to identify a proxy, and too large to identify a person."""
+    if not address:
+        return UNIX_PEERS
     plain = normalize_address(address)
     return str(ip_network(f"{plain}/{48 if ':' in plain else 16}", strict=False)) if plain else "unknown"
 
@@ -114,8 +129,10 @@ def client_address(peer: str, forwarded_for: str, trusted: NetworkSet) -> str:
     ends the search, as a client wrote everything to its left.
     """
     known = normalize_address(peer)
+    if not trusted.contains(peer):
+        return known
     hops = iter(reversed(forwarded_for.split(",")))
-    while known and trusted.contains(known):
+    while trusted.contains(known):
         before = normalize_address(next(hops, ""))
         if not before:
             return known

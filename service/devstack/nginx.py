@@ -1,4 +1,7 @@
-"""Find the NGINX binary, and write the configuration of NGINX in front of the API."""
+"""Find the NGINX binary, and write the configuration of NGINX in front of the API.
+
+docs/how-to/nginx.md explains what pays and what does not. It quotes lines of this configuration.
+"""
 
 import grp
 import json
@@ -20,7 +23,14 @@ pid {run}/nginx.pid;
 error_log {log} warn;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    # The API's metrics count the successful requests.
+    map $status $failed {{
+        default 1;
+        200 0; 201 0; 202 0; 204 0; 206 0; 301 0; 302 0; 303 0; 304 0; 307 0; 308 0;
+    }}
+    log_format failed '$time_iso8601 $remote_addr "$request" $status $request_time s, upstream: $upstream_status, '
+                      'request_id: $request_id';
+    access_log {log} failed buffer=16k flush=1s if=$failed;
     server_tokens off;
     client_body_temp_path {run}/nginx-body;
     proxy_temp_path {run}/nginx-proxy;
@@ -35,15 +45,20 @@ http {{
     # A query may hold a hundred long ids.
     large_client_header_buffers 4 32k;
     keepalive_requests 100000;
-    # One allocation must be enough: this NGINX uses musl, which maps and unmaps memory for a second one.
-    request_pool_size 16k;
+    # The head of a browser's like is longer than the usual 1k, and would be read twice.
+    client_header_buffer_size 2k;
+    # This NGINX uses musl, which unmaps a block of memory once all its pieces are free. So one piece must be enough for
+    # a request (a buffer from 4k on would be a second piece), and connections use pieces of the same size, which keep
+    # the blocks mapped.
+    request_pool_size 12k;
+    connection_pool_size 12k;
+    proxy_buffer_size 4000;
     merge_slashes off;
 {cache_path}
     upstream api {{
-        zone api 64k;
-        least_conn;
         server {host}:{api_port} max_fails=0;
-        keepalive 128;
+        # At least the connections of a drill.
+        keepalive 256;
         keepalive_requests 100000;
         keepalive_timeout {idle}s;
     }}
@@ -61,24 +76,21 @@ http {{
         proxy_set_header Forwarded "";
         # The API's logs contain this id.
         proxy_set_header X-Request-ID $request_id;
+        # Browsers send these with each like, and the API reads none of them.
+{unread}
         proxy_connect_timeout 2s;
         proxy_read_timeout 30s;
         # Only after a lost connection. NGINX never repeats a POST that it has sent.
         proxy_next_upstream error;
 
         # A named location would need a valid URI, which such a request does not have.
-        error_page 400 414 494 /.bad-request;
-        error_page 413 @too_large;
-        error_page 502 504 @unavailable;
+        error_page 400 414 494 = /.bad-request;
+        error_page 413 = @too_large;
+        error_page 502 504 = @unavailable;
 
         # Without a URI after the name, the path is passed on byte for byte. Ids may hold encoded slashes.
         location / {{ proxy_pass http://api; }}
-{cached}        location ~ /events$ {{
-            proxy_buffering off;
-            proxy_read_timeout 1h;
-            proxy_pass http://api;
-        }}
-        location = /.bad-request {{
+{cached}        location = /.bad-request {{
             internal;
             default_type application/problem+json;
             return 400 '{bad_request}';
@@ -96,6 +108,10 @@ http {{
 }}
 """
 
+UNREAD_HEADERS = (
+    "Accept", "Accept-Encoding", "DNT", "Priority", "Referer", "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-CH-UA-Platform",
+    "Sec-Fetch-Dest", "Sec-Fetch-Mode", "User-Agent",
+)  # fmt: skip
 
 _CACHE_PATH = """\
     proxy_cache_path {run}/nginx-cache keys_zone=counts:4m max_size=64m inactive=10s use_temp_path=off;
@@ -137,6 +153,7 @@ def nginx_argv(
     text = _CONFIG.format(
         user=_user(), workers=workers, run=run, log=log, host=HOST, port=port, api_port=api_port,
         idle=UPSTREAM_IDLE_S,
+        unread="\n".join(f'        proxy_set_header {name} "";' for name in UNREAD_HEADERS),
         cache_path=_CACHE_PATH.format(run=run) if cache else "", cached=_CACHED if cache else "",
         bad_request=_problem(400, "Bad Request", "The path, the query or a header is malformed or too long."),
         too_large=_problem(413, "Content Too Large", "A request body may have at most 16 KB."),

@@ -139,6 +139,15 @@ def test_pods_listen_on_ipv6_and_ipv4() -> None:
     assert find_object(render(), "ConfigMap", "likewise")["data"]["LIKEWISE_METRICS_HOST"] == "[::]"
 
 
+def test_the_ingress_keeps_connections_to_pods_and_retries_only_lost_ones() -> None:
+    annotations = find_object(render(), "Ingress", "likewise")["metadata"]["annotations"]
+    # ingress-nginx keeps connections by the ConfigMap of its controller.
+    assert annotations["nginx.org/keepalive"] == "128"
+    for prefix in ("nginx.org", "nginx.ingress.kubernetes.io"):
+        assert annotations[f"{prefix}/proxy-next-upstream"] == "error"
+        assert annotations[f"{prefix}/proxy-next-upstream-tries"] == "2"
+
+
 def test_the_ingress_balances_by_load_and_limits_bodies_and_rates() -> None:
     annotations = find_object(render(), "Ingress", "likewise")["metadata"]["annotations"]
     for prefix, expected in {

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from service.devstack.dashboard import Dashboard, Status
-from service.devstack.nginx import nginx_argv
+from service.devstack.nginx import UNREAD_HEADERS, nginx_argv
 from service.devstack.processes import StartError, free_ports, port_is_free, spawn, tail, wait_until
 from service.devstack.state import StateDir, state_dir_error
 from service.devstack.supervisor import Supervisor, describe_log
@@ -21,6 +22,7 @@ from service.devstack.up import UpOptions, up
 from service.devstack.valkey_nodes import slot_ranges
 from service.settings import Settings
 
+ROOT = Path(__file__).parents[3]
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -176,6 +178,20 @@ def test_nginx_passes_ids_on_and_replaces_client_headers(state: StateDir) -> Non
     ):
         assert line in text
     assert subprocess.run([*argv, "-t"], check=False).returncode == 0
+
+
+def test_nginx_removes_no_header_that_the_api_reads() -> None:
+    sources = [
+        path.read_text()
+        for folder in ("api", "auth", "core", "observability", "server")
+        for path in (ROOT / "service" / folder).rglob("*.py")
+    ]
+    text = "\n".join(sources)
+    environ_keys = {name: "HTTP_" + name.upper().replace("-", "_") for name in UNREAD_HEADERS}
+    assert re.search(r"\bHTTP_ACCEPT_LANGUAGE\b", text)
+    assert not {
+        name for name, key in environ_keys.items() if re.search(rf'\b{key}\b|headers(\.get\(|\[)"{name}"', text)
+    }
 
 
 def test_free_ports_are_free_and_different() -> None:
