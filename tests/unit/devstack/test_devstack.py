@@ -194,6 +194,19 @@ def test_nginx_removes_no_header_that_the_api_reads() -> None:
     }
 
 
+def test_the_page_about_nginx_has_the_settings_of_this_configuration(state: StateDir) -> None:
+    nginx_argv(state.run, state.log("nginx"), port=1234, api_port=5678, workers=2)
+    written = (state.run / "nginx.conf").read_text()
+    page = (ROOT / "docs/how-to/nginx.md").read_text()
+    measured = re.findall(r"`((?:client|request|connection|proxy)\w+_size \w+)`", page.partition("## What does not")[0])
+    assert len(measured) == 5
+    # The table also names the size that did not pay.
+    assert [line for line in measured if f"{line};" not in written] == ["request_pool_size 16k"]
+    assert {f'proxy_set_header {name} "";' for name in UNREAD_HEADERS} <= set(page.splitlines())
+    [statuses] = re.findall(r"\n +(200 0;.*)\n", written)
+    assert page.count(statuses) == 2
+
+
 def test_free_ports_are_free_and_different() -> None:
     ports = free_ports(6)
     assert len(set(ports)) == 6
