@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.bootstrap.stores import Stores
+from tests.support.loop_thread import likes_on_loop
 from tests.support.stack.concurrent_load import TrackedLikes
 from tests.support.stack.faults import client, start_again
 from tests.support.stack.servers import MAXMEMORY, Servers, emptied, running
@@ -42,9 +43,10 @@ def servers(_servers: Servers) -> Servers:
 
 
 @pytest.fixture
-def tracked(stores: Stores) -> TrackedLikes:
-    """Return tracked likes on the servers."""
-    return TrackedLikes(stores)
+def tracked(stores: Stores) -> Iterator[TrackedLikes]:
+    """Yield tracked likes on the servers, counted by an event loop as in a pod."""
+    with likes_on_loop(stores) as likes:
+        yield TrackedLikes(stores, likes)
 
 
 def _repair(servers: Servers) -> None:

@@ -3,13 +3,17 @@
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 
+import gevent
 import psycopg
 import pytest
 
 from service.bootstrap.stores import Stores, create_likes, open_stores
+from service.core.likes import LikeRequest, LikeState
 from service.errors import CounterUnavailableError, NotReplicatedError
+from tests.support.loop_thread import loop_counter
 from tests.support.stack.concurrent_load import TrackedLikes, drain
 from tests.support.stack.faults import (
     client,
@@ -67,6 +71,25 @@ def test_only_requests_for_the_shards_of_a_lost_node_are_refused(
     tracked.retry_unacknowledged()
     tracked.like_all([POSTS[shard] for shard in lost], ["emil"])
     tracked.assert_consistent()
+
+
+def test_replies_that_arrive_while_the_pod_stands_still_are_read(servers: Servers, stores: Stores) -> None:
+    state: Future[LikeState] = Future()
+    with loop_counter(stores) as (loop, counter):
+        connected: Future[object] = Future()
+        loop.call(counter.begin, LikeRequest(POSTS[0], "anna", True), connected.set_result)
+        connected.result(30)
+
+        def stand_still_once_it_is_sent() -> None:
+            if any(pipe._in_flight for pipe in counter._pipes.values()):
+                time.sleep(2 * servers.settings.redis_timeout_ms / 1000)
+            else:
+                gevent.get_hub().loop.run_callback(stand_still_once_it_is_sent)
+
+        loop.call(counter.begin, LikeRequest(POSTS[0], "ben", True), state.set_result)
+        loop.call(stand_still_once_it_is_sent)
+        # A like that was sent again would have changed nothing.
+        assert state.result(30).changed
 
 
 @pytest.fixture

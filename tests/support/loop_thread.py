@@ -77,16 +77,23 @@ class WaitingCounter:
 
 
 @contextmanager
-def likes_on_loop(stores: Stores) -> Iterator[Likes]:
-    """Yield the use cases, with a counter on an event loop that ticks."""
+def loop_counter(stores: Stores) -> Iterator[tuple[LoopThread, RedisLoopCounter]]:
+    """Yield an event loop that ticks, and its counter."""
     loop = LoopThread()
     on_loop = create_loop_counter(stores)
     assert on_loop
     ticker = loop.call(lambda: gevent.get_hub().loop.timer(0.05, 0.05))
     loop.call(ticker.start, on_loop.tick)
     try:
-        yield create_likes(stores, trace=lambda counter: WaitingCounter(loop, on_loop, counter))
+        yield loop, on_loop
     finally:
         loop.call(ticker.stop)
         loop.call(on_loop.close)
         loop.close()
+
+
+@contextmanager
+def likes_on_loop(stores: Stores) -> Iterator[Likes]:
+    """Yield the use cases, with a counter on an event loop that ticks."""
+    with loop_counter(stores) as (loop, on_loop):
+        yield create_likes(stores, trace=lambda counter: WaitingCounter(loop, on_loop, counter))

@@ -69,12 +69,18 @@ class NodePipe:
 
     def fail_late(self, timeout_s: float) -> None:
         """Give the connection up if Redis is silent for longer than this."""
-        if self._in_flight and time.monotonic() - self._sent_at > timeout_s:
-            self._fail(TimeoutError("timed out"))
+        if self._is_late(timeout_s):
+            # This process may have stood still, with the replies unread.
+            self._on_readable()
+            if self._is_late(timeout_s):
+                self._fail(TimeoutError("timed out"))
 
     def close(self) -> None:
         """Close the socket. Commands under way get a Redirect."""
         self._fail(ConnectionError("the connection was closed"), is_error=False)
+
+    def _is_late(self, timeout_s: float) -> bool:
+        return bool(self._in_flight) and time.monotonic() - self._sent_at > timeout_s
 
     def _flush(self) -> None:
         self._is_scheduled = False
