@@ -9,10 +9,13 @@ from contextlib import suppress
 import gevent
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from service.bootstrap.stores import Stores, create_likes, open_stores
 from service.core.likes import LikeRequest, LikeState
+from service.devstack.processes import HOST
 from service.errors import CounterUnavailableError, NotReplicatedError
+from service.sharding import slot_of_shard
 from tests.support.loop_thread import loop_counter
 from tests.support.stack.concurrent_load import TrackedLikes, drain
 from tests.support.stack.faults import (
@@ -21,6 +24,7 @@ from tests.support.stack.faults import (
     is_primary,
     keep_every_write,
     post_in,
+    primaries,
     primary_of,
     start_again,
     wait_for,
@@ -70,6 +74,35 @@ def test_only_requests_for_the_shards_of_a_lost_node_are_refused(
     start_again(servers.valkey)
     tracked.retry_unacknowledged()
     tracked.like_all([POSTS[shard] for shard in lost], ["emil"])
+    tracked.assert_consistent()
+
+
+def move_slot(slot: int, source: int, target: int) -> None:
+    """Move a slot and its keys between the nodes at two ports."""
+    with client(source) as old, client(target) as new:
+        old_id, new_id = (node.execute_command("CLUSTER MYID").decode() for node in (old, new))
+        new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", old_id)
+        old.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", new_id)
+        keys = old.execute_command("CLUSTER GETKEYSINSLOT", slot, 1_000)
+        old.execute_command("MIGRATE", HOST, target, "", 0, 5_000, "KEYS", *keys)
+        for node in (new, old):
+            node.execute_command("CLUSTER SETSLOT", slot, "NODE", new_id)
+
+
+def redirects() -> float:
+    return REGISTRY.get_sample_value("likewise_redis_errors_total", {"kind": "moved"}) or 0
+
+
+def test_likes_follow_a_slot_that_moves(stores: Stores, tracked: TrackedLikes) -> None:
+    source = primary_of(stores, 0)
+    target = next(port for port in primaries(stores) if port != source)
+    tracked.like(POSTS[0], "anna")
+    before = redirects()
+    move_slot(slot_of_shard(0), source, target)
+    assert tracked.like(POSTS[0], "ben").count == 2
+    assert redirects() - before == 1
+    move_slot(slot_of_shard(0), target, source)
+    assert tracked.unlike(POSTS[0], "anna").count == 1
     tracked.assert_consistent()
 
 

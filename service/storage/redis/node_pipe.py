@@ -7,20 +7,20 @@ batch is in flight at a time, so that the next one grows meanwhile. See docs/exp
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import gevent
 import hiredis
+import redis
 import structlog
 from gevent import get_hub
-from redis.connection import ConnectionInterface
+from redis.connection import ConnectionInterface, DefaultParser
 
 from service.errors import CounterUnavailableError
 from service.loop_socket import LoopSocket
 from service.storage.connection_errors import count_redis_error
 from service.storage.redis.commands import LikeCommand, decode_reply
 from service.storage.redis.node import Node
-from service.storage.redis.shard_client import Redirect
+from service.storage.redis.shard_client import Redirect, classify
 
 _READ_BYTES = 256 * 1024
 # The limit of a batch. It bounds the time for which Redis serves nobody else.
@@ -56,7 +56,7 @@ class NodePipe:
         self._is_scheduled = self._is_connecting = False
         self._connection: ConnectionInterface | None = None
         self._socket: LoopSocket | None = None
-        self._replies = hiredis.Reader()
+        self._replies = _reader()
 
     def add(self, command: LikeCommand) -> None:
         """Send the command at the end of the next turn of the loop, or after the batch in flight."""
@@ -120,7 +120,9 @@ class NodePipe:
         try:
             while self._in_flight and (reply := self._replies.gets()) is not False:
                 group = self._in_flight.popleft()
-                decode_reply(group, reply if _is_result(reply) else Redirect(str(reply)))
+                if isinstance(reply, redis.ResponseError):
+                    count_redis_error(reply)
+                decode_reply(group, classify(reply, self.node))
                 self._deliver(group)
         except Exception as error:
             _log.exception("a reply of Redis cannot be read", host=self.node.name)
@@ -145,7 +147,7 @@ class NodePipe:
         sock = self._connection._sock  # type: ignore[attr-defined]
         self._socket = LoopSocket(sock, self._on_readable, on_sent=_do_nothing)
         self._socket.watch()
-        self._replies = hiredis.Reader()
+        self._replies = _reader()
         self._flush()
 
     def _fail(self, error: Exception, *, is_error: bool = True) -> None:
@@ -167,8 +169,9 @@ class NodePipe:
             self._socket = self._connection = None
 
 
-def _is_result(reply: Any) -> bool:
-    return isinstance(reply, list) and reply[0] != b"NEWEPOCH"
+def _reader() -> hiredis.Reader:
+    """Return a parser of replies. Errors become those of redis-py."""
+    return hiredis.Reader(replyError=DefaultParser.parse_error)
 
 
 def _do_nothing() -> None:
