@@ -2,7 +2,9 @@
 
 import ipaddress
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from service.devstack.processes import free_ports, spawn
 from service.errors import CounterUnavailableError
 from service.redis_settings import RedisSettings
 from service.settings import Settings
+from tests.support.loop_thread import likes_on_loop
 from tests.support.runner.requirements import program
 from tests.support.stack.servers import Servers
 from tests.support.waiting import wait_for
@@ -96,6 +99,15 @@ def test_a_like_counts_and_lasts(settings: Settings) -> None:
         assert likes.like("a-post", "user:ann").count == 1
         assert not likes.like("a-post", "user:ann").changed
         assert likes.unlike("a-post", "user:ann").count == 0
+
+
+def test_the_event_loop_sends_likes_over_tls(settings: Settings) -> None:
+    actors = [f"user:{at}" for at in range(500)]
+    with open_stores(settings) as stores, likes_on_loop(stores) as likes, ThreadPoolExecutor(50) as pool:
+        assert likes.like("many", "user:ann").count == 1
+        states = list(pool.map(partial(likes.like, "many"), actors))
+        assert {state.count for state in states} == set(range(2, len(actors) + 2))
+        assert likes.unlike("many", "user:ann").changed
 
 
 @pytest.mark.parametrize(
