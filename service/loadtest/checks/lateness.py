@@ -1,5 +1,6 @@
 """Count the likes that were sent late, because no connection was free or the load test had no time. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,9 +24,9 @@ class Lateness:
 
 def measure_lateness(due: Sequence[float], sent_at: Sequence[float], planned_s: float) -> Lateness:
     """Return how late likes were sent. `due` is the schedule, `sent_at` has one item for each like that was sent."""
-    pairs = [(at - then, at) for then, at in zip(due, sent_at, strict=False) if at - then > LATE_S]
-    if not pairs:
+    late = sorted(at - then for then, at in zip(due, sent_at, strict=False) if at - then > LATE_S)
+    if not late:
         return Lateness()
-    late = sorted(by for by, _ in pairs)
-    after_end = sum(at > planned_s for _, at in pairs)
+    first = bisect_right(sent_at, planned_s)
+    after_end = sum(at - due[like] > LATE_S for like, at in enumerate(sent_at[first:], first))
     return Lateness(len(late), after_end, round(late[(len(late) - 1) // 2], 3), round(late[-1], 3))

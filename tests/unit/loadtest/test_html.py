@@ -1,18 +1,22 @@
 """Test the HTML page and the JSON of a run, from a simulated run, and the sampler."""
 
+import io
 import json
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from service.errors import LikewiseError
 from service.loadtest.checks.expected import expected_counts
 from service.loadtest.checks.freshness import Samples
+from service.loadtest.checks.lateness import Lateness
 from service.loadtest.checks.sampler import Sampler
 from service.loadtest.checks.verdict import ObservedState, judge
 from service.loadtest.generator.distribution import LIKE, UNLIKE
@@ -21,6 +25,7 @@ from service.loadtest.generator.plan import Options, Target, post_names
 from service.loadtest.generator.sender import Sender
 from service.loadtest.generator.workload import build_workload
 from service.loadtest.report.charts import exact_axis, linear_axis, log_axis, percentile_axis
+from service.loadtest.report.console import show_results
 from service.loadtest.report.html import render_page
 from service.loadtest.report.notes import PostSamples
 from service.loadtest.report.results import Results, build_results
@@ -122,6 +127,18 @@ def test_the_json_has_the_numbers_of_the_page() -> None:
     assert written["answer"]["max_ms"] == pytest.approx(204)
     assert written["seen"]["of"] == written["verdict"]["posts"][0]["acknowledged"]
     assert written["notes"][0] == "1 samples of a reader failed, the first: <away>"
+
+
+def test_the_console_shows_the_pace_before_the_verdict() -> None:
+    results = simulated_results()
+    late = replace(results, late=Lateness(3, 1, 0.5, 1.5), limit="The limit was NGINX.")
+    for shown, sentences in ((results, [results.limit]), (late, [f"{late.late}.", "The limit was NGINX."])):
+        output = io.StringIO()
+        show_results(Console(file=output, width=200), shown)
+        *_, verdict = lines = output.getvalue().splitlines()
+        assert lines[-1 - len(sentences) : -1] == sentences == shown.pace
+        assert verdict.endswith("all counts agree")
+        assert " ".join(sentences) in render_page(shown)
 
 
 def test_a_load_test_that_uses_much_cpu_is_noted() -> None:
