@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 # The bytes "Like".
 _ADVISORY_LOCK = 0x4C696B65
 _LOG_EVERY_S = 10.0
+# Pods wait behind a migration that waits for a lock.
+_LOCK_TIMEOUT_MS = 5_000
 # Every partitioned table has a partition for each shard.
 _PARTITIONED = "SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = current_schema()::regnamespace"
 
@@ -80,6 +82,11 @@ def _connect(shard_range: ShardRange) -> Iterator[Connection]:
     try:
         with psycopg.connect(shard_range.url, autocommit=True, connect_timeout=10) as connection:
             yield connection
+    except psycopg.errors.LockNotAvailable as error:
+        raise LikeStoreUnavailableError(
+            f"Postgres {shard_range.name}: another session uses a table that a migration changes. pg_stat_activity "
+            "lists the sessions. End it or wait for it, and run `likewise migrate` again"
+        ) from error
     except psycopg.OperationalError as error:
         raise LikeStoreUnavailableError(f"Postgres {shard_range.name}: {str(error).strip()}") from error
 
@@ -119,6 +126,7 @@ def _apply(connection: Connection, migration: Migration, database: str) -> None:
         _run_in_batches(connection, migration, database)
     with connection.transaction():
         if not migration.is_repeated:
+            connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}".encode())
             connection.execute(migration.text.encode())
         connection.execute(
             "INSERT INTO migrations (number, phase, name) VALUES (%s, %s, %s)",

@@ -101,9 +101,15 @@ ORDER BY given.place
 -- name: load_members
 -- The name of an actor, as the function actor_name returns it, which would run a query for each row.
 SELECT coalesce(named.name, visitor_name(likes.actor))
-FROM posts JOIN {likes} AS likes USING (shard, post_id)
+FROM (VALUES (%(shard)s::integer, %(post)s::text)) AS given(shard, post)
+JOIN LATERAL (
+    SELECT post_id FROM posts WHERE posts.shard = given.shard AND posts.post = given.post OFFSET 0
+) AS found ON true
+JOIN LATERAL (
+    SELECT actor FROM {likes} AS row
+    WHERE row.shard = given.shard AND row.post_id = found.post_id AND row.state = 'l' OFFSET 0
+) AS likes ON true
 LEFT JOIN LATERAL (SELECT name FROM actors WHERE actors.actor = likes.actor OFFSET 0) AS named ON true
-WHERE posts.shard = %(shard)s AND posts.post = %(post)s AND likes.state = 'l'
 
 -- name: seed
 WITH reserved AS (

@@ -14,6 +14,7 @@ from service.storage.postgres.migrate import migrate, pending
 from service.storage.postgres.queries import query
 from service.storage.postgres.schema import migrations
 from service.storage.postgres.shard_map import parse_shard_map
+from tests.support.earlier.installation import install
 from tests.support.stack.faults import post_in
 from tests.support.stack.servers import SHARDS, Servers, with_empty_databases
 from tests.support.waiting import wait_for
@@ -150,6 +151,18 @@ def test_databases_swapped_in_the_shard_map_are_refused(empty: Servers) -> None:
         migrate(swapped.settings)
     with pytest.raises(LikeStoreUnavailableError, match="LIKEWISE_SHARD_MAP gives Postgres"):
         _like(swapped)
+
+
+def test_a_migration_does_not_wait_long_for_a_session_that_uses_a_table(
+    empty: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(empty.settings)
+    monkeypatch.setattr("service.storage.postgres.migrate._LOCK_TIMEOUT_MS", 50)
+    with psycopg.connect(parse_shard_map(empty.settings.shard_map, SHARDS)[0].url) as session:
+        session.execute("SELECT FROM posts")
+        with pytest.raises(LikeStoreUnavailableError, match="/fresh: another session uses a table"):
+            migrate(empty.settings)
+    assert any("0004 pre post_likes" in line for line in migrate(empty.settings))
 
 
 # Statements of the release before `shards.life` became `shards.epoch`.

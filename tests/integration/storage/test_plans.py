@@ -32,6 +32,7 @@ STATEMENTS = [
     ("store_likes", SHARD, {**OF_ONE, **UNLIKE_REQUESTS}),
     ("store_likes", None, {**OF_TWO, **UNLIKE_REQUESTS}),
     ("load", None, LOAD),
+    ("load_members", SHARD, {"shard": SHARD, "post": "b"}),
 ]
 # Reads that the indexes of post_likes are for.
 NEWEST = f"""

@@ -5,9 +5,6 @@
 -- the rows that `likes` holds already. 0006 adds the trigger of the other direction. 0007, a `post` migration, drops
 -- `likes`.
 
--- Pods wait behind a transaction that waits for its locks.
-SET LOCAL lock_timeout = '5s';
-
 -- The key of an actor. actor_keys.py holds the same function. A visitor's name is 16 bytes in base64url, if the bits
 -- that base64 leaves unused are zero.
 CREATE FUNCTION actor_key(name text) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$

@@ -1,2 +1,2 @@
 -- repeat: this statement runs in transactions of its own until it returns NULL. See 0004.
-SELECT copy_likes(5000)
+SELECT copy_likes(2000)

@@ -1,7 +1,5 @@
 -- Repeat each change of `post_likes` in `likes`, which pods and flushers of the earlier release read. See 0004.
 
-SET LOCAL lock_timeout = '5s';
-
 DROP FUNCTION copy_likes;
 DROP TABLE likes_to_copy;
 
