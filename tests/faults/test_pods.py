@@ -3,9 +3,10 @@
 import http.client
 import os
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import psutil
 
@@ -55,21 +56,36 @@ class Clients:
                 self.unanswered.append((post, token))
 
 
+def gunicorn(port: int) -> tuple[str, ...]:
+    """Return the arguments of Python that run a pod."""
+    config = ("-c", "python:service.server.gunicorn_conf")
+    return ("-m", "gunicorn", *config, "--bind", f"{HOST}:{port}", "service.server.wsgi:app")
+
+
+def test_a_pod_with_too_many_open_files_refuses_likes_until_clients_leave(servers: Servers) -> None:
+    (port,) = free_ports(1)
+    clients = Clients(port, servers.settings.secret.get_secret_value().encode())
+    env = environment(servers, WEB_CONCURRENCY="1")
+    env.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    with running(env, *gunicorn(port)) as pod, ExitStack() as connections:
+        wait_for(lambda: clients.like("", mint(clients.secret)) is not None, 30)
+        [worker] = psutil.Process(pod.pid).children()
+        worker.rlimit(psutil.RLIMIT_NOFILE, (100, 100))
+        lines = [connections.enter_context(socket.create_connection((HOST, port), timeout=10)) for _ in range(100)]
+        wait_for(lambda: worker.num_fds() == 100)
+        # The pod has no connection for likes yet.
+        lines[0].sendall(b"PUT /v1/posts/a/like HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert lines[0].recv(1_000).startswith(b"HTTP/1.1 503 ")
+        connections.close()
+        wait_for(lambda: clients.like("a", mint(clients.secret)) == 201)
+
+
 def test_answered_likes_survive_killed_workers(servers: Servers, stores: Stores, tracked: TrackedLikes) -> None:
     (port,) = free_ports(1)
     clients = Clients(port, servers.settings.secret.get_secret_value().encode())
     env = environment(servers, WEB_CONCURRENCY="2")
     env.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    args = (
-        "-m",
-        "gunicorn",
-        "-c",
-        "python:service.server.gunicorn_conf",
-        "--bind",
-        f"{HOST}:{port}",
-        "service.server.wsgi:app",
-    )
-    with running(env, *args) as pods, ThreadPoolExecutor(6) as pool:
+    with running(env, *gunicorn(port)) as pods, ThreadPoolExecutor(6) as pool:
         wait_for(lambda: clients.like(POSTS[0], mint(clients.secret)) == 201, 30)
         drain(stores)
         warm_up_actors = rows(stores)[POSTS[0]]

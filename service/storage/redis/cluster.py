@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any
 
 import redis
+from redis import DriverInfo
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
@@ -16,6 +17,9 @@ from service.storage.redis.node import Address, Node
 
 # Refreshes within this time share one reading of the slot map.
 _REFRESH_PAUSE_S = 0.05
+# Sent on each new connection. Made once, as redis-py reads a file for it. Its reply also shows that a server is alive
+# before any like is sent: one that hangs would count it later, when it has been answered with 503.
+_DRIVER = DriverInfo()
 
 
 class Cluster:
@@ -61,6 +65,7 @@ class Cluster:
             socket_connect_timeout=self._timeout_s,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            driver_info=_DRIVER,
             **options,
         )
 

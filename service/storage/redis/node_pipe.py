@@ -138,7 +138,10 @@ class NodePipe:
         """Connect in a greenlet, as redis-py waits for names, passwords and TLS. Then take its socket."""
         try:
             self._connection = self.node.connect()
-        except CounterUnavailableError as error:
+        except Exception as error:
+            # Whatever it is, likes that wait get an answer.
+            if not isinstance(error, CounterUnavailableError):
+                _log.exception("cannot connect to Redis", host=self.node.name)
             self._fail(error, is_error=False)
             return
         finally:
