@@ -1,4 +1,4 @@
-"""Log each request that failed or was slow. Other requests are not logged: NGINX's access log has them."""
+"""Log each request that failed or was slow. Other requests are not logged: the metrics count them."""
 
 import math
 import time
