@@ -1,12 +1,14 @@
 """Function calls to shards: they follow redirects, load missing functions and start new epochs."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import redis
 
 from service.errors import CounterUnavailableError, LikewiseError, QueueFullError
 from service.sharding import slot_of_shard, tags
+from service.storage.coalescer import Coalescer
 from service.storage.redis.cluster import Cluster
 from service.storage.redis.functions import SOURCE, name_of
 from service.storage.redis.node import Node, RedisCommand
@@ -55,6 +57,9 @@ class ShardClient:
         self._epochs = epochs
         self._tags = tags(shards)
         self._slots = [slot_of_shard(shard) for shard in range(shards)]
+        self._epoch_starts: dict[int, Coalescer[_EpochStart]] = {}
+        # The name of the last epoch that this process has started, by shard.
+        self._started: dict[int, str] = {}
 
     def key(self, shard: int, kind: str = "v") -> str:
         """Return a key of the shard: `v`, `q`, `dead`, or `c:`, `l:` or `u:` and a post."""
@@ -107,8 +112,24 @@ class ShardClient:
     def start_epoch(self, shard: int, new: NewEpoch) -> None:
         """Register the next epoch in Postgres, then start it in Redis. Another caller may have done so already.
 
-        The slot map is read again first: a primary that was replaced must not get an epoch.
+        After a failover each like that is under way meets the new epoch. Callers of a process start it together, once.
         """
+        start = _EpochStart(new)
+        self._epoch_starts.setdefault(shard, Coalescer(partial(self._start_together, shard))).submit([start])
+        if start.error:
+            raise start.error
+
+    def _start_together(self, shard: int, starts: list["_EpochStart"]) -> None:
+        new = starts[-1].new
+        try:
+            if self._started.get(shard) != new.candidate:
+                self._start(shard, new)
+        except LikewiseError as error:
+            for start in starts:
+                start.error = error
+
+    def _start(self, shard: int, new: NewEpoch) -> None:
+        # The slot map is read again first: a primary that was replaced must not get an epoch.
         self.cluster.refresh()
         if self.node(shard) is not new.node:
             return
@@ -116,6 +137,16 @@ class ShardClient:
         reply = self.call(new.node, [self.command("start_epoch", shard, new.candidate, epoch, version)])[0]
         if isinstance(reply, LikewiseError):
             raise reply
+        if not isinstance(reply, Redirect):
+            self._started[shard] = new.candidate
+
+
+@dataclass(slots=True)
+class _EpochStart:
+    """One caller's request to start an epoch, and the error that it gets."""
+
+    new: NewEpoch
+    error: LikewiseError | None = None
 
 
 def classify(reply: Any, node: Node) -> Any:

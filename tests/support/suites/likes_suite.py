@@ -90,3 +90,24 @@ def test_a_like_counts_once_with_each_acknowledgement(stores: Stores, ack: str) 
     finally:
         flusher.stop()
         thread.join()
+
+
+def test_the_first_likes_of_a_shard_start_its_epoch_once(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failover, every like under way meets the new epoch at the same moment."""
+    started = []
+    acquire = stores.like_store.acquire_epoch
+    monkeypatch.setattr(stores.like_store, "acquire_epoch", lambda *args: started.append(args) or acquire(*args))
+    likes = create_likes(stores)
+    barrier = threading.Barrier(64)
+
+    def like(actor: str) -> None:
+        barrier.wait()
+        likes.like("post", actor)
+
+    threads = [threading.Thread(target=like, args=[f"actor-{at}"]) for at in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert likes.counts(["post"])[0].count == 64
+    assert len(started) == 1
