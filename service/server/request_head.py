@@ -48,7 +48,8 @@ def parse_head(data: bytes) -> RequestHead | None:
     return RequestHead(end + len(_END), line[1], line[2], fields)
 
 
-@lru_cache(maxsize=4_096)
+# An entry takes up to 26 KB, if a client makes it so.
+@lru_cache(maxsize=1_024)
 def _keys(names: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the WSGI names of a head's fields. None if a name is not plain, occurs twice, or is for gunicorn.
 

@@ -221,3 +221,14 @@ def test_an_error_in_a_callback_ends_its_connection_alone(worker, api, monkeypat
         assert b"Connection: close" in received
         other.sendall(LIKE)
         assert statuses(other, 1) == [b"201"]
+
+
+def test_lists_of_posts_in_every_order_do_not_fill_the_memory(worker):
+    with open_connection(worker) as line:
+        for rotation in range(150):
+            order = [f"post={at % 100}" for at in range(rotation, rotation + 100)]
+            order[0] = f"post=first-{rotation}"
+            line.sendall(f"GET /v1/counts?{'&'.join(order)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert statuses(line, 1) == [b"200"]
+    rendered = worker.loop_api._counts._rendered
+    assert 0 < sum(len(answer.states) for answer in rendered.values()) <= 10_000

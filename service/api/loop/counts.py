@@ -13,7 +13,8 @@ from service.api.loop.ports import Exchange
 from service.auth.identity import Authenticator
 from service.core.likes import Likes, LikeState
 
-_MAX_RENDERED = 10_000
+# Posts in all answers that are kept. An answer may have 100 posts, and lists may come in any order.
+_MAX_RENDERED_POSTS = 10_000
 
 
 class _Rendered(NamedTuple):
@@ -37,6 +38,7 @@ class LoopCounts:
         self._headers = (*COUNT_HEADERS[:2], *vary)
         self._unchanged_headers = (SHARED, *vary)
         self._rendered: dict[str, _Rendered] = {}
+        self._rendered_posts = 0
 
     def begin(self, exchange: Exchange, posts: Sequence[str], *, is_single: bool) -> bool:
         """Answer a request. Return False, with nothing done, if Flask must answer it."""
@@ -66,8 +68,11 @@ class LoopCounts:
             exchange.respond("200 OK", rendered.headers + cors if cors else rendered.headers, rendered.body)
 
     def _render(self, target: str, states: Sequence[LikeState], locale: Locale, is_single: bool) -> _Rendered:
-        if len(self._rendered) >= _MAX_RENDERED:
-            self._rendered.clear()
+        if target not in self._rendered:
+            if self._rendered_posts + len(states) > _MAX_RENDERED_POSTS:
+                self._rendered.clear()
+                self._rendered_posts = 0
+            self._rendered_posts += len(states)
         etag = f'W/"{etag_of(states, locale)}"'
         body = count_body(states[0], locale) if is_single else counts_body(states, locale)
         self._rendered[target] = rendered = _Rendered(states, locale, etag, (*self._headers, ("ETag", etag)), body)
