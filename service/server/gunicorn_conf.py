@@ -58,6 +58,8 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 limit_request_line = 0
 # Never `*`. The API reads X-Forwarded-For itself, by LIKEWISE_TRUSTED_PROXIES.
 forwarded_allow_ips = "127.0.0.1,::1"
+# LIKEWISE_TRUSTED_PROXIES also decides whether a client uses TLS, in the event loop as in Flask.
+secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 accesslog = None
 logger_class = _Log
