@@ -41,7 +41,7 @@ def parse(argv: Sequence[str] | None = None, kinds: Collection[str] = ()) -> Pla
         "--rounds", type=_positive, help="Number of measured rounds, after one to warm up. Default: 5, quick: 2."
     )
     parser.add_argument(
-        "--requests", type=_positive, help="Requests of each kind in a round. Default: 25,000, quick: 4,000."
+        "--requests", type=_positive, help="Requests of each kind in a round. Default: 20,000, quick: 4,000."
     )
     parser.add_argument("--quick", action="store_true", help="Run for about two minutes, with a tenth of the data.")
     parser.add_argument(
@@ -54,7 +54,7 @@ def parse(argv: Sequence[str] | None = None, kinds: Collection[str] = ()) -> Pla
     only = frozenset(filter(None, options.only.split(",")))
     if unknown := only - {*kinds, GROWTH, START}:
         parser.error(f"--only has no {', '.join(sorted(unknown))}; it has {', '.join([*kinds, GROWTH, START])}")
-    rounds, requests, divisor = (2, 4_000, 10) if options.quick else (5, 25_000, 1)
+    rounds, requests, divisor = (2, 4_000, 10) if options.quick else (5, 20_000, 1)
     return Plan(
         options.rounds or rounds,
         options.requests or requests,
