@@ -2,7 +2,7 @@
 
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,25 +80,22 @@ class Upgrade:
 
 
 @contextmanager
-def flushing(stores: Stores) -> Iterator[None]:
-    """Run a flusher that does not wait for the leases of others."""
-    stop = threading.Event()
-    owner = str(id(stores))
-    flusher = Flusher(LeaselessQueue(stores, 3), stores.like_store, stores.settings, owner)
+def flushing(stores: Stores) -> Iterator[Callable[[], int]]:
+    """Run a flusher that does not wait for the leases of others. Yield a function that returns what it has stored."""
+    stop, stored = threading.Event(), [0]
+    flusher = Flusher(LeaselessQueue(stores, 3), stores.like_store, stores.settings, str(id(stores)))
 
-    def run() -> int:
-        done = 0
+    def run() -> None:
         while not stop.is_set():
-            done += flusher._try_flush()
-        return done
+            stored[0] += flusher._try_flush()
 
     with ThreadPoolExecutor(1) as pool:
-        flushed = pool.submit(run)
+        running_flusher = pool.submit(run)
         try:
-            yield
+            yield lambda: stored[0]
         finally:
             stop.set()
-        assert flushed.result() > 0
+            running_flusher.result()
 
 
 @pytest.fixture
@@ -156,9 +153,9 @@ def test_likes_are_migrated_under_load_and_both_releases_agree(upgrade: Upgrade)
         migrate(upgrade.servers.settings, ("pre",))
         wait_for(lambda: not upgrade.new.like_store.check())
         upgrade.run_pods(upgrade.earlier, upgrade.new)
-        with flushing(upgrade.new):
+        with flushing(upgrade.new) as stored:
             so_far = requests()
-            wait_for(lambda: requests() > so_far + 1_000, 60)
+            wait_for(lambda: requests() > so_far + 1_000 and stored() > 100, 60)
     upgrade.assert_consistent(upgrade.earlier, upgrade.new)
     assert rows(upgrade.new) == earlier_rows(upgrade.servers.settings)
 
@@ -167,17 +164,16 @@ def test_an_upgrade_is_rolled_back_repeated_and_finished(upgrade: Upgrade) -> No
     settings = upgrade.servers.settings
     migrate(settings, ("pre",))
     assert rows(upgrade.new) == earlier_rows(settings)
-    with concurrent_load(upgrade.tracked, POSTS, actors=ACTORS) as requests:
+    with concurrent_load(upgrade.tracked, POSTS, actors=ACTORS):
         # The new release, the earlier one again, and the new one for good.
         for release in (upgrade.new, upgrade.earlier, upgrade.new):
             upgrade.run_pods(release)
-            with flushing(release):
-                so_far = requests()
-                wait_for(lambda so_far=so_far: requests() > so_far + 300, 60)
-        with flushing(upgrade.new):
+            with flushing(release) as stored:
+                wait_for(lambda stored=stored: stored() > 300, 60)
+        with flushing(upgrade.new) as stored:
             assert any("0007 post drop_likes" in line for line in migrate(settings))
-            so_far = requests()
-            wait_for(lambda: requests() > so_far + 300, 60)
+            so_far = stored()
+            wait_for(lambda: stored() > so_far + 300, 60)
     upgrade.assert_consistent(upgrade.new)
     assert upgrade.query("SELECT to_regclass('likes')") == [(None,)]
     assert upgrade.query("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'post_likes'::regclass") == [(0,)]

@@ -102,8 +102,7 @@ def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, p
                 "run the newer image, or restore a backup from before it"
             )
         _check_shards(connection, shard_range, shards)
-    numbers = {migration.number for migration in done}
-    missing = [one for one in migrations() if one.phase in phases and one.number not in numbers]
+    missing = _missing(shard_range, {migration.number for migration in done}, phases)
     for migration in missing:
         _apply(connection, migration, shard_range.name)
     lines = [str(migration) for migration in missing]
@@ -111,6 +110,17 @@ def _migrate_one(connection: Connection, shard_range: ShardRange, shards: int, p
         with connection.transaction():
             lines += _add_shards(connection, shard_range, shards)
     return lines
+
+
+def _missing(shard_range: ShardRange, done: set[int], phases: tuple[Phase, ...]) -> list[Migration]:
+    """Return the migrations to apply. Raise ConfigurationError if one needs an earlier one of another phase."""
+    missing = [one for one in migrations() if one.number not in done]
+    chosen = [one for one in missing if one.phase in phases]
+    if "post" in phases and chosen and missing[0].phase not in phases:
+        raise ConfigurationError(
+            f"Postgres {shard_range.name} lacks migration {missing[0]}: run `likewise migrate --phase pre` first"
+        )
+    return chosen
 
 
 def _ensure_migrations_table(connection: Connection) -> None:

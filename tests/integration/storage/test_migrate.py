@@ -165,6 +165,14 @@ def test_a_migration_does_not_wait_long_for_a_session_that_uses_a_table(
     assert any("0004 pre post_likes" in line for line in migrate(empty.settings))
 
 
+def test_a_migration_is_refused_while_an_earlier_one_is_missing(empty: Servers) -> None:
+    install(empty.settings)
+    with pytest.raises(ConfigurationError, match=r"/fresh lacks migration 0004 pre post_likes: run .* --phase pre"):
+        migrate(empty.settings, ("post",))
+    assert sum(" pre " in line for line in migrate(empty.settings, ("pre",))) == 6
+    assert sum(" post " in line for line in migrate(empty.settings, ("post",))) == 2
+
+
 # Statements of the release before `shards.life` became `shards.epoch`.
 OLD_ACQUIRE = (
     "UPDATE shards SET life = life + (name <> %(name)s)::integer, name = %(name)s WHERE shard = %(shard)s"
