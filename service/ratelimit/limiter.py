@@ -23,6 +23,10 @@ MAX_KEYS = 100_000
 MIN_SYNC_HITS = 2
 SYNC_FRACTION = 100
 
+# The counts of a key, the time in seconds since 1970, and the number of hits that count against the limit. A plain
+# tuple, because each like makes two of them.
+Use = tuple[WindowCounts, float, int]
+
 
 class WindowStats(NamedTuple):
     """What is left of a limit: `remaining` of `limit` hits in `window_s` seconds, more of them in `reset_s` seconds.
@@ -88,7 +92,8 @@ class RateLimiter:
     def test(self, key: str) -> WindowStats:
         """Return what the key has left, counting nothing. Raise RateLimitExceededError if nothing is left."""
         use = self.look_up(key)
-        if use.used < self.limit:
+        _, _, used = use
+        if used < self.limit:
             return self._stats(use)
         raise _longest([(self, key, use)])
 
@@ -96,29 +101,22 @@ class RateLimiter:
         """Count one hit and return what is left. Raise RateLimitExceededError, counting nothing, if none was left."""
         return hit_all(((self, key),), with_stats=True)[0]
 
-    def look_up(self, key: str) -> "Use":
+    def look_up(self, key: str) -> Use:
         """Return the use of a key at this moment."""
         now = self.clock()
         counts = self.window.get(key, now)
-        return Use(counts, now, self.window.used(counts, now))
+        return counts, now, self.window.used(counts, now)
 
-    def _exceeded(self, key: str, use: "Use") -> RateLimitExceededError:
-        self.window.touch(key, use.counts)
+    def _exceeded(self, key: str, use: Use) -> RateLimitExceededError:
+        counts, _, _ = use
+        self.window.touch(key, counts)
         self.refusals.inc()
         return RateLimitExceededError(self._stats(use))
 
-    def _stats(self, use: "Use") -> WindowStats:
+    def _stats(self, use: Use) -> WindowStats:
         counts, now, used = use
         remaining = self.limit - used if used < self.limit else 0
         return WindowStats(self.name, self.limit, self.window_s, remaining, self.window.wait_s(counts, now, used))
-
-
-class Use(NamedTuple):
-    """The counts of a key at `now` (seconds since 1970), and the number of hits that count against the limit."""
-
-    counts: WindowCounts
-    now: float
-    used: int
 
 
 def sync_threshold(limit: int) -> int:
@@ -133,18 +131,20 @@ def hit_all(hits: Sequence[tuple[RateLimiter, str]], *, with_stats: bool = False
     raise RateLimitExceededError for the one that lasts longest.
     """
     uses = [(limiter, key, limiter.look_up(key)) for limiter, key in hits]
-    for limiter, _, use in uses:
-        if use.used >= limiter.limit:
-            raise _longest([one for one in uses if one[2].used >= one[0].limit])
-    for limiter, key, use in uses:
-        limiter.window.count(key, use.counts)
+    for limiter, _, (_, _, used) in uses:
+        if used >= limiter.limit:
+            raise _longest(uses)
+    for limiter, key, (counts, _, _) in uses:
+        limiter.window.count(key, counts)
     if not with_stats:
         return []
-    return [limiter._stats(Use(counts, now, used + 1)) for limiter, _, (counts, now, used) in uses]
+    return [limiter._stats((counts, now, used + 1)) for limiter, _, (counts, now, used) in uses]
 
 
-def _longest(exceeded: list[tuple[RateLimiter, str, Use]]) -> RateLimitExceededError:
-    return max((limiter._exceeded(key, use) for limiter, key, use in exceeded), key=lambda error: error.stats.reset_s)
+def _longest(uses: list[tuple[RateLimiter, str, Use]]) -> RateLimitExceededError:
+    """Return the error of the exceeded limit that lasts longest."""
+    exceeded = [limiter._exceeded(key, use) for limiter, key, use in uses if use[2] >= limiter.limit]
+    return max(exceeded, key=lambda error: error.stats.reset_s)
 
 
 def _parse_limit(limit_text: str, setting_name: str) -> RateLimitItem:

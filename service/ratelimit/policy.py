@@ -27,4 +27,4 @@ class RateLimits:
 
         Raises RateLimitExceededError; nothing is counted then.
         """
-        hit_all([(self._actors, actor)] + ([(self._networks, network)] if network else []))
+        hit_all(((self._actors, actor), (self._networks, network)) if network else ((self._actors, actor),))

@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 
 _REQUEST_LINE: Final = re.compile(r"(GET|PUT|DELETE) (/v1/[!-~]+) HTTP/1\.1")
 _NAME: Final = re.compile("[A-Za-z][A-Za-z0-9-]*")
-_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
+_END: Final = 2 * _LINE_END
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 # gunicorn refuses requests beyond these limits.
 _MAX_FIELDS, _MAX_HEAD_BYTES = 100, 8_190
 _FOR_GUNICORN = frozenset({"TRANSFER_ENCODING", "EXPECT", "UPGRADE", "TE", "TRAILER", "HTTP2_SETTINGS"})
@@ -29,14 +31,15 @@ class RequestHead(NamedTuple):
 def parse_head(data: bytes) -> RequestHead | None:
     """Return the head at the start of `data`. None if it is incomplete, ambiguous, or announces a body."""
     end = data.find(_END)
+    if end < 0 or end > _MAX_HEAD_BYTES:
+        return None
     head = data[:end]
-    if end < 0 or end > _MAX_HEAD_BYTES or not head.isascii():
+    request_line, *lines = head.decode("latin-1").split("\r\n")
+    line = _REQUEST_LINE.fullmatch(request_line)
+    # Besides printable ASCII, a head holds only the ends of its lines.
+    if line is None or not lines or head.translate(None, _PRINTABLE) != _LINE_END * len(lines):
         return None
-    lines = head.decode("ascii").split("\r\n")
-    line = _REQUEST_LINE.fullmatch(lines[0])
-    if line is None or len(lines) == 1 or not "".join(lines).isprintable():
-        return None
-    names, colons, values = zip(*[line.partition(":") for line in lines[1:]], strict=True)
+    names, colons, values = zip(*[line.partition(":") for line in lines], strict=True)
     keys = _keys(names)
     if keys is None or "" in colons:
         return None
