@@ -140,9 +140,10 @@ class ArrivalHistory:
             return self.next_noise
         third, second, first = self.times[-3:]
         before, earlier = self.mean(second, first), self.mean(third, second)
-        if before <= 0:
+        expected = before * (1 / passed + 4 / (first - second) + 1 / (second - third))
+        # The product of a tiny rate may be rounded to 0.
+        if expected <= 0:
             return self.next_noise
         squared_distance = (rate - 2 * before + earlier) ** 2
-        expected = before * (1 / passed + 4 / (first - second) + 1 / (second - third))
         measured = min(squared_distance / expected, self.next_noise * _MIN_JUMP_DEVIATIONS**2)
         return min(_MAX_NOISE, max(1.0, self.next_noise + _NOISE_WEIGHT * (measured - self.next_noise)))

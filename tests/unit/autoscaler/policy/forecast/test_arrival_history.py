@@ -184,3 +184,10 @@ def test_samples_over_a_longer_time_have_less_noise():
     history = history_of([100.0, 100.0], [2.0, 4.0]).add(9.0, 120.0)
     expected = 100 * (1 / 3 + 4 / 4 + 1 / 2)
     assert history.next_noise == pytest.approx(1 + 0.05 * (400 / expected - 1))
+
+
+def test_a_rate_next_to_zero_is_no_error():
+    history = ArrivalHistory()
+    for now in (0.0, 20.0, 40.0, 60.0):
+        history = history.add(now, 5e-324)
+    assert history.noise == ArrivalHistory().noise
