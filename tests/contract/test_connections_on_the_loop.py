@@ -150,6 +150,17 @@ def test_a_client_that_pipelines_faster_than_it_is_answered_waits(worker):
     assert max(waiting) <= 32 * 1024
 
 
+@pytest.mark.parametrize("head", [b"GET /", b"POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"])
+def test_an_endless_request_is_cut_off(worker, head):
+    sent = 0
+    with open_connection(worker) as line, suppress(OSError):
+        line.sendall(head)
+        while sent < 10 * 2**20:
+            sent += line.send(b"a" * 65_536)
+    # The kernel's buffers included.
+    assert sent < 3 * 2**20
+
+
 def test_a_client_that_never_reads_is_closed(worker):
     stuck = open_connection(worker)
     [connection] = worker._connections
