@@ -5,7 +5,6 @@ import errno
 import os
 import pwd
 import random
-import resource
 import signal
 import socket
 import subprocess
@@ -135,18 +134,6 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, ev
         if time.monotonic() > deadline:
             raise StartError(f"Waited {timeout_s:g} s for {what}.")
         time.sleep(every_s)
-
-
-def raise_file_limit() -> None:
-    """Raise the limit of open files, up to 65,536: the usual soft limit is 1,024, or 256 on macOS."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (65_536, 10_240):
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if limit <= soft or soft == resource.RLIM_INFINITY:
-            return
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-            return
 
 
 def port_is_free(port: int, host: str = HOST) -> bool:

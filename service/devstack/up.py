@@ -11,10 +11,11 @@ from types import FrameType
 from rich.console import Console
 
 from service.devstack.dashboard import Dashboard, Status
-from service.devstack.processes import StartError, raise_file_limit
+from service.devstack.processes import StartError
 from service.devstack.stack import Stack
 from service.devstack.state import MIN_FREE_BYTES, StateDir, state_dir_error
 from service.errors import LikewiseError
+from service.file_limit import raise_file_limit
 from service.settings import Settings
 
 _REFRESH_S = 1.0

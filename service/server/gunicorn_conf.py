@@ -14,6 +14,7 @@ from gunicorn.glogging import Logger
 
 from service.bootstrap.runtime import runtime_of
 from service.errors import ConfigurationError
+from service.file_limit import raise_file_limit
 from service.observability.logging import stdlib_config
 from service.settings import settings_from_environment
 
@@ -68,7 +69,8 @@ logconfig_dict = stdlib_config()
 
 
 def on_starting(server: Any) -> None:
-    """Empty the metrics directory before the first worker. Values of an earlier run would be added to the new ones."""
+    """Empty the metrics directory, as values of an earlier run would be added to the new ones. Allow enough sockets."""
+    raise_file_limit()
     shutil.rmtree(_METRICS_DIR, ignore_errors=True)
     _METRICS_DIR.mkdir(parents=True)
 

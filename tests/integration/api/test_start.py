@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -18,6 +20,7 @@ from service.devstack.postgres import PostgresServer
 from service.devstack.processes import HOST, free_ports
 from service.devstack.valkey import ValkeyCluster
 from service.storage.postgres.migrate import migrate
+from tests.support.graceful_shutdown import pod
 from tests.support.stack.servers import SHARDS, settings_at
 from tests.support.waiting import wait_for
 
@@ -147,3 +150,15 @@ def test_an_old_name_of_a_setting_works_with_a_warning(tmp_path):
     with run(env, log, "-m", "service.cli", "api", "--bind", f"{HOST}:{port}"):
         wait_for(lambda: Api(port).ask("GET", "/livez")[0] == 200, 30)
     assert log.read_text().count("LIKEWISE_MINT_LIMIT was renamed to LIKEWISE_NEW_VISITOR_LIMIT") == 1
+
+
+def test_a_pod_raises_the_limit_of_its_open_files(tmp_path):
+    """Else a worker would have sockets for a quarter of its connections on many machines."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with pod(tmp_path / "gate") as (server, _):
+            [worker] = psutil.Process(server.pid).children()
+            assert worker.rlimit(psutil.RLIMIT_NOFILE)[0] == (65_536 if hard < 0 else min(hard, 65_536))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
