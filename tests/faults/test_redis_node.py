@@ -16,6 +16,7 @@ from service.core.likes import LikeRequest, LikeState
 from service.devstack.processes import HOST
 from service.errors import CounterUnavailableError, NotReplicatedError
 from service.sharding import slot_of_shard
+from service.storage.redis.node_pipe import NodePipe
 from tests.support.loop_thread import loop_counter
 from tests.support.stack.concurrent_load import TrackedLikes, drain
 from tests.support.stack.faults import (
@@ -123,6 +124,20 @@ def test_replies_that_arrive_while_the_pod_stands_still_are_read(servers: Server
         loop.call(stand_still_once_it_is_sent)
         # A like that was sent again would have changed nothing.
         assert state.result(30).changed
+
+
+def test_a_connection_to_a_node_that_has_left_is_closed(stores: Stores) -> None:
+    with loop_counter(stores) as (loop, counter):
+        pipe = NodePipe(stores.shard_client.node(0), encode=counter._encode, deliver=counter._deliver)
+
+        def connect_and_leave() -> None:
+            pipe._start_to_connect()
+            pipe.close()
+
+        loop.call(connect_and_leave)
+        wait_for(lambda: not pipe._is_connecting)
+    assert pipe._connection
+    assert pipe._connection._sock is None
 
 
 @pytest.fixture

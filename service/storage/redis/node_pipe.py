@@ -53,7 +53,7 @@ class NodePipe:
         self._waiting: list[LikeCommand] = []
         self._in_flight: deque[Group] = deque()
         self._sent_at = 0.0
-        self._is_scheduled = self._is_connecting = False
+        self._is_scheduled = self._is_connecting = self._is_closed = False
         self._connection: ConnectionInterface | None = None
         self._socket: LoopSocket | None = None
         self._replies = _reader()
@@ -77,6 +77,7 @@ class NodePipe:
 
     def close(self) -> None:
         """Close the socket. Commands under way get a Redirect."""
+        self._is_closed = True
         self._fail(ConnectionError("the connection was closed"), is_error=False)
 
     def _is_late(self, timeout_s: float) -> bool:
@@ -146,6 +147,11 @@ class NodePipe:
             return
         finally:
             self._is_connecting = False
+        if self._is_closed:
+            # Nobody would close it later.
+            self._connection.disconnect()
+            self.close()
+            return
         # redis-py has no public name for the socket.
         sock = self._connection._sock  # type: ignore[attr-defined]
         self._socket = LoopSocket(sock, self._on_readable, on_sent=_do_nothing)
