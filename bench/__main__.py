@@ -19,8 +19,8 @@ from bench.peers.servers import start_peers
 from bench.plan import GROWTH, START, Plan, parse
 from bench.testbed import Testbed, open_testbed
 from service.bootstrap.stores import open_stores
-from service.devstack.processes import raise_file_limit
 from service.errors import LikewiseError
+from service.file_limit import raise_file_limit
 
 _BIG = "hot-of-all"
 Rounds = list[dict[str, figures.Costs]]
