@@ -1,7 +1,7 @@
 """Write the tables of docs/explanation/cost.md between their marks. Pure."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bench.cost.sources import Sources
 from service.cost.amounts import bytes_text
@@ -65,6 +65,7 @@ def _capacity(sources: Sources, figures: Figures) -> dict[str, str]:
     }
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---", *("---:" for _ in headings[1:])], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table in Markdown. Columns with digits are aligned to the right."""
+    rules = ["---:" if any(map(str.isdigit, "".join(column))) else "---" for column in zip(*rows, strict=True)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *rows))
