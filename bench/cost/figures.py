@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bench.cost.sources import BENCH_PARTS, DRILL_PARTS, Sources
+from bench.cost.sources import BENCH_PARTS, Sources
 
 _MILLION = 1e6
 _HEAD = """\
@@ -15,11 +15,13 @@ def figures_toml(sources: Sources) -> str:
     """Return the file. The CPU time is that of the bench; of NGINX, that of the load test if the bench has none."""
     microseconds = sources.bench["microseconds"]
     one = microseconds.get("like_through_nginx", microseconds["like"])
+    # NGINX knows no posts, so it spends the same on every like.
+    nginx = one.get("nginx", sources.drill["cpu_us_per_like"]["nginx"])
     machine = sources.bench["machine"]
     head = [f"date = {sources.bench['when'][:10]}", f'machine = "{machine["cpu"]}, {machine["cores"]} cores"']
     tables = {
-        "one_post": _cpu(one, sources),
-        "many_posts": _cpu(microseconds["like_over_posts"], sources),
+        "one_post": _cpu(one, nginx),
+        "many_posts": _cpu(microseconds["like_over_posts"], nginx),
         "bytes": _bytes(sources),
     }
     lines = [_HEAD + "\n".join(head)]
@@ -28,8 +30,7 @@ def figures_toml(sources: Sources) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cpu(spent: Mapping[str, float], sources: Sources) -> dict[str, float]:
-    nginx = sources.drill["cpu_us_per_like"][DRILL_PARTS["nginx"]]
+def _cpu(spent: Mapping[str, float], nginx: float) -> dict[str, float]:
     return {part: spent.get(name, nginx) for part, name in BENCH_PARTS.items()}
 
 

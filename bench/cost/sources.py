@@ -16,9 +16,8 @@ from service.loadtest.report.costs import CostLine, cost_lines
 ROOT = Path(__file__).parents[2]
 DRILL = ROOT / "bench" / "results" / "cost.json"
 PRICES = ROOT / "examples" / "prices-aws-us-east-1.toml"
-# The load test names the processes, the bench the pods.
-DRILL_PARTS = {"api": "api", "nginx": "nginx", "redis": "valkey", "postgres": "postgres", "flusher": "flusher"}
-BENCH_PARTS = {**DRILL_PARTS, "api": "pod", "redis": "redis"}
+# The names that the bench gives to the parts of the capacity model.
+BENCH_PARTS = {"api": "pod", "nginx": "nginx", "redis": "redis", "postgres": "postgres", "flusher": "flusher"}
 
 
 @dataclass(frozen=True, slots=True)
