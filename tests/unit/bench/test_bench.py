@@ -130,8 +130,8 @@ def test_only_some_kinds_can_be_measured(capsys: pytest.CaptureFixture[str]) -> 
     assert [name for name in ("like", "empty", plan.GROWTH, plan.START) if chosen.wants(name)] == ["like", "start"]
     assert plan.parse([]).wants("empty")
     with pytest.raises(SystemExit):
-        plan.parse(["--only", "liek"], kinds=["like", "empty"])
-    assert "--only has no liek; it has like, empty, growth, start" in capsys.readouterr().err
+        plan.parse(["--only", "likes-of-all"], kinds=["like", "empty"])
+    assert "--only has no likes-of-all; it has like, empty, growth, start" in capsys.readouterr().err
 
 
 def test_a_peer_whose_program_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
