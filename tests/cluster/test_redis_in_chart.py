@@ -61,6 +61,10 @@ class Redis:
         """Return the current address of each pod, by its name."""
         return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in self.space.pods("redis")}
 
+    def uids(self) -> set[str]:
+        """Return the unique id of each pod. A pod that replaces another one has its name, but not its id."""
+        return {pod["metadata"]["uid"] for pod in self.space.pods("redis")}
+
     def node_of(self, pod: str) -> Node:
         """Return the node of a pod."""
         return self.nodes(pod)[self.addresses()[pod]]
@@ -198,8 +202,10 @@ def test_a_crashed_primary_is_replaced_by_its_replica_without_losing_replicated_
 
 def test_all_pods_deleted_at_once_recover_with_their_keys(redis: Redis) -> None:
     written = redis.write("all")
-    redis.space.kubectl("delete", "pod", *PODS)
-    eventually(redis.is_complete)
+    before = redis.uids()
+    # kubectl would wait for each pod, and sometimes does not notice that a pod of the same name is another one.
+    redis.space.kubectl("delete", "pod", "--wait=false", *PODS)
+    eventually(lambda: not before & redis.uids() and redis.is_complete(), timeout_s=300)
     assert redis.read(list(written)) == written
 
 
