@@ -13,7 +13,7 @@ from service.errors import LikewiseError
 from service.observability.batched_metrics import BatchedHistogram
 from service.observability.metrics import REDIS_BATCH_COMMANDS
 from service.settings import Settings
-from service.storage.redis.commands import LikeCommand, bulk_strings
+from service.storage.redis.commands import LikeCommand, bulk_strings, group_by_shard
 from service.storage.redis.functions import name_of
 from service.storage.redis.like_counter import RedisLikeCounter
 from service.storage.redis.node import Node
@@ -71,14 +71,12 @@ class RedisLoopCounter:
     def _encode(self, batch: list[LikeCommand]) -> tuple[bytes, list[Group]]:
         """Return the batch as one function call for each shard."""
         self._batch_sizes.observe(len(batch))
-        groups: dict[int, Group] = {}
-        for command in batch:
-            groups.setdefault(command.shard, []).append(command)
+        groups = group_by_shard(batch)
         parts = []
-        for shard, group in groups.items():
+        for shard, _, group in groups:
             parts += [b"*%d\r\n" % (_FIXED_ARGS + _ARGS_OF_A_COMMAND * len(group)), self._call_heads[shard]]
             parts += [command.encode_bulk() for command in group]
-        return b"".join(parts), list(groups.values())
+        return b"".join(parts), [group for _, _, group in groups]
 
     def _deliver(self, group: Group) -> None:
         for command in group:
