@@ -147,7 +147,7 @@ class Likes:
         if len(posts) == 1:
             self._on_request(posts[0])
         now = time.monotonic()
-        found = {post: hit[1] for post in posts if (hit := self._cache.get(post)) and now - hit[0] < self._cache_s}
+        found = {post: state for post in posts if (state := self._cached(post, now))}
         missing = [post for post in dict.fromkeys(posts) if post not in found]
         self._uncounted_hits += len(found)
         if missing:
@@ -161,12 +161,12 @@ class Likes:
         """Return the same from the cache alone, without waiting. None, and nothing is counted, if a post is missing."""
         if len(posts) > MAX_POSTS:
             return None
-        oldest, found = time.monotonic() - self._cache_s, []
+        now, found = time.monotonic(), []
         for post in posts:
-            hit = self._cache.get(post)
-            if hit is None or hit[0] <= oldest:
+            state = self._cached(post, now)
+            if state is None:
                 return None
-            found.append(hit[1])
+            found.append(state)
         if len(found) == 1:
             self._on_request(posts[0])
         self._uncounted_hits += len(found)
@@ -186,6 +186,10 @@ class Likes:
         _MISS.inc(missing)
         _HIT.inc(self._uncounted_hits)
         self._uncounted_hits = 0
+
+    def _cached(self, post: str, now: float) -> LikeState | None:
+        hit = self._cache.get(post)
+        return hit[1] if hit and now - hit[0] < self._cache_s else None
 
     def _store_in_cache(self, now: float, fresh: dict[str, LikeState]) -> None:
         # A crawler that reads an archive must not make the process grow.
