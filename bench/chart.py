@@ -4,17 +4,15 @@
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.report import LATEST, markdown
+from bench.report import LATEST, markdown, write_sections
 
 _DOCS = Path(__file__).parents[1] / "docs"
 IMAGES = _DOCS / "images"
 PAGE = _DOCS / "explanation" / "performance.md"
-_TABLE = re.compile(r"(<!-- figures: written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 # The rows of each chart: kinds of requests, with their labels.
 LIKE = {
     "like": "a like, 64 connections",
@@ -100,7 +98,7 @@ def _legend(top: int, parts: set[str]) -> Iterator[str]:
 
 def with_table(page: str, table: str) -> str:
     """Return the text of a page with this table in the place of the former one."""
-    return _TABLE.sub(lambda found: f"{found[1]}{table}{found[2]}", page)
+    return write_sections(page, {"figures": table})
 
 
 def main() -> None:

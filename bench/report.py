@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from service.devstack.postgres import bundled_binaries
 from service.devstack.valkey import bundled_server
 from service.loadtest.report.environment import describe_machine
 
+_SECTION = re.compile(r"(<!-- (\w+): written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 LATEST = Path(__file__).parent / "results" / "latest.json"
 _COLORS = {"reached": "green", "met": "green", "missed": "red", "": ""}
 
@@ -45,7 +47,12 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"Medians and spread of {results['rounds']} rounds of {results['requests']:,} requests of each kind, on"
         f" {results['when'][:10]}: {_software(results['machine'])}."
     )
-    return "\n".join([*rows, "", about]) + "\n"
+    return "\n".join([*rows, "", about])
+
+
+def write_sections(page: str, sections: Mapping[str, str]) -> str:
+    """Return the text of a page with its marked sections written anew. Raises KeyError for an unknown section."""
+    return _SECTION.sub(lambda found: f"{found[1]}{sections[found[2]]}\n{found[3]}", page)
 
 
 def _software(machine: Mapping[str, Any]) -> str:

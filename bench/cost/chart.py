@@ -23,7 +23,7 @@ class Bar:
 
 def draw(sources: Sources) -> str:
     """Return the chart as SVG."""
-    bars = _bars(sources.lines, sources.prices.currency)
+    bars = _bars(sources.costs.lines, sources.prices.currency)
     size = f"{_LEFT * 2 + _WIDTH} {len(bars) * _STEP + 6}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" role="img">',

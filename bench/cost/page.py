@@ -1,23 +1,23 @@
 """Write the tables of docs/explanation/cost.md between their marks. Pure."""
 
-import re
 from collections.abc import Sequence
 
 from bench.cost.sources import Sources
+from bench.report import write_sections
 from service.cost.amounts import bytes_text
 from service.cost.capacity import Plan
 from service.cost.capacity_table import capacity_table
 from service.cost.figures import Figures
-from service.loadtest.report.costs import MILLION, quantity_text
+from service.loadtest.report.cost_section import cost_rows
+from service.loadtest.report.costs import MILLION
 
-_SECTION = re.compile(r"(<!-- (\w+): written by .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 _NETWORK = ("client_in_bytes", "client_out_bytes", "nginx_to_api_bytes", "redis_in_bytes", "redis_out_bytes")
 
 
 def render_page(text: str, sources: Sources, figures: Figures) -> str:
     """Return the page with its sections written anew. Raises KeyError for an unknown section."""
     sections = {"summary": _summary(sources), "million": _million(sources), **_capacity(sources, figures)}
-    return _SECTION.sub(lambda found: f"{found[1]}{sections[found[2]]}\n{found[3]}", text)
+    return write_sections(text, sections)
 
 
 def _summary(sources: Sources) -> str:
@@ -25,7 +25,7 @@ def _summary(sources: Sources) -> str:
     cpu_s = sum(quantity for name, quantity in quantities.items() if name.startswith("cpu_"))
     network = bytes_text(sum(quantities[name] for name in _NETWORK))
     stored = bytes_text(quantities["postgres_table_bytes"] + quantities["postgres_index_bytes"])
-    once, monthly = _sums(sources)
+    once, monthly = (sources.costs.price(monthly=monthly) for monthly in (False, True))
     currency = sources.prices.currency
     return (
         f"**A million likes cost {cpu_s:,.0f} s of CPU time, {network} of network traffic and {stored} on the disk of\n"
@@ -34,17 +34,9 @@ def _summary(sources: Sources) -> str:
     )
 
 
-def _sums(sources: Sources) -> list[float]:
-    """Return what a million likes cost once, and each month."""
-    return [sum(line.price or 0 for line in sources.lines if line.monthly == monthly) for monthly in (False, True)]
-
-
 def _million(sources: Sources) -> str:
-    rows = []
-    for line in sources.lines:
-        price = "" if line.price is None else f"{line.price:.4f}"
-        rows.append([line.label, quantity_text(line), *(["", price] if line.monthly else [price, ""])])
-    rows.append(["**sum**", "", *(f"**{one:.4f}**" for one in _sums(sources))])
+    *rows, sums = cost_rows(sources.costs)
+    rows.append([f"**{cell}**" if cell else "" for cell in sums])
     currency = sources.prices.currency
     options, machine, costs = sources.drill["options"], sources.drill["machine"], sources.drill["costs"]
     scaled = "" if costs["likes"] == MILLION else f", scaled from {costs['likes']:,} likes"

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.report import LATEST
 from service.cost.prices import Prices
 from service.cost.toml_file import read_toml
-from service.loadtest.report.costs import CostLine, cost_lines
+from service.loadtest.report.costs import MILLION, CostReport, cost_lines
 
 ROOT = Path(__file__).parents[2]
 DRILL = ROOT / "bench" / "results" / "cost.json"
@@ -34,9 +34,10 @@ class Sources:
         return {line["name"]: line["quantity"] for line in self.drill["costs"]["lines"]}
 
     @property
-    def lines(self) -> list[CostLine]:
+    def costs(self) -> CostReport:
         """The same with prices."""
-        return cost_lines(self.quantities, self.prices)
+        lines = cost_lines(self.quantities, self.prices)
+        return CostReport(MILLION, lines, prices=self.prices.model_dump(mode="json"))
 
     @property
     def day(self) -> datetime.date:
